@@ -1,0 +1,19 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and outside references; tests that use it are skipped without it."""
+    folder = os.environ.get("YOLO_SHARED")
+    if not folder or not (Path(folder) / "data").is_dir():
+        pytest.skip("YOLO_SHARED does not name the folder of outside references")
+    return Path(folder)

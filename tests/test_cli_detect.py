@@ -1,0 +1,178 @@
+"""`yolov3 detect` as people call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from yolo.cli.main import main
+from yolo.config import NmsConfig
+from yolo.errors import WeightsError
+from yolo.images import read_image
+from yolo.structs import Detections
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+class FakeDetector:
+    """Finds a car in the middle of every picture."""
+
+    def __init__(self):
+        self.nms = NmsConfig(conf=0.3, iou=0.5)
+        self.asked = []
+
+    def detect_images(self, images, nms=None):
+        self.asked.append((len(images), nms))
+        return [car(image.shape[:2]) for image in images]
+
+
+def car(size) -> Detections:
+    height, width = size
+    box = np.array([[width / 4, height / 4, width * 3 / 4, height * 3 / 4]], np.float32)
+    return Detections(box, np.array([0.875], np.float32), np.array([1], np.int32), ("dog", "car"))
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    fake = FakeDetector()
+
+    def load(path):
+        if path != "model.keras":
+            raise WeightsError(f"{path}: no such file")
+        return fake
+
+    module = types.ModuleType("yolo.model.detector")
+    module.load = load
+    monkeypatch.setitem(sys.modules, "yolo.model.detector", module)
+    return fake
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/a.png", "in/b.png", "more/a.png"):
+        path = Path(name)
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (80, 40), (9, 9, 9)).save(path)
+    Path("in/broken.jpg").write_text("no picture")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_lines_on_stdout_and_nothing_written(capsys, caplog):
+    before = sorted(Path().rglob("*"))
+    assert main(["detect", "model.keras", "in", "more/*.png"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "in/a.png: car 0.88",
+        "in/b.png: car 0.88",
+        "more/a.png: car 0.88",
+    ]
+    assert "skipped in/broken.jpg: not a picture" in caplog.text
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_json_alone_on_stdout(capsys):
+    assert main(["detect", "model.keras", "more", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "source": "more/a.png",
+            "frame": None,
+            "detections": [{"class": "car", "score": 0.875, "box": [20.0, 10.0, 60.0, 30.0]}],
+        }
+    ]
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_out_holds_pictures_and_json(capsys):
+    assert main(["detect", "model.keras", "in", "more", "--out", "runs/seen", "--json"]) == 0
+    assert sorted(path.name for path in Path("runs/seen").iterdir()) == [
+        "a-2.png",
+        "a.png",
+        "b.png",
+        "detections.json",
+    ]
+    written = json.loads(Path("runs/seen/detections.json").read_text())
+    assert written == json.loads(capsys.readouterr().out)
+    assert [record["source"] for record in written] == ["in/a.png", "in/b.png", "more/a.png"]
+    drawn = read_image("runs/seen/a.png")
+    assert drawn.shape == (40, 80, 3)
+    assert drawn[20, 20].tolist() != [9, 9, 9]  # the box's left side
+    assert read_image("in/a.png")[20, 20].tolist() == [9, 9, 9]
+
+
+@pytest.mark.usefixtures("pictures")
+def test_options_change_the_models_own_thresholds(detector):
+    assert main(["detect", "model.keras", "in"]) == 0
+    assert main(["detect", "model.keras", "in", "--conf", "0.6", "--class-agnostic", "--batch", "1"]) == 0
+    changed = NmsConfig(conf=0.6, iou=0.5, class_agnostic=True)
+    assert detector.asked == [(2, NmsConfig(conf=0.3, iou=0.5)), (1, changed), (1, changed)]
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model.keras", "none.jpg"], "none.jpg: no such file or folder"),
+        (["model.keras", "in/broken.jpg"], "none of the 1 files could be read"),
+        (["model.keras", "in", "--conf", "1.5"], "conf must be in 0..1, got 1.5"),
+        (["model.keras", "in", "--iou", "x"], "iou"),
+        (["model.keras", "in", "--batch", "0"], "batch must be > 0, got 0"),
+        (["model.keras", "in", "--out", "more"], "more: exists; give another --out, or --force"),
+        (["model.keras", "in", "--out", "in", "--force"], "one of the pictures to read"),
+        (["model.keras", "in", "--out", "in/a.png"], "in/a.png: exists"),
+        (["model.keras"], "required"),
+        (["other.keras", "in"], "other.keras: no such file"),
+    ],
+)
+def test_faults_are_one_line_and_exit_code_2(capsys, arguments, message):
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert main(["detect", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err.splitlines()[-1]
+    assert captured.err.splitlines()[-1].startswith("yolov3 detect: ")
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_force_writes_into_a_full_folder_and_leaves_the_rest():
+    Path("out").mkdir()
+    Path("out/mine.txt").write_text("mine")
+    assert main(["detect", "model.keras", "more", "--out", "out", "--force"]) == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "detections.json", "mine.txt"]
+    assert Path("out/mine.txt").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_with_a_real_model_as_a_subprocess(pictures):
+    from yolo.model.detector import Detector
+
+    Detector("yolov3-tiny", classes=["dog", "car"], size=(64, 96), seed=1).save(pictures / "tiny.keras")
+    command = [sys.executable, "-m", "yolo", "detect", "tiny.keras", "in", "more", "--out", "out", "--json"]
+    done = subprocess.run(
+        [*command, "--conf", "0.0001"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "skipped in/broken.jpg" in done.stderr
+    records = json.loads(done.stdout)
+    assert [record["source"] for record in records] == ["in/a.png", "in/b.png", "more/a.png"]
+    assert all(record["detections"] for record in records)
+    for found in records[0]["detections"]:
+        left, top, right, bottom = found["box"]
+        assert 0 <= left <= right <= 80
+        assert 0 <= top <= bottom <= 40
+    assert sorted(path.name for path in Path("out").glob("*.png")) == ["a-2.png", "a.png", "b.png"]

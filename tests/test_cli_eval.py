@@ -1,0 +1,156 @@
+"""`yolov3 eval`, in the process and as one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from yolo.cli.main import main
+
+
+def write_coco(folder: Path, boxes: list[dict[str, Any]], *, pictures: int, side: int = 300) -> Path:
+    """A COCO file of one class with its (empty) pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images = [
+        {"id": number, "file_name": f"{number}.png", "height": side, "width": side}
+        for number in range(1, pictures + 1)
+    ]
+    annotations = [
+        {"id": number, "category_id": 7, "iscrowd": 0, "area": item["bbox"][2] * item["bbox"][3], **item}
+        for number, item in enumerate(boxes, 1)
+    ]
+    for image in images:
+        Image.new("L", (side, side)).save(folder / image["file_name"])
+    source = {"images": images, "annotations": annotations, "categories": [{"id": 7, "name": "thing"}]}
+    (folder / "truth.json").write_text(json.dumps(source))
+    return folder / "truth.json"
+
+
+BOXES = [
+    {"image_id": 1, "bbox": [10, 10, 50, 50]},
+    {"image_id": 2, "bbox": [100, 50, 100, 200]},
+    {"image_id": 2, "bbox": [0, 0, 20, 20], "iscrowd": 1},
+]
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    return write_coco(tmp_path / "set", BOXES, pictures=3)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Everything found, and one wrong detection below."""
+    entries = [
+        {"category_id": 7, "score": 0.9, "image_id": item["image_id"], "bbox": item["bbox"]}
+        for item in BOXES
+    ]
+    entries.append({"category_id": 7, "score": 0.2, "image_id": 3, "bbox": [5, 5, 20, 20]})
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def test_json_of_detections(truth, results, capsys):
+    assert main(["eval", "--detections", str(results), str(truth), "--json"]) == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics["coco"]["AP"] == pytest.approx(1.0)
+    assert metrics["coco"]["APs"] is None  # undefined: the small one is a crowd
+    assert metrics["voc07"] == metrics["voc12"] == {"mAP": 1.0}
+    assert metrics["classes"] == {
+        "thing": {"AP": pytest.approx(1.0), "AP50": pytest.approx(1.0), "instances": 2}
+    }
+    assert metrics["images"] == 3
+
+
+def test_options_may_stand_anywhere(truth, results, capsys):
+    assert main(["eval", str(truth), "--detections", str(results), "--voc-iou", "0.3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["voc12"]["mAP"] == 1.0
+
+
+def test_table(truth, results, capsys):
+    assert main(["eval", "--detections", str(results), str(truth)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "3 pictures"
+    assert lines[1].split() == ["AP", "1.0000"]
+    assert lines[4].split() == ["APs", "-"]
+    assert lines[-1].split() == ["thing", "1.0000", "1.0000", "2"]
+
+
+def test_out_holds_the_metrics(truth, results, tmp_path, capsys):
+    command = ["eval", "--detections", str(results), str(truth), "--out", str(tmp_path / "run"), "--json"]
+    assert main(command) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert json.loads((tmp_path / "run/metrics.json").read_text()) == printed
+    assert main(command) == 2
+    assert "exists; give another --out, or --force" in capsys.readouterr().err
+    assert main([*command, "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{truth}"], "give either WEIGHTS DATA or --detections R.json DATA"),
+        (["w.keras", "{truth}", "--detections", "{results}"], "give either WEIGHTS DATA or --detections"),
+        (["--detections", "none.json", "{truth}"], "none.json: cannot be read (No such file or directory)"),
+        (
+            ["--detections", "{truth}", "{truth}"],
+            "expected a COCO results file, a list of detections; got dict",
+        ),
+        (["--detections", "{results}", "{truth}", "--voc-iou", "2"], "voc_iou must be in (0, 1], got 2.0"),
+        (["--detections", "{results}", "{truth}", "--out", "{truth}"], "exists; give another --out"),
+    ],
+)
+def test_faults_are_one_line_and_exit_code_2(truth, results, capsys, arguments, message):
+    assert main(["eval", *(word.format(truth=truth, results=results) for word in arguments)]) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert message in streams.err
+    assert len(streams.err.splitlines()) == 1
+
+
+def test_a_wrong_entry_is_named(truth, results, capsys):
+    entries = json.loads(results.read_text())
+    entries[2]["image_id"] = 99
+    results.write_text(json.dumps(entries))
+    assert main(["eval", "--detections", str(results), str(truth)]) == 2
+    assert f"{results}: results[2]: image_id 99 is not in" in capsys.readouterr().err
+
+
+def test_as_a_process(truth, results):
+    command = [sys.executable, "-m", "yolo", "eval", "--detections", str(results), str(truth), "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["images"] == 3
+
+
+def test_official_coco_evaluation(shared, capsys):
+    folder = shared / "data/cocoeval"
+    names = ["instances_val2014_fakebbox100_results.json", "instances_val2014_100.json"]
+    assert main(["eval", "--detections", *(str(folder / name) for name in names), "--json"]) == 0
+    expected = json.loads((folder / "expected.json").read_text())["bbox"][:9]
+    assert list(json.loads(capsys.readouterr().out)["coco"].values()) == pytest.approx(expected, abs=5.1e-5)
+
+
+def test_published_voc_sample(shared, tmp_path, capsys):
+    """Its pixels are inclusive, so that a box is one wider and higher in continuous ones."""
+    sample = json.loads((shared / "data/voceval/sample.json").read_text())
+
+    def grown(item: dict[str, Any]) -> dict[str, Any]:
+        x, y, width, height = item["bbox"]
+        return {**item, "bbox": [x, y, width + 1, height + 1]}
+
+    truth = write_coco(tmp_path / "set", [grown(item) for item in sample["ground_truth"]], pictures=7)
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps([{"category_id": 7, **grown(item)} for item in sample["detections"]]))
+    command = ["eval", "--detections", str(results), str(truth), "--voc-iou", str(sample["iou_threshold"])]
+    assert main([*command, "--json"]) == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics["voc07"]["mAP"] == pytest.approx(sample["ap_11_point"], abs=5e-5)
+    assert metrics["voc12"]["mAP"] == pytest.approx(sample["ap_every_point"], abs=1e-4)

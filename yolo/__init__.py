@@ -1,0 +1,60 @@
+"""YOLOv3 object detection on TensorFlow and Keras 3."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from yolo.anchors import fit_anchors
+    from yolo.datasets.load import load_dataset
+    from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
+    from yolo.evaluate.evaluate import evaluate
+    from yolo.model.detector import Detector, load
+    from yolo.structs import Dataset, Detections, Sample
+    from yolo.train.trainer import train
+
+_MODULES = {
+    "AnnotationError": "yolo.errors",
+    "ConfigError": "yolo.errors",
+    "Dataset": "yolo.structs",
+    "Detections": "yolo.structs",
+    "Detector": "yolo.model.detector",
+    "MediaError": "yolo.errors",
+    "Sample": "yolo.structs",
+    "WeightsError": "yolo.errors",
+    "YoloError": "yolo.errors",
+    "evaluate": "yolo.evaluate.evaluate",
+    "fit_anchors": "yolo.anchors",
+    "load": "yolo.model.detector",
+    "load_dataset": "yolo.datasets.load",
+    "train": "yolo.train.trainer",
+}
+
+__all__ = [
+    "AnnotationError",
+    "ConfigError",
+    "Dataset",
+    "Detections",
+    "Detector",
+    "MediaError",
+    "Sample",
+    "WeightsError",
+    "YoloError",
+    "evaluate",
+    "fit_anchors",
+    "load",
+    "load_dataset",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Importing TensorFlow takes seconds: each name is imported when it is first asked for.
+    if name not in _MODULES:
+        raise AttributeError(f"module 'yolo' has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value

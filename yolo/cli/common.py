@@ -1,0 +1,99 @@
+"""What the commands share: parsing, the dataset arguments, output folders, results."""
+
+from __future__ import annotations
+
+from argparse import ArgumentError
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+from yolo.errors import ConfigError, YoloError
+
+Config = TypeVar("Config")
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+
+def parse(
+    name: str, description: str, add_arguments: Callable[[ArgumentParser], None], arguments: list[str]
+) -> Namespace:
+    """The arguments of one command.
+
+    Raises:
+        ConfigError: an argument is unknown or has a wrong value.
+    """
+    parser = ArgumentParser(prog=f"yolov3 {name}", description=description, exit_on_error=False)
+    add_arguments(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object of results alone on stdout"
+    )
+    try:
+        return parser.parse_args([underscored(argument) for argument in arguments])
+    except YoloError:
+        raise
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise ConfigError(f"{error} (see `yolov3 {name} --help`)") from error
+
+
+def underscored(argument: str) -> str:
+    """``--warmup-epochs`` means ``--warmup_epochs``: options are named after Python fields."""
+    if not argument.startswith("--"):
+        return argument
+    option, equals, value = argument.partition("=")
+    return "--" + option[2:].replace("-", "_") + equals + value
+
+
+def add_config(parser: ArgumentParser, config: type, *, skip: set[str] | None = None) -> None:
+    """An option for every field of a configuration dataclass, with its docstring as help."""
+    parser.add_class_arguments(config, skip=skip or set())
+
+
+def make_config(config: type[Config], arguments: Namespace, **given: Any) -> Config:
+    """The dataclass from its options; ``given`` overrides."""
+    values = {}
+    for item in fields(config):  # type: ignore[arg-type]
+        if item.name in arguments:
+            value = arguments[item.name]
+            # A nested configuration arrives as a namespace; its class is the field's default factory.
+            values[item.name] = (
+                item.default_factory(**value.as_dict()) if isinstance(value, Namespace) else value
+            )
+    return config(**{**values, **given})
+
+
+def add_data_arguments(parser: ArgumentParser, *, split: str) -> None:
+    """DATA and how to read it; ``split`` says which part is taken when none is named."""
+    parser.add_argument("data", type=str, help="a dataset .yaml, a VOC folder or a COCO .json")
+    parser.add_argument(
+        "--split", type=str | None, default=None, help=f"part of the dataset (default: {split})"
+    )
+    parser.add_argument("--images", type=str | None, default=None, help="folder of a COCO file's pictures")
+
+
+def choose_split(arguments: Namespace, *preferred: str) -> str | None:
+    """The split that is asked for, else the first of ``preferred`` that the dataset has, else None: all."""
+    if arguments.split is not None:
+        return arguments.split
+    from yolo.datasets.load import available_splits
+
+    splits = available_splits(arguments.data)
+    return next((name for name in preferred if name in splits), None)
+
+
+def prepare_output(folder: str | Path, *, force: bool) -> Path:
+    """An output folder that is new, empty, or may be written over.
+
+    Raises:
+        ConfigError: it holds something and ``force`` is not given, or it cannot be made.
+    """
+    path = Path(folder)
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())) and not force:
+            raise ConfigError(f"{path}: exists; give another --out, or --force to write into it")
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be made ({error.strerror}); give another --out") from error
+    return path

@@ -1,0 +1,88 @@
+"""`yolov3 eval WEIGHTS DATA` and `yolov3 eval --detections R.json DATA`: metrics."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from yolo.cli.common import add_data_arguments, choose_split, prepare_output
+from yolo.config import NmsConfig
+from yolo.datasets.load import load_dataset
+from yolo.errors import ConfigError
+from yolo.evaluate.metrics import compute_metrics
+from yolo.evaluate.results import DetectionColumns, read_results, to_results
+from yolo.files import to_json, write_text
+from yolo.structs import Dataset
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("weights", type=str, nargs="?", help="a .keras file; none with --detections")
+    add_data_arguments(parser, split="val if there is one, else test, else everything")
+    parser.add_argument(
+        "--detections", type=str | None, default=None, help="a COCO results file, instead of WEIGHTS"
+    )
+    parser.add_argument(
+        "--voc_iou", type=float, default=0.5, help="IoU from which on VOC counts a box as found"
+    )
+    parser.add_argument("--batch", type=int, default=8, help="pictures at once")
+    parser.add_argument("--conf", type=float, default=0.001, help="lowest score of a detection")
+    parser.add_argument("--iou", type=float, default=0.6, help="overlap above which NMS suppresses")
+    parser.add_argument(
+        "--out", type=str | None, default=None, help="folder for metrics.json and results.json"
+    )
+    parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
+
+
+def run(arguments: Namespace) -> None:
+    if (arguments.weights is None) == (arguments.detections is None):
+        raise ConfigError("give either WEIGHTS DATA or --detections R.json DATA (both names side by side)")
+    folder = prepare_output(arguments.out, force=arguments.force) if arguments.out else None
+    dataset = load_dataset(arguments.data, choose_split(arguments, "val", "test"), images=arguments.images)
+    found = (
+        read_results(arguments.detections, dataset)
+        if arguments.detections
+        else detect_all(dataset, arguments)
+    )
+    metrics = compute_metrics(dataset, found, voc_iou=arguments.voc_iou)
+    if folder:
+        write_text(folder / "metrics.json", to_json(metrics, indent=2) + "\n")
+        write_text(folder / "results.json", to_json(to_results(dataset, found)) + "\n")
+        logger.info("metrics.json and results.json written to %s", folder)
+    print(to_json(metrics) if arguments.json else to_text(metrics))
+
+
+def detect_all(dataset: Dataset, arguments: Namespace) -> DetectionColumns:
+    nms = NmsConfig(conf=arguments.conf, iou=arguments.iou)
+    from yolo.evaluate.evaluate import find_all
+    from yolo.model.detector import load
+
+    return find_all(load(arguments.weights), dataset, batch=arguments.batch, nms=nms)
+
+
+def to_text(metrics: dict[str, Any]) -> str:
+    """The metrics as tables; a dash where there is nothing to measure."""
+    classes = metrics["classes"]
+    width = max([len("class"), *map(len, classes)])
+    summary = [*metrics["coco"].items(), ("VOC 2007 mAP", metrics["voc07"]["mAP"])]
+    summary.append(("VOC 2012 mAP", metrics["voc12"]["mAP"]))
+    return "\n".join(
+        [
+            f"{metrics['images']} pictures",
+            *(f"{name:<13} {_figure(value)}" for name, value in summary),
+            "",
+            f"{'class':{width}}      AP    AP50  instances",
+            *(
+                f"{name:{width}}  {_figure(row['AP'])}  {_figure(row['AP50'])}  {row['instances']:9d}"
+                for name, row in classes.items()
+            ),
+        ]
+    )
+
+
+def _figure(value: float) -> str:
+    return "     -" if math.isnan(value) else f"{value:6.4f}"

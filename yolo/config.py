@@ -1,0 +1,163 @@
+"""Every option of the package, once: frozen dataclasses, checked when made.
+
+The command line and the YAML files are generated from these (`yolo/cli`), so the
+docstring below a field is also its ``--help``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from yolo.errors import ConfigError
+
+LetterboxMode = Literal["letterbox", "stretch"]
+BoxLoss = Literal["giou", "diou", "ciou", "squared"]
+Optimizer = Literal["adamw", "sgd"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
+STRIDE = 32
+"""The coarsest grid's stride: the canvas' sides are multiples of it."""
+
+
+def check(condition: bool, option: str, requirement: str, received: object) -> None:
+    """Raise a ConfigError that names the option unless the condition holds."""
+    if not condition:
+        raise ConfigError(f"{option} must be {requirement}, got {received}")
+
+
+def canvas_size(size: int | tuple[int, int] | list[int]) -> tuple[int, int]:
+    """(height, width) of the network's input from one side or both.
+
+    Raises:
+        ConfigError: a side is not a positive multiple of 32.
+    """
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    check(len(sides) == 2, "size", "one number or height and width", size)
+    for side in sides:
+        near = max(STRIDE, round(side / STRIDE) * STRIDE)
+        check(side > 0 and side % STRIDE == 0, "size", f"a multiple of {STRIDE} (try {near})", side)
+    return int(sides[0]), int(sides[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """The YOLO loss: weights, which slots own a box and which are left out."""
+
+    box: BoxLoss = "giou"
+    """Box term: 1 - GIoU, DIoU or CIoU, or the paper's squared error on t."""
+    box_weight: float = 2.0
+    """Multiplies the box term."""
+    objectness_weight: float = 1.0
+    """Multiplies the objectness term."""
+    class_weight: float = 1.0
+    """Multiplies the class term."""
+    ignore_iou: float = 0.5
+    """Slots that own no box but overlap one above this IoU are left out of the objectness term."""
+    label_smoothing: float = 0.0
+    """Moves the class targets this far from 0 and 1 towards each other."""
+    assign_iou: float | None = None
+    """Give a box to every anchor whose shape overlaps it above this IoU; unset: to the best one only."""
+
+    def __post_init__(self) -> None:
+        for name in ("box_weight", "objectness_weight", "class_weight"):
+            check(getattr(self, name) >= 0, f"loss.{name}", ">= 0", getattr(self, name))
+        check(0 < self.ignore_iou <= 1, "loss.ignore_iou", "in (0, 1]", self.ignore_iou)
+        check(0 <= self.label_smoothing < 1, "loss.label_smoothing", "in [0, 1)", self.label_smoothing)
+        if self.assign_iou is not None:
+            check(0 < self.assign_iou < 1, "loss.assign_iou", "in (0, 1)", self.assign_iou)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes to training pictures; 0 switches one off."""
+
+    flip: float = 0.5
+    """Probability of a left-right flip."""
+    hue: float = 0.015
+    """Largest shift of the hue, as a share of the colour circle."""
+    saturation: float = 0.5
+    """The saturation changes by a factor between 1 - this and 1 + this."""
+    brightness: float = 0.3
+    """The brightness changes by a factor between 1 - this and 1 + this."""
+    scale: float = 0.4
+    """Zoom between 1 - scale and 1 + scale."""
+    translate: float = 0.1
+    """Largest shift, as a share of the picture's side."""
+    min_visibility: float = 0.1
+    """Boxes of which less than this share of the area stays in the picture are dropped."""
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "saturation", "brightness"):
+            check(0 <= getattr(self, name) <= 1, f"augment.{name}", "in 0..1", getattr(self, name))
+        check(0 <= self.hue <= 0.5, "augment.hue", "in 0..0.5", self.hue)
+        check(0 <= self.scale < 1, "augment.scale", "in [0, 1)", self.scale)
+        check(0 <= self.translate < 1, "augment.translate", "in [0, 1)", self.translate)
+        check(0 <= self.min_visibility < 1, "augment.min_visibility", "in [0, 1)", self.min_visibility)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NmsConfig:
+    """From scores to detections: threshold, then greedy suppression."""
+
+    conf: float = 0.25
+    """Lowest score (objectness times class probability) of a detection."""
+    iou: float = 0.45
+    """A box that overlaps a better one of its class above this IoU is suppressed."""
+    class_agnostic: bool = False
+    """Suppress across classes too."""
+    max_candidates: int = 1000
+    """How many of the best-scored (box, class) pairs of a picture enter the suppression."""
+    max_detections: int = 300
+    """How many detections of a picture are kept."""
+
+    def __post_init__(self) -> None:
+        check(0 <= self.conf <= 1, "conf", "in 0..1", self.conf)
+        check(0 <= self.iou <= 1, "iou", "in 0..1", self.iou)
+        check(self.max_candidates > 0, "max_candidates", "> 0", self.max_candidates)
+        check(self.max_detections > 0, "max_detections", "> 0", self.max_detections)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run."""
+
+    epochs: int = 100
+    """How many times the training pictures are seen."""
+    batch: int = 16
+    """Pictures a step."""
+    optimizer: Optimizer = "adamw"
+    """Update rule."""
+    learning_rate: float | None = None
+    """Peak rate; unset: 0.001 for adamw, 0.01 for sgd."""
+    final_rate: float = 0.01
+    """The rate at the end, as a share of the peak."""
+    warmup_epochs: float = 3.0
+    """The rate rises from 0 for so long (at most a fifth of the run), then falls along a cosine."""
+    weight_decay: float = 0.0005
+    """Decoupled decay of the convolutions' kernels."""
+    momentum: float = 0.937
+    """Of sgd."""
+    clip_norm: float = 10.0
+    """Largest global norm of the gradient; 0: no limit."""
+    seed: int = 0
+    """Of the weights, the order of the pictures and every augmentation."""
+    workers: int = 0
+    """Threads that read and augment pictures; 0: one a core."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """The loss."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Augmentation of the training pictures."""
+
+    def __post_init__(self) -> None:
+        check(self.epochs > 0, "epochs", "> 0", self.epochs)
+        check(self.batch > 0, "batch", "> 0", self.batch)
+        if self.learning_rate is not None:
+            check(self.learning_rate > 0, "learning_rate", "> 0", self.learning_rate)
+        check(0 <= self.final_rate <= 1, "final_rate", "in 0..1", self.final_rate)
+        check(self.warmup_epochs >= 0, "warmup_epochs", ">= 0", self.warmup_epochs)
+        check(self.weight_decay >= 0, "weight_decay", ">= 0", self.weight_decay)
+        check(0 <= self.momentum < 1, "momentum", "in [0, 1)", self.momentum)
+        check(self.clip_norm >= 0, "clip_norm", ">= 0", self.clip_norm)
+        check(self.workers >= 0, "workers", ">= 0", self.workers)
+        check(0 <= self.seed < 2**32, "seed", "in 0..2**32 - 1", self.seed)

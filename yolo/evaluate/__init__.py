@@ -1,0 +1,1 @@
+"""Metrics by the rules of COCO and VOC: of a detector (`evaluate`), or of any detections (`metrics`)."""

@@ -1,0 +1,106 @@
+"""COCO's metrics, by its own program (pycocotools), fed from columns: no files, no prints."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.evaluate.results import DetectionColumns
+from yolo.structs import Boxes, Dataset
+
+SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
+"""The first nine of COCOeval's twelve numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class CocoMetrics:
+    """COCO's summary and the classes' figures; NaN where there is nothing to find."""
+
+    summary: dict[str, float]
+    """`SUMMARY` by name."""
+    ap: NDArray[np.float64]
+    """(C,) of each class, mean over the IoUs 0.50, 0.55 .. 0.95."""
+    ap50: NDArray[np.float64]
+    """(C,) of each class at IoU 0.50."""
+
+
+def coco_metrics(dataset: Dataset, detections: DetectionColumns) -> CocoMetrics:
+    """What COCOeval gives for boxes; ignored boxes count as crowds, areas are the dataset's."""
+    undefined = np.full(len(dataset.classes), np.nan)
+    # Classes without a box to find enter no mean, and COCOeval would take time for them.
+    classes = np.unique(dataset.labels[~dataset.ignore])
+    if not len(classes):
+        return CocoMetrics(dict.fromkeys(SUMMARY, np.nan), undefined, undefined)
+    evaluation = _evaluate(dataset, detections, classes)
+    ap, ap50 = undefined.copy(), undefined.copy()
+    # (T, R, K, A, M): IoU thresholds, recalls, classes, areas (first: all), most detections (last: 100)
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    precision = np.where(precision < 0, np.nan, precision)
+    ap[classes] = precision.mean(axis=(0, 1))
+    ap50[classes] = precision[0].mean(axis=0)
+    stats = [float(value) if value >= 0 else np.nan for value in evaluation.stats]
+    return CocoMetrics(dict(zip(SUMMARY, stats, strict=False)), ap, ap50)
+
+
+def _evaluate(dataset: Dataset, detections: DetectionColumns, classes: NDArray[np.int32]) -> Any:
+    from pycocotools.cocoeval import COCOeval
+
+    ranks = _picture_ranks(dataset)
+    truth = _annotations(ranks[dataset.box_pictures], dataset.labels, dataset.boxes)
+    for annotation, crowd, area in zip(truth, dataset.ignore.tolist(), dataset.areas.tolist(), strict=True):
+        annotation.update(iscrowd=int(crowd), area=area)
+    found = _annotations(ranks[detections.pictures], detections.labels, detections.boxes)
+    for annotation, score in zip(found, detections.scores.tolist(), strict=True):
+        annotation["score"] = score
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(_index(dataset, truth), _index(dataset, found), "bbox")
+        evaluation.params.catIds = classes.tolist()
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+def _picture_ranks(dataset: Dataset) -> NDArray[np.int64]:
+    """(N,) place of each picture in the order of the source's ids: COCOeval breaks ties of scores by it."""
+    order = np.argsort(np.asarray(dataset.image_ids), kind="stable")
+    ranks = np.empty(len(dataset), np.int64)
+    ranks[order] = np.arange(len(dataset))
+    return ranks
+
+
+def _annotations(
+    pictures: NDArray[np.int64], labels: NDArray[np.int32], boxes: Boxes
+) -> list[dict[str, Any]]:
+    corners = boxes.astype(np.float64)
+    sides = corners[:, 2:] - corners[:, :2]
+    rows = zip(
+        pictures.tolist(),
+        labels.tolist(),
+        np.concatenate([corners[:, :2], sides], axis=1).tolist(),
+        sides.prod(axis=1).tolist(),
+        strict=True,
+    )
+    # From 1: COCOeval takes an annotation of id 0 for none.
+    return [
+        {"id": number, "image_id": picture, "category_id": label, "bbox": box, "area": area, "iscrowd": 0}
+        for number, (picture, label, box, area) in enumerate(rows, 1)
+    ]
+
+
+def _index(dataset: Dataset, annotations: list[dict[str, Any]]) -> Any:
+    from pycocotools.coco import COCO
+
+    index = COCO()
+    index.dataset = {
+        "images": [{"id": picture} for picture in range(len(dataset))],
+        "categories": [{"id": label, "name": name} for label, name in enumerate(dataset.classes)],
+        "annotations": annotations,
+    }
+    index.createIndex()
+    return index

@@ -1,0 +1,154 @@
+"""Detections of a whole dataset as columns, and COCO results files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.errors import AnnotationError
+from yolo.structs import Boxes, Dataset, Detections
+
+LARGEST = 1e9
+"""Pixels or scores beyond this are a fault, and would overflow in areas."""
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionColumns:
+    """The K detections in all pictures of a dataset, in any order."""
+
+    pictures: NDArray[np.int64]
+    """(K,) index of the picture in the dataset."""
+    labels: NDArray[np.int32]
+    """(K,) indices into the dataset's classes."""
+    scores: NDArray[np.float64]
+    """(K,) the higher the surer; double precision, so that a results file keeps its order."""
+    boxes: Boxes
+    """(K, 4) xyxy in pixels of the picture."""
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes)
+        for column, received, wanted in (
+            ("pictures", self.pictures.shape, (count,)),
+            ("labels", self.labels.shape, (count,)),
+            ("scores", self.scores.shape, (count,)),
+            ("boxes", self.boxes.shape, (count, 4)),
+        ):
+            if received != wanted:
+                raise ValueError(f"DetectionColumns.{column}: expected shape {wanted}, got {received}")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @classmethod
+    def from_detections(cls, detections: Sequence[Detections]) -> DetectionColumns:
+        """Of one `Detections` a picture, in the dataset's order."""
+        counts = [len(found) for found in detections]
+        return cls(
+            pictures=np.repeat(np.arange(len(detections)), counts),
+            labels=_joined([found.labels for found in detections], np.int32),
+            scores=_joined([found.scores for found in detections], np.float64),
+            boxes=_joined([found.boxes for found in detections], np.float32).reshape(-1, 4),
+        )
+
+
+def _joined(parts: list[NDArray[Any]], dtype: type) -> NDArray[Any]:
+    return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
+
+
+def read_results(path: str | Path, dataset: Dataset) -> DetectionColumns:
+    """A COCO results file: ``[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}]``.
+
+    Raises:
+        AnnotationError: the file or an entry cannot be used, or speaks of another dataset.
+    """
+    entries = _read_list(path)
+    pictures = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
+    labels = {category_id: index for index, category_id in enumerate(dataset.category_ids)}
+    rows = []
+    for number, entry in enumerate(entries):
+        try:
+            rows.append(_row(entry, pictures, labels, dataset.name))
+        except AnnotationError as error:
+            raise AnnotationError(f"{path}: results[{number}]: {error}") from error
+    columns = np.array(rows, np.float64).reshape(-1, 7)
+    corners, sides = columns[:, 3:5], columns[:, 5:7]
+    return DetectionColumns(
+        pictures=columns[:, 0].astype(np.int64),
+        labels=columns[:, 1].astype(np.int32),
+        scores=columns[:, 2],
+        boxes=np.concatenate([corners, corners + sides], axis=1).astype(np.float32),
+    )
+
+
+def _read_list(path: str | Path) -> list[Any]:
+    try:
+        entries = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from error
+    except json.JSONDecodeError as error:
+        raise AnnotationError(f"{path}:{error.lineno}: malformed JSON ({error.msg})") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise AnnotationError(f"{path}: not a JSON file") from error
+    if not isinstance(entries, list):
+        raise AnnotationError(
+            f"{path}: expected a COCO results file, a list of detections; got {type(entries).__name__}"
+        )
+    return entries
+
+
+def _row(entry: Any, pictures: dict[Any, int], labels: dict[Any, int], name: str) -> tuple[float, ...]:
+    """(picture, label, score, x, y, width, height) of one entry."""
+    if not isinstance(entry, dict):
+        raise AnnotationError(f"expected an object, got {type(entry).__name__}")
+    missing = [key for key in ("image_id", "category_id", "bbox", "score") if key not in entry]
+    if missing:
+        raise AnnotationError(f"has no {', '.join(missing)}")
+    picture = _index(entry, "image_id", pictures, name)
+    label = _index(entry, "category_id", labels, name)
+    box, score = entry["bbox"], entry["score"]
+    if not isinstance(box, list) or len(box) != 4 or not _are_numbers(box):
+        raise AnnotationError(f"bbox must be four finite numbers [x, y, width, height], got {box}")
+    if box[2] < 0 or box[3] < 0:
+        raise AnnotationError(f"bbox must be [x, y, width, height] with width and height >= 0, got {box}")
+    if not _are_numbers([score]):
+        raise AnnotationError(f"score must be a finite number, got {score}")
+    return picture, label, score, *box
+
+
+def _index(entry: dict[str, Any], key: str, known: dict[Any, int], name: str) -> int:
+    value = entry[key]
+    if type(value) not in (int, str) or value not in known:
+        raise AnnotationError(f"{key} {value!r} is not in {name}; give the truth these results belong to")
+    return known[value]
+
+
+def _are_numbers(values: Iterable[Any]) -> bool:
+    return all(type(value) in (int, float) and abs(value) < LARGEST for value in values)
+
+
+def to_results(dataset: Dataset, detections: DetectionColumns) -> list[dict[str, Any]]:
+    """The entries of a COCO results file, in the source's own image and category ids."""
+    corners, far = detections.boxes[:, :2], detections.boxes[:, 2:]
+    boxes = np.concatenate([corners, far - corners], axis=1).astype(np.float64).round(3)
+    rows = zip(
+        detections.pictures.tolist(),
+        detections.labels.tolist(),
+        boxes.tolist(),
+        detections.scores.round(7).tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "image_id": dataset.image_ids[picture],
+            "category_id": dataset.category_ids[label],
+            "bbox": box,
+            "score": score,
+        }
+        for picture, label, box, score in rows
+    ]

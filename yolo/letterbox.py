@@ -1,0 +1,95 @@
+"""Between a picture and the network's canvas: the only place that crosses the two frames.
+
+``letterbox`` keeps the picture's shape and fills the rest with grey; ``stretch`` is
+Darknet's plain resize. Both are an affine map of continuous pixels, so boxes go there and
+back without loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.config import LetterboxMode
+
+GREY = 127
+"""Darknet fills with 0.5."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """The map from a picture of ``image_size`` onto a canvas of ``canvas_size``, (height, width) both."""
+
+    image_size: tuple[int, int]
+    canvas_size: tuple[int, int]
+    mode: LetterboxMode = "letterbox"
+
+    @property
+    def inner_size(self) -> tuple[int, int]:
+        """(height, width) of the picture on the canvas, whole pixels, at least one."""
+        if self.mode == "stretch":
+            return self.canvas_size
+        (height, width), (rows, columns) = self.image_size, self.canvas_size
+        scale = min(rows / height, columns / width)
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """(top, left) of the picture on the canvas."""
+        inner = self.inner_size
+        return (self.canvas_size[0] - inner[0]) // 2, (self.canvas_size[1] - inner[1]) // 2
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """(vertical, horizontal) canvas pixels for one picture pixel; they differ by rounding alone."""
+        inner = self.inner_size
+        return inner[0] / self.image_size[0], inner[1] / self.image_size[1]
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The (H, W, 3) uint8 picture on its canvas, (rows, columns, 3) uint8."""
+        if image.shape[:2] != self.image_size:
+            raise ValueError(f"expected a picture of {self.image_size}, got {image.shape[:2]}")
+        rows, columns = self.inner_size
+        # Averaging when shrinking much: bilinear would skip pixels and alias.
+        shrinks = min(self.scale) < 0.5
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        inner = cv2.resize(image, (columns, rows), interpolation=interpolation)
+        if (rows, columns) == self.canvas_size:
+            return inner.astype(np.uint8, copy=False)
+        canvas = np.full((*self.canvas_size, 3), GREY, np.uint8)
+        top, left = self.offset
+        canvas[top : top + rows, left : left + columns] = inner
+        return canvas
+
+    def boxes_to_canvas(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 4) xyxy from the picture's pixels to the canvas'."""
+        scale, offset = self._corners()
+        return (boxes * scale + offset).astype(np.float32)
+
+    def boxes_to_image(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 4) xyxy from the canvas' pixels to the picture's; not clipped."""
+        scale, offset = self._corners()
+        return ((boxes - offset) / scale).astype(np.float32)
+
+    def _corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        (vertical, horizontal), (top, left) = self.scale, self.offset
+        return (
+            np.array([horizontal, vertical, horizontal, vertical]),
+            np.array([left, top, left, top], np.float64),
+        )
+
+
+def letterbox_scales(
+    sizes: NDArray[np.int32], canvas_size: tuple[int, int], mode: LetterboxMode = "letterbox"
+) -> NDArray[np.float64]:
+    """(N, 2) vertical and horizontal scale of `Letterbox` for N pictures' (height, width) at once.
+
+    Without the rounding to whole pixels: for statistics of many boxes.
+    """
+    scales = np.asarray(canvas_size, np.float64) / sizes
+    if mode == "letterbox":
+        scales[:] = scales.min(axis=1, keepdims=True)
+    return scales

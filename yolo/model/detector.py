@@ -1,0 +1,348 @@
+"""The detector: a network with its classes, anchors and canvas, in one Keras model and one file."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from yolo.anchors import default_anchors
+from yolo.config import LetterboxMode, LossConfig, NmsConfig, canvas_size, check
+from yolo.errors import ConfigError, WeightsError
+from yolo.files import write_whole
+from yolo.images import read_image
+from yolo.letterbox import Letterbox
+from yolo.model.layers import Convolutions
+from yolo.model.networks import VARIANTS, Variant
+from yolo.ops.boxes import Tensor
+from yolo.ops.decode import decode
+from yolo.ops.loss import LossTerms, yolo_loss
+from yolo.ops.nms import Kept, suppress
+from yolo.ops.slots import Slots, make_slots
+from yolo.structs import Detections
+
+OBJECTS_EXPECTED = 8
+"""Objects a picture for which the heads' first biases are set."""
+LARGEST_CONFIG = 64 * 2**20
+"""Bytes of description in a model file, at most."""
+Picture = str | Path | NDArray[np.uint8]
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class Detector(keras.Model):
+    """A YOLOv3 detector.
+
+    Called on pictures (B, H, W, 3), RGB in 0..255 on the canvas, it gives the raw maps
+    (B, h, w, A, 5 + C) of its scales, coarse to fine. It is trained with `compile` and `fit` on
+    what `yolo.datasets.pipeline` delivers, or with `yolo.train`.
+
+    Args:
+        model: ``yolov3``, ``yolov3-spp`` or ``yolov3-tiny``.
+        classes: their names.
+        anchors: (A, 2) width and height in canvas pixels, shared out over the scales by area;
+            None: the published ones, scaled to the canvas.
+        size: side of the canvas, or (height, width); multiples of 32.
+        letterbox: how a picture is put on the canvas.
+        nms: thresholds of `detect`.
+        seed: of the initial weights.
+        origin: where the weights come from: dataset, configuration, versions.
+        name: of the Keras model.
+
+    Raises:
+        ConfigError: one of these does not fit the others.
+    """
+
+    def __init__(
+        self,
+        model: str = "yolov3",
+        *,
+        classes: Sequence[str],
+        anchors: Any = None,
+        size: int | tuple[int, int] = 416,
+        letterbox: LetterboxMode = "letterbox",
+        nms: NmsConfig | dict[str, Any] | None = None,
+        seed: int = 0,
+        origin: dict[str, Any] | None = None,
+        name: str = "detector",
+    ):
+        super().__init__(name=name)
+        check(model in VARIANTS, "model", f"one of {', '.join(VARIANTS)}", model)
+        check(len(classes) > 0, "classes", "at least one name", list(classes))
+        check(len(set(classes)) == len(classes), "classes", "names that differ", list(classes))
+        self.variant = model
+        self.classes = tuple(str(each) for each in classes)
+        self.canvas = canvas_size(size)
+        self.anchors = sorted_anchors(default_anchors(model, self.canvas) if anchors is None else anchors)
+        self.letterbox = letterbox
+        self.nms = NmsConfig(**nms) if isinstance(nms, dict) else nms or NmsConfig()
+        self.seed = seed
+        self.origin = dict(origin or {})
+        self.scale_anchors = share_anchors(self.anchors, VARIANTS[model])
+        self.loss_config = LossConfig()
+        self.loss_trackers = [
+            keras.metrics.Mean(name=f"{term}_loss") for term in ("box", "objectness", "class")
+        ]
+        self._runtime = _Runtime()
+        self.network = self._build_network(VARIANTS[model])
+        self.built = True
+
+    def _build_network(self, variant: Variant) -> keras.Model:
+        images = keras.Input((*self.canvas, 3), name="images")
+        conv = Convolutions(self.seed)
+        biases = [
+            np.tile(head_bias(stride, len(shapes), len(self.classes), self.canvas), len(shapes))
+            for stride, shapes in zip(variant.strides, self.scale_anchors, strict=True)
+        ]
+        maps = variant.build(layers.Rescaling(1 / 255)(images), conv, biases)
+        shaped = [
+            layers.Reshape((*raw.shape[1:3], len(shapes), 5 + len(self.classes)), dtype="float32")(raw)
+            for raw, shapes in zip(maps, self.scale_anchors, strict=True)
+        ]
+        return keras.Model(images, shaped, name=self.variant)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing is left to build: the network is made with the detector."""
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> list[Tensor]:
+        """Raw maps (B, h, w, A, 5 + C), coarse to fine, of pictures (B, H, W, 3), RGB in 0..255."""
+        return self.network(ops.cast(inputs, "float32"), training=training)
+
+    @property
+    def slots(self) -> Slots:
+        """The slots of the canvas."""
+        return make_slots(self.canvas, VARIANTS[self.variant].strides, self.scale_anchors)
+
+    # Training
+
+    def compile(self, optimizer: Any = "adamw", loss: LossConfig | None = None, **options: Any) -> None:
+        """As of any Keras model; ``loss`` configures the YOLO loss."""
+        self.loss_config = loss or LossConfig()
+        super().compile(optimizer=optimizer, **options)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,  # noqa: ARG002 - Keras' signature
+        training: bool = True,  # noqa: ARG002
+    ) -> Tensor:
+        """The mean over the batch of the YOLO loss; ``y`` holds boxes, labels, valid and ignore."""
+        terms = self.loss_terms(y_pred, y)
+        means = [ops.mean(term) for term in terms]
+        for tracker, mean in zip(self.loss_trackers, means, strict=True):
+            tracker.update_state(mean, sample_weight=ops.shape(y["boxes"])[0])
+        return sum(means)
+
+    def loss_terms(self, maps: Sequence[Tensor], targets: dict[str, Tensor]) -> LossTerms:
+        """The terms of the loss, (B,) each."""
+        return yolo_loss(maps, self.slots, self.loss_config, **targets)
+
+    def get_compile_config(self) -> None:
+        """A saved detector is not bound to an optimizer."""
+
+    # Detection
+
+    def find(self, images: Any, nms: NmsConfig | None = None) -> Kept:
+        """Detections on the canvas, as numpy arrays padded to (B, D), of pictures (B, H, W, 3)."""
+        return Kept(**self._runtime.finder(self, nms or self.nms).predict_on_batch(images))
+
+    def detect_images(
+        self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None
+    ) -> list[Detections]:
+        """What is in each picture (H, W, 3) uint8 RGB, all run as one batch; boxes in the picture's pixels."""
+        if not images:
+            return []
+        boxes = [Letterbox(image.shape[:2], self.canvas, self.letterbox) for image in images]
+        batch = np.stack([box.apply(image) for box, image in zip(boxes, images, strict=True)])
+        return self.unpad(self.find(batch, nms), boxes)
+
+    def unpad(self, kept: Kept, letterboxes: Sequence[Letterbox]) -> list[Detections]:
+        """Detections of the first pictures of a padded batch, moved to each picture's own pixels and clipped."""
+        found = []
+        for index, letterbox in enumerate(letterboxes):
+            valid = kept.valid[index]
+            height, width = letterbox.image_size
+            boxes = letterbox.boxes_to_image(kept.boxes[index][valid])
+            boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
+            labels = kept.labels[index][valid].astype(np.int32)
+            found.append(Detections(boxes, kept.scores[index][valid], labels, self.classes))
+        return found
+
+    def detect(
+        self,
+        source: Picture | Sequence[Picture],
+        *,
+        conf: float | None = None,
+        iou: float | None = None,
+        batch: int = 8,
+    ) -> Any:
+        """What is in a picture: a path or an (H, W, 3) uint8 RGB array; of a list of either, a list.
+
+        Args:
+            source: the picture or pictures.
+            conf: lowest score; None: the detector's own.
+            iou: overlap above which the better box suppresses the other; None: the detector's own.
+            batch: pictures that are run at once.
+
+        Returns:
+            A `Detections`, or a list of them.
+
+        Raises:
+            MediaError: a file is not a readable picture.
+        """
+        if isinstance(source, str | Path | np.ndarray):
+            return self.detect([source], conf=conf, iou=iou)[0]
+        changes = {key: value for key, value in (("conf", conf), ("iou", iou)) if value is not None}
+        nms = replace(self.nms, **changes)  # type: ignore[arg-type]
+        found: list[Detections] = []
+        for first in range(0, len(source), batch):
+            part = source[first : first + batch]
+            images = [each if isinstance(each, np.ndarray) else read_image(each) for each in part]
+            found += self.detect_images(images, nms)
+        return found
+
+    # Files
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "model": self.variant,
+            "classes": list(self.classes),
+            "anchors": self.anchors.tolist(),
+            "size": list(self.canvas),
+            "letterbox": self.letterbox,
+            "nms": asdict(self.nms),
+            "seed": self.seed,
+            "origin": self.origin,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Detector:  # noqa: ARG003 - Keras' signature
+        return cls(**{**config, "size": tuple(config["size"])})
+
+    def save(self, filepath: str | Path, **options: Any) -> None:
+        """Write the detector to a ``.keras`` file, whole or not at all; without an optimizer's state.
+
+        Raises:
+            WeightsError: the name does not end in ``.keras``, or the file cannot be written.
+        """
+        path = Path(filepath)
+        if path.suffix != ".keras":
+            raise WeightsError(f"{path}: a detector is saved to a file that ends in .keras")
+        optimizer, self.optimizer = getattr(self, "optimizer", None), None
+        try:
+            write_whole(
+                path, lambda temporary: super(Detector, self).save(temporary, **options), error=WeightsError
+            )
+        finally:
+            self.optimizer = optimizer
+
+
+class _Finder(keras.Model):
+    """A detector with decoding and suppression behind it, so that Keras compiles all three as one."""
+
+    def __init__(self, detector: Detector, nms: NmsConfig):
+        super().__init__(name="finder")
+        self.detector = detector
+        self.nms = nms
+
+    def call(self, images: Tensor) -> dict[str, Tensor]:
+        maps = self.detector(images, training=False)
+        return suppress(decode(maps, self.detector.slots), self.nms)._asdict()
+
+
+class _Runtime:
+    """Compiled functions of a detector, kept where Keras does not take them for its layers."""
+
+    def __init__(self) -> None:
+        self.finders: dict[NmsConfig, _Finder] = {}
+
+    def finder(self, detector: Detector, nms: NmsConfig) -> _Finder:
+        if nms not in self.finders:
+            self.finders[nms] = _Finder(detector, nms)
+        return self.finders[nms]
+
+
+def sorted_anchors(anchors: Any) -> NDArray[np.float32]:
+    """Anchors (A, 2) by area, smallest first.
+
+    Raises:
+        ConfigError: not positive pairs of numbers.
+    """
+    shapes = np.asarray(anchors, np.float32)
+    good = (
+        shapes.ndim == 2 and shapes.shape[1] == 2 and bool((shapes > 0).all() and np.isfinite(shapes).all())
+    )
+    check(good, "anchors", "pairs of positive widths and heights", np.asarray(anchors).tolist())
+    return shapes[np.argsort(shapes.prod(axis=1), kind="stable")]
+
+
+def share_anchors(anchors: NDArray[np.float32], variant: Variant) -> list[NDArray[np.float32]]:
+    """The anchors of each scale, coarse to fine: the largest to the coarsest.
+
+    Raises:
+        ConfigError: they cannot be shared out evenly.
+    """
+    scales = len(variant.strides)
+    if len(anchors) == 0 or len(anchors) % scales:
+        raise ConfigError(
+            f"anchors: {len(anchors)} cannot be shared out evenly over {scales} heads; "
+            f"fit a multiple of {scales} (yolov3 anchors DATA --count {max(1, round(len(anchors) / scales)) * scales})"
+        )
+    return np.split(anchors, scales)[::-1]
+
+
+def head_bias(stride: int, anchors: int, classes: int, canvas: tuple[int, int]) -> NDArray[np.float32]:
+    """(5 + C,) first biases of a slot: objectness near its frequency, classes at 1 / C.
+
+    Starting at the prior keeps the many empty slots from swamping the first steps
+    (Lin et al. 2017, Focal Loss, section 3.3).
+    """
+    slots = canvas[0] // stride * (canvas[1] // stride) * anchors
+    objectness = min(0.1, OBJECTS_EXPECTED / slots)
+    of_class = min(0.9, 1 / classes)
+    bias = np.zeros(5 + classes, np.float32)
+    bias[4], bias[5:] = np.log(objectness / (1 - objectness)), np.log(of_class / (1 - of_class))
+    return bias
+
+
+def load(path: str | Path) -> Detector:
+    """The detector in a ``.keras`` file.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or not a detector of this package.
+    """
+    described = read_description(Path(path))
+    if described.get("registered_name") != "yolo>Detector":
+        raise WeightsError(f"{path}: a Keras model, but not a detector of this package")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise WeightsError(f"{path}: the file is damaged ({error})") from error
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The ``config.json`` of a ``.keras`` file.
+
+    Raises:
+        WeightsError: the file is missing or is not one.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > LARGEST_CONFIG:
+                raise WeightsError(f"{path}: its config.json is too large to be a detector's")
+            described = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise WeightsError(f"{path}: not a .keras file, or a damaged one") from error
+    return described if isinstance(described, dict) else {}

@@ -1,0 +1,96 @@
+"""The three networks, top to bottom, convolutions in the order of Darknet's files.
+
+Each takes pictures (B, H, W, 3) in 0..1 and gives one (B, h, w, A x (5 + C)) map a scale, from
+the coarsest to the finest. Shapes on the lines are for 416 x 416.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras import layers
+
+from yolo.model.layers import Convolutions
+from yolo.ops.boxes import Tensor
+
+DARKNET53_STAGES = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))
+"""Filters and residual blocks of each stage (YOLOv3, table 1)."""
+
+
+def darknet53(images: Tensor, conv: Convolutions) -> list[Tensor]:
+    """Darknet-53 without its classifier (YOLOv3, section 2.4): feature maps of strides 32, 16 and 8."""
+    x = conv(images, 32, 3)  # 416
+    stages = []
+    for filters, blocks in DARKNET53_STAGES:
+        x = conv(x, filters, 3, strides=2)  # 208, 104, 52, 26, 13
+        for _ in range(blocks):
+            x = layers.add([x, conv(conv(x, filters // 2, 1), filters, 3)])
+        stages.append(x)
+    return stages[:1:-1]
+
+
+def yolov3(
+    images: Tensor, conv: Convolutions, biases: Sequence[Any], *, pyramid: bool = False
+) -> list[Tensor]:
+    """Darknet-53, a feature pyramid and three heads (YOLOv3, section 2.3).
+
+    ``pyramid`` puts spatial pyramid pooling before the coarsest head (yolov3-spp).
+    """
+    heads, x = [], None
+    for features, filters, bias in zip(darknet53(images, conv), (512, 256, 128), biases, strict=True):
+        if x is not None:
+            x = layers.concatenate([layers.UpSampling2D()(conv(x, filters, 1)), features])
+        else:
+            x = features
+        x = neck(x, filters, conv, pyramid=pyramid and not heads)
+        heads.append(conv(conv(x, 2 * filters, 3), len(bias), 1, head_bias=bias))  # 13, 26, 52
+    return heads
+
+
+def neck(x: Tensor, filters: int, conv: Convolutions, *, pyramid: bool) -> Tensor:
+    """The five convolutions between a scale's features and its head; spatial pyramid pooling between them adds one."""
+    x = conv(conv(conv(x, filters, 1), 2 * filters, 3), filters, 1)
+    if pyramid:
+        pools = [layers.MaxPooling2D(size, strides=1, padding="same")(x) for size in (13, 9, 5)]
+        x = conv(layers.concatenate([*pools, x]), filters, 1)
+    return conv(conv(x, 2 * filters, 3), filters, 1)
+
+
+def yolov3_spp(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> list[Tensor]:
+    """YOLOv3 with spatial pyramid pooling."""
+    return yolov3(images, conv, biases, pyramid=True)
+
+
+def yolov3_tiny(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> list[Tensor]:
+    """Seven convolutions with pooling between, and two heads."""
+    x = conv(images, 16, 3)  # 416
+    for filters in (32, 64, 128, 256):
+        x = conv(layers.MaxPooling2D(2)(x), filters, 3)  # 208, 104, 52, 26
+    fine = x
+    x = conv(layers.MaxPooling2D(2)(x), 512, 3)  # 13
+    # Darknet pads this pool, whose stride is 1, below and to the right: so does "same".
+    x = conv(layers.MaxPooling2D(2, strides=1, padding="same")(x), 1024, 3)
+    x = conv(x, 256, 1)
+    coarse = conv(conv(x, 512, 3), len(biases[0]), 1, head_bias=biases[0])  # 13
+    x = layers.concatenate([layers.UpSampling2D()(conv(x, 128, 1)), fine])
+    return [coarse, conv(conv(x, 256, 3), len(biases[1]), 1, head_bias=biases[1])]  # 13, 26
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network and what goes with it."""
+
+    build: Callable[[Tensor, Convolutions, Sequence[Any]], list[Tensor]]
+    strides: tuple[int, ...]
+    """Of its scales, coarse to fine."""
+    anchors: str
+    """The published anchors it comes with."""
+
+
+VARIANTS = {
+    "yolov3": Variant(yolov3, (32, 16, 8), "yolov3-coco"),
+    "yolov3-spp": Variant(yolov3_spp, (32, 16, 8), "yolov3-coco"),
+    "yolov3-tiny": Variant(yolov3_tiny, (32, 16), "yolov3-tiny-coco"),
+}

@@ -1,0 +1,91 @@
+"""Greedy non-maximum suppression, batched, with static shapes, inside the compiled function."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from keras import ops
+
+from yolo.config import NmsConfig
+from yolo.ops.boxes import Tensor, pairwise_iou
+from yolo.ops.decode import Predictions
+
+
+class Kept(NamedTuple):
+    """The D detections of each picture, best first, padded."""
+
+    boxes: Tensor
+    """(B, D, 4) xyxy."""
+    scores: Tensor
+    """(B, D); 0 in the padding."""
+    labels: Tensor
+    """(B, D) int32."""
+    valid: Tensor
+    """(B, D) bool: not padding."""
+
+
+def suppress(predictions: Predictions, config: NmsConfig) -> Kept:
+    """The detections of a picture: every (box, class) pair that scores, less what a better one covers."""
+    scores = predictions.objectness[..., None] * predictions.classes
+    boxes, scores, labels = best_candidates(predictions.boxes, scores, config.max_candidates)
+    keep = greedy(
+        boxes, labels, scores >= config.conf, iou=config.iou, class_agnostic=config.class_agnostic
+    )
+    count = min(config.max_detections, scores.shape[1])
+    ranked, order = ops.top_k(ops.where(keep, scores, -1.0), count)
+    valid = ranked >= 0.0
+    return Kept(
+        boxes=gather(boxes, order),
+        scores=ops.where(valid, ranked, 0.0),
+        labels=ops.take_along_axis(labels, order, axis=1),
+        valid=valid,
+    )
+
+
+def best_candidates(boxes: Tensor, scores: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The ``count`` best (box, class) pairs, best first: boxes (B, K, 4), scores (B, K), labels (B, K).
+
+    Args:
+        boxes: (B, P, 4).
+        scores: (B, P, C).
+        count: how many; fewer where there are not as many pairs.
+    """
+    # The best pairs lie in the slots whose best class scores best: two small sorts, not one of P x C.
+    slots, classes = scores.shape[1:]
+    _, slot = ops.top_k(ops.max(scores, axis=-1), min(count, slots))
+    boxes, scores = gather(boxes, slot), gather(scores, slot)
+    pairs = ops.reshape(scores, (-1, slot.shape[1] * classes))
+    best, pair = ops.top_k(pairs, min(count, slot.shape[1] * classes))
+    pair = ops.cast(pair, "int32")
+    return gather(boxes, pair // classes), best, pair % classes
+
+
+def greedy(boxes: Tensor, labels: Tensor, valid: Tensor, *, iou: float, class_agnostic: bool) -> Tensor:
+    """(B, K) bool: which of K boxes (B, K, 4), best first, survive.
+
+    Box by box, a box stays unless one that stayed before it, of its class, overlaps it above
+    the threshold. This is the only solution of keep = valid and not any(covers and keep), and
+    iterating that reaches it: after n rounds the first n boxes are settled, in practice all
+    are after a few.
+    """
+    order = ops.arange(boxes.shape[1])
+    covers = (pairwise_iou(boxes, boxes) > iou) & (order[None, None, :] < order[None, :, None])  # (B, K, K)
+    if not class_agnostic:
+        covers &= labels[:, :, None] == labels[:, None, :]
+    covers = ops.cast(covers, "float32")
+
+    def survivors(keep: Tensor) -> Tensor:
+        covered = ops.matmul(covers, ops.cast(keep, "float32")[..., None])[..., 0]
+        return valid & (covered < 0.5)
+
+    keep, _ = ops.while_loop(
+        lambda keep, before: ops.any(ops.logical_xor(keep, before)),
+        lambda keep, _: (survivors(keep), keep),
+        (survivors(valid), valid),
+    )
+    return keep
+
+
+def gather(rows: Tensor, index: Tensor) -> Tensor:
+    """Rows (B, P, D) at index (B, K), as (B, K, D)."""
+    return ops.take_along_axis(rows, ops.cast(index, "int32")[..., None], axis=1)

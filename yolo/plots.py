@@ -1,0 +1,114 @@
+"""Curves as pictures: training, and mean IoU against the number of anchors (matplotlib, no display)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from yolo.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOSS_TERMS = {"loss": "total", "box_loss": "box", "objectness_loss": "objectness", "class_loss": "class"}
+"""Columns of the history and what the legend calls them."""
+METRICS = {"AP50": "AP50", "AP": "AP50:95"}
+COLOURS = ("#1f5fa8", "#d1662b", "#2f8f5b", "#8b5aa8")
+INK, PALE = "#333333", "#dddddd"
+
+
+def plot_training(history: Mapping[str, Sequence[float]], path: str | Path) -> None:
+    """The loss terms and the validation metrics of a run, over its epochs, as a PNG.
+
+    Args:
+        history: one value an epoch in each column; columns may be absent or shorter, values NaN.
+        path: the file, replaced at once when the picture is complete.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    figure = _figure(11, 4.2)
+    losses, metrics = figure.subplots(1, 2)
+    _draw_series(losses, history, LOSS_TERMS)
+    _finish(losses, title="Training loss", x_label="epoch", y_label="loss per picture")
+    losses.set_ylim(bottom=0)
+    _draw_series(metrics, history, METRICS)
+    epochs = max((len(values) for values in history.values()), default=0)
+    for axes in (losses, metrics):
+        axes.set_xlim(0.5, max(epochs, 1) + 0.5)
+    _finish(metrics, title="Validation", x_label="epoch", y_label="average precision")
+    metrics.set_ylim(0, 1)
+    save_figure(figure, path)
+
+
+def plot_anchor_counts(
+    mean_ious: Mapping[int, float],
+    path: str | Path,
+    *,
+    marked: Mapping[str, tuple[int, float]] | None = None,
+) -> None:
+    """Mean IoU of fitted anchors against their number, as a PNG.
+
+    Args:
+        mean_ious: mean IoU by number of anchors.
+        path: the file, replaced at once when the picture is complete.
+        marked: other anchor sets by name, (number, mean IoU).
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    figure = _figure(7, 4.2)
+    axes = figure.subplots()
+    axes.plot(
+        list(mean_ious), list(mean_ious.values()), "o-", color=COLOURS[0], markersize=4, label="k-means fit"
+    )
+    for colour, (name, (count, mean_iou)) in zip(COLOURS[1:], (marked or {}).items(), strict=False):
+        axes.plot([count], [mean_iou], "D", color=colour, markersize=7, label=f"{name} ({mean_iou:.3f})")
+    _finish(
+        axes, title="How many anchors", x_label="number of anchors", y_label="mean IoU with the best anchor"
+    )
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a PNG beside its place first, so that a reader never sees half of one."""
+    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=120, facecolor="white"))
+
+
+def _figure(width: float, height: float) -> Figure:
+    # Figure itself, not pyplot: no global state, no window, nothing to close.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _draw_series(axes: Axes, history: Mapping[str, Sequence[float]], columns: Mapping[str, str]) -> None:
+    for colour, (column, label) in zip(COLOURS, columns.items(), strict=False):
+        values = np.asarray(history.get(column, ()), np.float64)
+        known = np.flatnonzero(np.isfinite(values))
+        if len(known):
+            # The line spans epochs without a value; alone, a point would not show without its marker.
+            marker = "o" if len(values) <= 30 or len(known) == 1 else None
+            axes.plot(known + 1, values[known], color=colour, marker=marker, markersize=3.5, label=label)
+
+
+def _finish(axes: Axes, *, title: str, x_label: str, y_label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_title(title, color=INK, fontsize=12, loc="left")
+    axes.set_xlabel(x_label, color=INK)
+    axes.set_ylabel(y_label, color=INK)
+    axes.tick_params(colors=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(color=PALE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(PALE)
+    if axes.lines:
+        axes.legend(frameon=False, labelcolor=INK)
+    else:
+        axes.text(0.5, 0.5, "no values", color=INK, ha="center", transform=axes.transAxes)
