@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from yolo.evaluate.results import DetectionColumns
+from yolo.evaluation.results import DetectionColumns
 from yolo.structs import Dataset
 
 CLASSES = ("cat", "dog")

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from yolo.anchors import fit_anchors
     from yolo.datasets.load import load_dataset
     from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
-    from yolo.evaluate.evaluate import evaluate
+    from yolo.evaluation.evaluator import evaluate
     from yolo.model.detector import Detector, load
     from yolo.structs import Dataset, Detections, Sample
-    from yolo.train.trainer import train
+    from yolo.training.trainer import train
 
 _MODULES = {
     "AnnotationError": "yolo.errors",
@@ -26,11 +26,11 @@ _MODULES = {
     "Sample": "yolo.structs",
     "WeightsError": "yolo.errors",
     "YoloError": "yolo.errors",
-    "evaluate": "yolo.evaluate.evaluate",
+    "evaluate": "yolo.evaluation.evaluator",
     "fit_anchors": "yolo.anchors",
     "load": "yolo.model.detector",
     "load_dataset": "yolo.datasets.load",
-    "train": "yolo.train.trainer",
+    "train": "yolo.training.trainer",
 }
 
 __all__ = [

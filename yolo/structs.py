@@ -125,14 +125,14 @@ class Dataset:
     @property
     def fingerprint(self) -> str:
         """Changes whenever a picture, a class or a box does (not with the pixels)."""
-        digest = sha256("\n".join([*self.classes, "", *self.files]).encode(errors="surrogateescape"))
+        digest = sha256("\n".join([*self.classes, "", *self.files]).encode(errors="surrogatepass"))
         for column in (self.sizes, self.offsets, self.boxes, self.labels, self.ignore):
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()[:16]
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64], *, split: str | None = None) -> Dataset:
         """The pictures at ``indices``, in that order, with their boxes."""
-        chosen = np.asarray(indices, np.int64)
+        chosen = np.arange(len(self))[np.asarray(indices, np.int64)]  # counts from the end resolved
         counts = self.box_counts[chosen]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         rows = np.repeat(self.offsets[chosen] - offsets[:-1], counts) + np.arange(offsets[-1])

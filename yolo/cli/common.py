@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentError
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +15,9 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from yolo.errors import ConfigError, YoloError
 
 Config = TypeVar("Config")
+
+QUIET = "3"
+"""The level of TensorFlow's messages unless the user sets another."""
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -81,6 +86,22 @@ def choose_split(arguments: Namespace, *preferred: str) -> str | None:
 
     splits = available_splits(arguments.data)
     return next((name for name in preferred if name in splits), None)
+
+
+def start_keras() -> None:
+    """Import Keras and its backend, less the start-up lines their C++ parts print whatever one sets.
+
+    ``TF_CPP_MIN_LOG_LEVEL=0`` shows them.
+    """
+    with ExitStack() as stack:
+        if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == QUIET:
+            kept = os.dup(2)
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, 2)
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401 - the pipeline's, on every backend
 
 
 def prepare_output(folder: str | Path, *, force: bool) -> Path:

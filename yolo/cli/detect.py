@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import prepare_output
+from yolo.cli.common import prepare_output, start_keras
 from yolo.config import NmsConfig, check
 from yolo.detect.predictor import Prediction, Unreadable, predict
 from yolo.detect.sinks import check_targets, output_names, to_line, to_record, write_picture
@@ -82,6 +82,7 @@ def detect(
     weights: str, paths: Sequence[Path], changes: dict[str, Any], *, batch: int
 ) -> Iterator[Prediction | Unreadable]:
     """Load the model and run it over the pictures."""
+    start_keras()
     from yolo.model.detector import load
 
     detector = load(weights)

@@ -8,12 +8,12 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import add_data_arguments, choose_split, prepare_output
+from yolo.cli.common import add_data_arguments, choose_split, prepare_output, start_keras
 from yolo.config import NmsConfig
 from yolo.datasets.load import load_dataset
 from yolo.errors import ConfigError
-from yolo.evaluate.metrics import compute_metrics
-from yolo.evaluate.results import DetectionColumns, read_results, to_results
+from yolo.evaluation.metrics import compute_metrics
+from yolo.evaluation.results import DetectionColumns, read_results, to_results
 from yolo.files import to_json, write_text
 from yolo.structs import Dataset
 
@@ -58,7 +58,8 @@ def run(arguments: Namespace) -> None:
 
 def detect_all(dataset: Dataset, arguments: Namespace) -> DetectionColumns:
     nms = NmsConfig(conf=arguments.conf, iou=arguments.iou)
-    from yolo.evaluate.evaluate import find_all
+    start_keras()
+    from yolo.evaluation.evaluator import find_all
     from yolo.model.detector import load
 
     return find_all(load(arguments.weights), dataset, batch=arguments.batch, nms=nms)

@@ -69,7 +69,7 @@ def one_line(error: Exception) -> str:
 
 def quieten() -> None:
     """Our own messages to stderr; TensorFlow's start-up chatter only if it is asked for."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own errors name the file
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.getLogger("yolo").setLevel(logging.INFO)

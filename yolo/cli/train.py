@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
-from yolo.cli.common import add_config, add_data_arguments, choose_split, make_config, prepare_output
+from yolo.cli.common import (
+    add_config,
+    add_data_arguments,
+    choose_split,
+    make_config,
+    prepare_output,
+    start_keras,
+)
 from yolo.config import LetterboxMode, Precision, TrainConfig, canvas_size
 from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
@@ -64,12 +71,13 @@ def run(arguments: Namespace) -> None:
     size = parse_size(arguments.size)
     dataset, validation = load_data(arguments)
     folder = prepare_output(arguments.out or next_folder(), force=arguments.force)
+    start_keras()
     import keras
 
     keras.config.set_dtype_policy(arguments.precision)
     detector = make_detector(arguments, dataset, size, config)
-    from yolo.train.run_folder import RunFolder
-    from yolo.train.trainer import train
+    from yolo.training.run_folder import RunFolder
+    from yolo.training.trainer import train
 
     options = {key: arguments[key] for key in ("model", "anchors", "letterbox", "precision")}
     RunFolder(folder).write_config({**options, "size": arguments.size, **asdict(config)})

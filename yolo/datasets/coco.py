@@ -1,4 +1,8 @@
-"""COCO JSON files (cocodataset.org, "Data format", object detection)."""
+"""COCO JSON files (cocodataset.org, "Data format", object detection).
+
+The file's content is a few gigabytes of Python objects when it is as large as COCO's, so columns
+are taken from it in bulk, and nothing that is kept refers to it.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +17,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.columns import build_dataset
-from yolo.errors import AnnotationError
+from yolo.datasets.columns import LARGEST_SIDE, Columns, build_dataset
+from yolo.datasets.reading import is_file, is_folder
+from yolo.datasets.repair import SHARED_ID, Repairs
+from yolo.errors import AnnotationError, MediaError
 from yolo.images import image_size
 from yolo.structs import Dataset
 
+Id = int | str
+FILES_TRIED = 20
+"""How many pictures are looked for to find their folder."""
+
 
 def load_coco(
-    path: str | Path,
+    path: Path,
     *,
-    images: str | Path | None = None,
+    images: Path | None = None,
     classes: Sequence[str] | None = None,
     split: str | None = None,
 ) -> Dataset:
     """The dataset of a COCO file; classes by rising category id, pictures in the file's order.
 
+    Pictures are not looked at unless the file lacks their sizes: a results file can be evaluated
+    without any.
+
     Args:
         path: the ``.json``.
         images: folder of the pictures; None: looked for beside the file.
-        classes: names in the order they are wanted; None: all, in the file's own order of ids.
+        classes: names in the order they are wanted; None: all.
         split: what the dataset is to say it is.
 
     Raises:
         AnnotationError: the file is missing, malformed, or lacks something.
     """
-    path = Path(path)
+    if images is not None and not is_folder(images):
+        raise AnnotationError(f"{images}: there is no such folder of pictures")
     with paused_garbage_collection():
-        return _convert(path, read_json(path), images, classes, split)
+        columns = read_columns(path, images)
+    return build_dataset(columns, classes=classes, name=str(path), split=split)
 
 
 @contextmanager
@@ -66,161 +81,217 @@ def read_json(path: Path) -> Any:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from error
     except json.JSONDecodeError as error:
         raise AnnotationError(
-            f"{path}:{error.lineno}:{error.colno}: not valid JSON ({error.msg})"
+            f"{path}:{error.lineno}:{error.colno}: not valid JSON ({error.msg}); mend or export it again"
         ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise AnnotationError(f"{path}: not valid JSON ({type(error).__name__})") from error
+    except (ValueError, RecursionError) as error:  # not text, a number of 5000 digits, 10,000 brackets
+        raise AnnotationError(f"{path}: not valid JSON ({error!s:.80})") from error
 
 
-def _convert(
-    path: Path, data: Any, images: str | Path | None, classes: Sequence[str] | None, split: str | None
-) -> Dataset:
+def read_columns(path: Path, images: Path | None) -> Columns:
+    """What a COCO file says, and nothing that is part of the parsed file."""
+    data, repairs = read_json(path), Repairs()
     records, annotations, categories = (
-        _table(path, data, key) for key in ("images", "annotations", "categories")
+        table(path, data, key) for key in ("images", "annotations", "categories")
     )
-    names = {
-        entry["id"]: str(entry["name"]).strip()
-        for entry in _sound(path, "categories", categories, ("id", "name"))
-    }
-    chosen = _choose(path, names, classes)
-    label_of = {category: label for label, category in enumerate(chosen)}
-    files = [str(entry["file_name"]) for entry in _sound(path, "images", records, ("id", "file_name"))]
-    folder = Path(images) if images is not None else find_pictures(path, files)
-    picture_of = {entry["id"]: index for index, entry in enumerate(records)}
-    if len(picture_of) < len(records):
-        raise AnnotationError(f"{path}: two entries of images have the same id; ids have to differ")
-    try:
-        pictures = np.array([picture_of[entry["image_id"]] for entry in annotations], np.int64)
-        labels = np.array([label_of[entry["category_id"]] for entry in annotations], np.int32)
-        boxes = _corners([entry["bbox"] for entry in annotations])
-        areas = np.array([entry.get("area", -1.0) for entry in annotations], np.float32)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _first_fault(path, annotations, picture_of, label_of, names) from error
-    crowd = np.array([bool(entry.get("iscrowd", 0)) for entry in annotations], bool)
-    given = areas >= 0  # False for NaN too
-    return build_dataset(
-        classes=[names[category] for category in chosen],
-        files=files,
-        sizes=_sizes(path, records, folder),
-        pictures=pictures,
-        boxes=boxes,
-        labels=labels,
-        ignore=crowd,
-        areas=np.where(given, areas, (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).astype(
-            np.float32
-        ),
-        image_ids=[entry["id"] for entry in records],
-        category_ids=chosen,
-        place=lambda row: f"annotations[{row}]",
+    label_of, names = read_categories(path, categories, annotations)
+    ids, files = read_images(path, records)
+    folder = images if images is not None else find_folder(path, files)
+    sizes = image_sizes(path, records, folder)
+    objects = object_columns(path, annotations, {each: index for index, each in enumerate(ids)}, label_of)
+    count_shared_ids(annotations, f"{path}: ", repairs)
+    # The strings stand scattered among the parsed objects and would hold all their memory: take
+    # copies, made after the objects are gone.
+    kept = json.dumps([ids, files, names, list(label_of)])
+    del data, records, annotations, categories, ids, files, names, label_of
+    ids, files, names, category_ids = json.loads(kept)
+    return Columns(
         folder=folder,
-        name=str(path),
-        split=split,
+        files=files,
+        sizes=sizes,
+        image_ids=ids,
+        names=names,
+        category_ids=category_ids,
+        place=lambda row: f"{path}: annotations[{row}]",
+        repairs=repairs,
+        **objects,
     )
 
 
-def _table(path: Path, data: Any, key: str) -> list[Any]:
-    table = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(table, list):
-        raise AnnotationError(f'{path}: not a COCO dataset: it has no list "{key}"')
-    return table
-
-
-def _sound(path: Path, table: str, entries: list[Any], keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The entries, each an object with these keys and an id that can be one."""
-    for index, entry in enumerate(entries):
-        missing = [key for key in keys if key not in entry] if isinstance(entry, dict) else list(keys)
-        if missing:
-            raise AnnotationError(f'{path}: {table}[{index}] has no "{missing[0]}"')
-        if not isinstance(entry["id"], int | str):
-            raise AnnotationError(f"{path}: {table}[{index}].id: expected a number, got {entry['id']!r}")
+def table(path: Path, data: Any, key: str) -> list[Any]:
+    entries = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(entries, list):
+        raise AnnotationError(
+            f'{path}: not a COCO dataset: it has no list "{key}" (a results file goes to --detections)'
+        )
     return entries
 
 
-def _choose(path: Path, names: dict[Any, str], classes: Sequence[str] | None) -> list[Any]:
-    """The category ids in the order of the classes."""
-    if not names:
-        raise AnnotationError(f"{path}: its list of categories is empty")
-    doubled = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
-    if doubled:
-        raise AnnotationError(f"{path}: categories: two are called {doubled[0]!r}; names have to differ")
-    ordered = sorted(names, key=lambda category: (isinstance(category, str), category))
-    if classes is None:
-        return ordered
-    if sorted(classes) != sorted(names.values()):
-        raise AnnotationError(
-            f"{path}: its categories are {', '.join(names.values())}, but the classes asked for are {', '.join(classes)}"
-        )
-    return sorted(names, key=lambda category: list(classes).index(names[category]))
+def read_categories(
+    path: Path, categories: list[Any], annotations: list[Any]
+) -> tuple[dict[Id, int], list[str]]:
+    """The label of each category id, rising, and the names in the order of the labels.
+
+    Of categories with one name only those that have objects are taken: Roboflow's exports have a
+    parent category of the same name.
+
+    Raises:
+        AnnotationError: the list is malformed, or empty.
+    """
+    check_entries(path, "categories", categories, text="name")
+    if not categories:
+        raise AnnotationError(f"{path}: its list of categories is empty; name at least one")
+    names = {entry["id"]: entry["name"].strip() for entry in categories}
+    if len(set(names.values())) < len(names):
+        used = {str(entry.get("category_id")) for entry in annotations if isinstance(entry, dict)}
+        with_objects = {name for each, name in names.items() if str(each) in used}
+        names = {
+            each: name for each, name in names.items() if str(each) in used or name not in with_objects
+        }
+    ordered = sorted(names, key=lambda each: (isinstance(each, str), each))
+    return {each: label for label, each in enumerate(ordered)}, [names[each] for each in ordered]
 
 
-def _corners(boxes: list[Any]) -> NDArray[np.float64]:
-    """(K, 4) xyxy of [x, y, width, height] lists."""
-    if boxes and set(map(len, boxes)) != {4}:
-        raise ValueError("bbox: expected 4 numbers")
-    corners = np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes)).reshape(-1, 4)
-    corners[:, 2:] += corners[:, :2]
+def read_images(path: Path, records: list[Any]) -> tuple[list[Id], list[str]]:
+    """The ids and the files of the pictures."""
+    check_entries(path, "images", records, text="file_name")
+    if not records:
+        raise AnnotationError(f"{path}: its list of images is empty")
+    return [entry["id"] for entry in records], [entry["file_name"] for entry in records]
+
+
+def check_entries(path: Path, key: str, entries: list[Any], *, text: str) -> None:
+    """Each entry has to be an object with an id of its own and a text.
+
+    Raises:
+        AnnotationError: one is not; the first is named.
+    """
+    seen: set[Id] = set()
+    for index, entry in enumerate(entries):
+        where = f"{path}: {key}[{index}]"
+        if not isinstance(entry, dict):
+            raise AnnotationError(f"{where}: expected an object, got {entry!r:.60}")
+        if type(entry.get("id")) not in (int, str):
+            raise AnnotationError(f"{where}.id: expected a number or a text, got {entry.get('id')!r:.60}")
+        if not isinstance(entry.get(text), str) or not entry[text].strip() or "\0" in entry[text]:
+            raise AnnotationError(f"{where}.{text}: expected a name, got {entry.get(text)!r:.60}")
+        if entry["id"] in seen:
+            raise AnnotationError(f"{where}.id: {entry['id']!r:.60} is taken already; ids have to differ")
+        seen.add(entry["id"])
+
+
+def object_columns(
+    path: Path, annotations: list[Any], picture_of: dict[Id, int], label_of: dict[Id, int]
+) -> dict[str, NDArray[Any]]:
+    """The columns of the objects: pictures, labels, boxes, ignore, areas.
+
+    Raises:
+        AnnotationError: an annotation is malformed; the first is named.
+    """
+    try:
+        return {
+            "pictures": np.array([picture_of[entry["image_id"]] for entry in annotations], np.int64),
+            "labels": np.array([label_of[entry["category_id"]] for entry in annotations], np.int32),
+            "boxes": to_corners([entry["bbox"] for entry in annotations]),
+            "areas": numbers([entry.get("area") for entry in annotations], {int, float, type(None)}),
+            "ignore": np.array([entry.get("iscrowd") == 1 for entry in annotations], bool),
+        }
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        # In bulk there is no telling which: look again one by one.
+        for index, entry in enumerate(annotations):
+            fault = annotation_fault(entry, picture_of, label_of)
+            if fault:
+                raise AnnotationError(f"{path}: annotations[{index}]{fault}") from error
+        raise
+
+
+def numbers(values: Sequence[Any], types: set[type]) -> NDArray[np.float64]:
+    """(K,) numbers of these types; None becomes NaN."""
+    if not set(map(type, values)) <= types:
+        raise TypeError(f"expected {types}")
+    return np.array(values, np.float64)
+
+
+def to_corners(boxes: list[Any]) -> NDArray[np.float64]:
+    """(K, 4) xyxy of K lists x, y, width, height."""
+    if not (set(map(type, boxes)) <= {list} and set(map(len, boxes)) <= {4}):
+        raise TypeError("expected lists of 4 numbers")
+    corners = numbers(list(chain.from_iterable(boxes)), {int, float}).reshape(-1, 4)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no number is dropped and counted
+        corners[:, 2:] += corners[:, :2]
     return corners
 
 
-def _sizes(path: Path, records: list[dict[str, Any]], folder: Path) -> NDArray[np.int32]:
-    try:
-        sizes = np.array([(entry["height"], entry["width"]) for entry in records], np.int32).reshape(-1, 2)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        sizes = np.array(
-            [_size(path, index, entry, folder) for index, entry in enumerate(records)], np.int32
-        )
-    for index in np.flatnonzero((sizes <= 0).any(axis=1)):
-        sizes[index] = image_size(folder / str(records[index]["file_name"]))
-    return sizes
+def annotation_fault(entry: Any, picture_of: dict[Id, int], label_of: dict[Id, int]) -> str | None:
+    """What is wrong with one annotation: place in it and remedy."""
+    if not isinstance(entry, dict):
+        return f": expected an object, got {entry!r:.60}"
+    for key, known, where in (("image_id", picture_of, "images"), ("category_id", label_of, "categories")):
+        value = entry.get(key)
+        if isinstance(value, list | dict) or value not in known:
+            return f".{key}: {value!r:.60} is not among the ids of {where}; mend it or add the entry"
+    box = entry.get("bbox")
+    if not (isinstance(box, list) and len(box) == 4 and all(map(is_number, box))):
+        return f".bbox: expected 4 numbers, got {box!r:.80}"
+    if entry.get("area") is not None and not is_number(entry["area"]):
+        return f".area: expected a number, got {entry['area']!r:.60}"
+    return None
 
 
-def _size(path: Path, index: int, entry: dict[str, Any], folder: Path) -> tuple[int, int]:
-    """From the entry, or where it lacks them from the picture's header."""
-    if "height" not in entry or "width" not in entry:
-        return image_size(folder / str(entry["file_name"]))
-    try:
-        height, width = int(entry["height"]), int(entry["width"])
-    except (TypeError, ValueError, OverflowError):
-        height = width = 2**31
-    if max(height, width) >= 2**31:
-        raise AnnotationError(f"{path}: images[{index}]: its height and width are not numbers of pixels")
-    return height, width
+def is_number(value: Any) -> bool:
+    if type(value) not in (int, float):
+        return False
+    return isinstance(value, float) or abs(value) < 2**1000  # else float() fails
 
 
-def _first_fault(
-    path: Path,
-    annotations: list[Any],
-    pictures: dict[Any, int],
-    labels: dict[Any, int],
-    names: dict[Any, str],
-) -> AnnotationError:
-    """What is wrong with the first annotation that is."""
+def count_shared_ids(annotations: list[dict[str, Any]], prefix: str, repairs: Repairs) -> None:
+    """Other programs take annotations of one id for the same; here each counts, and it is said."""
+    ids = [str(entry["id"]) for entry in annotations if entry.get("id") is not None]
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
     for index, entry in enumerate(annotations):
-        where = f"{path}: annotations[{index}]"
-        if not isinstance(entry, dict):
-            return AnnotationError(f"{where}: expected an object, got {type(entry).__name__}")
-        for key, known, table in (("image_id", pictures, "images"), ("category_id", labels, "categories")):
-            if key not in entry:
-                return AnnotationError(f'{where} has no "{key}"')
-            if not isinstance(entry[key], int | str) or entry[key] not in known:
-                return AnnotationError(f"{where}.{key}: {entry[key]!r} is not in {table}")
-        box = entry.get("bbox")
-        numbers = (
-            isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
+        if entry.get("id") is not None:
+            each = str(entry["id"])
+            if each in seen:
+                repairs.add(SHARED_ID, f"{prefix}annotations[{index}]")
+            seen.add(each)
+
+
+def image_sizes(path: Path, records: list[dict[str, Any]], folder: Path) -> NDArray[np.int32]:
+    """(N, 2) height and width; from the pictures' headers where the file lacks them.
+
+    Raises:
+        AnnotationError: a size is no number of pixels, or missing and the picture cannot be read.
+    """
+    sides: list[Any] = [entry.get(side) for entry in records for side in ("height", "width")]
+    if set(map(type, sides)) == {int} and min(sides) > 0 and max(sides) <= LARGEST_SIDE:
+        return np.array(sides, np.int32).reshape(-1, 2)
+    checked = [one_size(f"{path}: images[{index}]", entry, folder) for index, entry in enumerate(records)]
+    return np.array(checked, np.int32)
+
+
+def one_size(where: str, entry: dict[str, Any], folder: Path) -> tuple[int, int]:
+    height, width = entry.get("height") or 0, entry.get("width") or 0
+    if not (is_number(height) and is_number(width) and abs(height) + abs(width) <= LARGEST_SIDE):
+        raise AnnotationError(
+            f"{where}: height {height!r:.40} and width {width!r:.40} are no numbers of pixels"
         )
-        if not numbers:
-            return AnnotationError(f"{where}.bbox: expected 4 numbers, got {box!r:.80}")
-        if not isinstance(entry.get("area", 0), int | float):
-            return AnnotationError(f"{where}.area: expected a number, got {entry['area']!r:.80}")
-    return AnnotationError(f"{path}: its annotations hold numbers that are too large")
+    if height >= 1 and width >= 1:
+        return int(height), int(width)
+    try:
+        return image_size(folder / entry["file_name"])
+    except MediaError as error:
+        raise AnnotationError(f"{where}: it has no height and width, and {error}") from error
 
 
-def find_pictures(path: Path, files: Sequence[str]) -> Path:
-    """The folder beside a COCO file in which its first picture lies; the file's own folder if none is found.
+def find_folder(path: Path, files: Sequence[str]) -> Path:
+    """The folder near a COCO file in which its pictures lie; the likeliest if none is found.
 
-    No error then: metrics of a results file need no pictures.
+    That is no error here: whoever reads the pictures will say that they are missing.
     """
     here, part = path.parent, path.stem.removeprefix("instances_")
-    places = [here, here / "images", here / part, here / "images" / part]
-    places += [here.parent / "images", here.parent / part, here.parent / "images" / part]
-    return next((place for place in places if files and (place / files[0]).is_file()), here)
+    near = [here, here / "images", here / part, here / "images" / part]
+    near += [here.parent / "images", here.parent / part, here.parent / "images" / part]
+    places = [place for place in near if is_folder(place)]
+    found = (place for file in files[:FILES_TRIED] for place in places if is_file(place / file))
+    return next(found, places[1] if len(places) > 1 else here)

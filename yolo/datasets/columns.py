@@ -1,136 +1,156 @@
-"""From what a reader found to a `Dataset`: boxes are checked, mended or dropped, counted and reported."""
+"""From what a reader found to a `Dataset`: classes in the wanted order, boxes repaired and sorted."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from yolo.datasets.repair import Repairs, repair_boxes
+from yolo.errors import AnnotationError
 from yolo.structs import Dataset
 
-logger = logging.getLogger(__name__)
-
-PLACES_NAMED = 3
-"""How many faulty boxes a warning names."""
-ROUNDING = 1.0
-"""Boxes that reach over the edge by no more pixels than this were rounded, not misplaced."""
-
-NOT_FINITE = "boxes with NaN or infinite sides, dropped"
-INVERTED = "boxes with inverted corners, swapped"
-OUTSIDE = "boxes wholly outside their picture, dropped"
-EMPTY = "boxes without area, dropped"
-CLIPPED = "boxes over the edge of their picture, clipped"
-ROUNDED = "boxes over the edge by at most a pixel, clipped"
+NAMES_SHOWN = 20
+"""How many classes an error lists."""
+LARGEST_SIDE = 2**24
+"""Of a picture, in pixels: up to here float32 holds every whole number."""
 
 
-def repair_boxes(
-    boxes: NDArray[np.float64], sizes: NDArray[np.int32]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], dict[str, NDArray[np.bool_]]]:
-    """Boxes that lie inside their pictures.
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What a reader found: N pictures and K boxes, the boxes in any order."""
 
-    Args:
-        boxes: (K, 4) corners in pixels, as found.
-        sizes: (K, 2) height and width of each box's picture.
-
-    Returns:
-        The boxes (K, 4) xyxy; (K,) which to keep; and for each fault (K,) which boxes have it.
-    """
-    finite = np.isfinite(boxes).all(axis=1)
-    found = np.where(finite[:, None], boxes, 0.0)
-    ordered = np.concatenate(
-        [np.minimum(found[:, :2], found[:, 2:]), np.maximum(found[:, :2], found[:, 2:])], 1
-    )
-    edges = sizes[:, [1, 0, 1, 0]].astype(np.float64)
-    inside = np.clip(ordered, 0.0, edges)
-    overhang = np.abs(ordered - inside).max(axis=1, initial=0.0)
-    # In float32, in which the boxes go on: a sliver may vanish by rounding.
-    clipped = inside.astype(np.float32)
-    has_area = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
-    outside = (ordered[:, 2:] <= 0).any(axis=1) | (ordered[:, :2] >= edges[:, 2:]).any(axis=1)
-    outside &= finite & (ordered[:, 2:] > ordered[:, :2]).all(axis=1)
-    keep = finite & has_area
-    faults = {
-        NOT_FINITE: ~finite,
-        OUTSIDE: outside & ~keep,
-        EMPTY: finite & ~has_area & ~outside,
-        INVERTED: keep & (boxes != ordered).any(axis=1),
-        CLIPPED: keep & (overhang > ROUNDING),
-        ROUNDED: keep & (overhang > 0) & (overhang <= ROUNDING),
-    }
-    return clipped, keep, faults
+    folder: Path
+    files: Sequence[str]
+    """(N) pictures, relative to the folder."""
+    sizes: NDArray[np.int32]
+    """(N, 2) height and width."""
+    image_ids: Sequence[int | str]
+    """(N) the source's own."""
+    names: Sequence[str]
+    """The classes as the source has them."""
+    category_ids: Sequence[int] | None = None
+    """The source's own id of each class; None: 0, 1, ..."""
+    pictures: NDArray[np.int64]
+    """(K,) which picture each box lies in."""
+    labels: NDArray[np.int32]
+    """(K,) indices into the names."""
+    boxes: NDArray[np.float64]
+    """(K, 4) corners in continuous pixels, as found."""
+    ignore: NDArray[np.bool_] | None = None
+    """(K,) crowds and difficult objects; None: none."""
+    areas: NDArray[np.float64] | None = None
+    """(K,) of the objects, NaN where the source has none; None: the boxes'."""
+    place: Callable[[int], str]
+    """Says where box k stands: file and object."""
+    repairs: Repairs = field(default_factory=Repairs)
+    """What the reader has mended so far."""
 
 
 def build_dataset(
-    *,
-    classes: Sequence[str],
-    files: Sequence[str],
-    sizes: NDArray[np.int32],
-    pictures: NDArray[np.int64],
-    boxes: NDArray[np.float64],
-    labels: NDArray[np.int32],
-    place: Callable[[int], str],
-    folder: Path,
-    name: str,
-    split: str | None,
-    ignore: NDArray[np.bool_] | None = None,
-    areas: NDArray[np.float32] | None = None,
-    image_ids: Sequence[int | str] | None = None,
-    category_ids: Sequence[int] | None = None,
-    repairs: dict[str, int] | None = None,
+    columns: Columns, *, classes: Sequence[str] | None, name: str, split: str | None
 ) -> Dataset:
-    """A dataset of boxes in any order, the broken ones mended or dropped.
+    """The Dataset; broken boxes are mended or dropped, and all repairs reported in one message.
 
     Args:
-        classes: names.
-        files: (N) pictures, relative to the folder.
-        sizes: (N, 2) height and width.
-        pictures: (K,) which picture each box lies in.
-        boxes: (K, 4) corners in pixels, as found.
-        labels: (K,) indices into the classes.
-        place: says where box k stands, for the warning.
-        folder: of the pictures.
+        columns: what the reader found.
+        classes: names in the order they are wanted; None: the source's own.
         name: of the dataset.
         split: which part of it this is.
-        ignore: (K,) crowds and difficult objects; None: none.
-        areas: (K,) of the objects; None: the boxes'.
-        image_ids: the source's own; None: the files' stems.
-        category_ids: the source's own; None: 0, 1, ...
-        repairs: what the reader has mended already, by kind.
+
+    Raises:
+        AnnotationError: a box has a class that is not wanted, or the list of classes is wrong.
     """
-    if len(pictures) > 1 and (np.diff(pictures) < 0).any():
-        order = np.argsort(pictures, kind="stable")
-    else:
-        order = np.arange(len(pictures))
-    pictures = pictures[order]
-    fixed, keep, faults = repair_boxes(boxes[order], sizes[pictures])
-    counts = dict(repairs or {})
-    for fault, rows in faults.items():
-        if rows.any():
-            counts[fault] = int(rows.sum())
-            named = ", ".join(place(int(order[row])) for row in np.flatnonzero(rows)[:PLACES_NAMED])
-            level = logging.INFO if fault == ROUNDED else logging.WARNING
-            logger.log(
-                level, "%s: %d %s (%s%s)", name, counts[fault], fault, named, ", ..." * (rows.sum() > 3)
-            )
-    kept = fixed[keep]
+    wanted = check_classes(columns.names if classes is None else classes, place=name)
+    labels = relabel(columns, wanted)
+    boxes, keep = repair_boxes(
+        columns.boxes, columns.sizes[columns.pictures], place=columns.place, repairs=columns.repairs
+    )
+    columns.repairs.report(name)
+    order = np.argsort(columns.pictures, kind="stable")
+    order = order[keep[order]]
+    counts = np.bincount(columns.pictures[order], minlength=len(columns.files))
     return Dataset(
-        classes=tuple(classes),
-        files=files,
-        sizes=np.asarray(sizes, np.int32).reshape(-1, 2),
-        offsets=np.concatenate([[0], np.cumsum(np.bincount(pictures[keep], minlength=len(files)))]).astype(
-            np.int64
-        ),
-        boxes=kept,
-        labels=labels[order][keep].astype(np.int32),
-        ignore=np.zeros(len(kept), bool) if ignore is None else ignore[order][keep],
-        areas=(kept[:, 2:] - kept[:, :2]).prod(axis=1) if areas is None else areas[order][keep],
-        image_ids=[Path(file).stem for file in files] if image_ids is None else image_ids,
-        category_ids=tuple(range(len(classes)) if category_ids is None else category_ids),
-        folder=folder,
+        classes=wanted,
+        files=columns.files,
+        sizes=columns.sizes,
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        boxes=boxes[order],
+        labels=labels[order],
+        ignore=np.zeros(len(order), bool) if columns.ignore is None else columns.ignore[order],
+        areas=object_areas(columns, boxes)[order],
+        image_ids=columns.image_ids,
+        category_ids=category_ids(columns, wanted),
+        folder=columns.folder,
         name=name,
         split=split,
-        repairs=counts,
+        repairs=columns.repairs.counts,
     )
+
+
+def check_classes(classes: Sequence[str], *, place: str) -> tuple[str, ...]:
+    """A list of class names, stripped.
+
+    Raises:
+        AnnotationError: it is empty, or a name is empty or twice in it.
+    """
+    names = tuple(str(name).strip() for name in classes)
+    if not names:
+        raise AnnotationError(f"{place}: the list of classes is empty; name at least one")
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise AnnotationError(f"{place}: class {doubled[0]!r} is twice in the list; names have to differ")
+    if "" in names:
+        raise AnnotationError(f"{place}: class {names.index('')} has an empty name; give it one")
+    return names
+
+
+def relabel(columns: Columns, wanted: Sequence[str]) -> NDArray[np.int32]:
+    """(K,) the labels as indices into the wanted classes.
+
+    Raises:
+        AnnotationError: a box has another class.
+    """
+    label_of = {name: label for label, name in enumerate(wanted)}
+    table = np.array([label_of.get(name, -1) for name in columns.names], np.int32)
+    labels = table[columns.labels]
+    unknown = np.flatnonzero(labels < 0)
+    if len(unknown):
+        row = int(unknown[0])
+        raise AnnotationError(
+            f"{columns.place(row)}: class {columns.names[columns.labels[row]]!r} is not in the list "
+            f"({show(wanted)}); mend the name or add it to the list"
+        )
+    return labels
+
+
+def show(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+
+
+def category_ids(columns: Columns, wanted: Sequence[str]) -> tuple[int, ...]:
+    """The source's id of each wanted class; free ones for classes that it does not have."""
+    own = range(len(columns.names)) if columns.category_ids is None else columns.category_ids
+    ids = dict(zip(columns.names, own, strict=True))
+    free = max((each for each in own if isinstance(each, int)), default=-1) + 1
+    for name in wanted:
+        if name not in ids:
+            ids[name], free = free, free + 1
+    return tuple(ids[name] for name in wanted)
+
+
+def object_areas(columns: Columns, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(K,) the source's areas, and those of the repaired boxes where it gives none."""
+    own = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    if columns.areas is None:
+        return own
+    given = columns.areas >= 0  # not NaN
+    return np.where(given, np.minimum(columns.areas, np.finfo(np.float32).max), own).astype(np.float32)
+
+
+def unique_ids(stems: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The stems of the pictures' files, or longer names where two pictures have the same stem."""
+    return list(stems if len(set(stems)) == len(stems) else names)

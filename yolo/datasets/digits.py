@@ -21,9 +21,9 @@ from yolo.datasets.voc_writer import write_voc_annotation
 CLASSES = tuple("0123456789")
 VAL_SHARE = 0.2
 """Of the digit samples, for the scenes of the val split."""
-SIDES = (0.13, 0.36)
+SIDES = (0.18, 0.42)
 """Smallest and largest height of a digit's 8 x 8 field, as a share of the scene's side."""
-COUNTS = (2, 8)
+COUNTS = (2, 6)
 """Fewest and most digits of a scene."""
 LARGEST_OVERLAP = 0.05
 """Of two boxes, as a share of the smaller one's area."""
@@ -92,11 +92,11 @@ def write_scene(root: Path, name: str, scene: Scene) -> None:
     (root / "JPEGImages" / f"{name}.jpg").write_bytes(data.tobytes())
     write_voc_annotation(
         root / "Annotations" / f"{name}.xml",
-        f"{name}.jpg",
-        scene.image.shape[:2],
-        scene.boxes,
-        scene.labels,
-        CLASSES,
+        filename=f"{name}.jpg",
+        size=scene.image.shape[:2],
+        boxes=scene.boxes,
+        labels=scene.labels,
+        classes=CLASSES,
     )
 
 

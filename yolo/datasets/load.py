@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from yolo.datasets.coco import load_coco
+from yolo.datasets.description import SPLITS, base_folder, class_list, read_description, resolve
+from yolo.datasets.reading import exists, is_folder
 from yolo.datasets.voc import find_roots, load_voc, split_names
-from yolo.datasets.yolo_txt import SPLITS, load_yolo, read_yaml, resolve, yaml_names
+from yolo.datasets.yolo_txt import load_yolo
 from yolo.errors import AnnotationError
 from yolo.structs import Dataset
+
+DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller of `load_dataset` wants besides the split."""
+
+    images: Path | None = None
+    classes: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -18,7 +32,8 @@ class Source:
     """A dataset that was recognised."""
 
     splits: tuple[str, ...]
-    load: Callable[[str | None], Dataset]
+    load: Callable[[str | None, Options], Dataset]
+    """Reads a split, or all (None)."""
 
 
 def load_dataset(
@@ -34,16 +49,21 @@ def load_dataset(
         path: a dataset ``.yaml``; a VOC folder; a COCO ``.json``; or a folder that holds one of these.
         split: the part that is wanted, e.g. ``train``; None: everything.
         images: folder of a COCO file's pictures, where it is not beside it.
-        classes: names in the order they are wanted (VOC and COCO); None: the dataset's own.
+        classes: names in the order they are wanted; None: the dataset's own.
 
     Raises:
         AnnotationError: something is missing or malformed; the message names the file and place.
+        MediaError: a picture whose size is needed cannot be read.
     """
-    source = recognise(Path(path), images, classes)
-    if split is not None and split not in source.splits:
-        has = f"it has {', '.join(source.splits)}" if source.splits else "it is not divided into splits"
-        raise AnnotationError(f"{path}: there is no split {split!r}; {has}")
-    return replace(source.load(split), name=Path(path).stem or str(path))
+    path = Path(path)
+    options = Options(images if images is None else Path(images), classes)
+    with named_faults(path):
+        source = recognise(path)
+        if split is not None and split not in source.splits:
+            has = f"it has {', '.join(source.splits)}" if source.splits else "it is not divided into splits"
+            raise AnnotationError(f"{path}: there is no split {split!r}; {has}")
+        dataset = source.load(split, options)
+        return replace(dataset, name=path.resolve().name if path.is_dir() else path.stem)
 
 
 def available_splits(path: str | Path) -> tuple[str, ...]:
@@ -52,73 +72,149 @@ def available_splits(path: str | Path) -> tuple[str, ...]:
     Raises:
         AnnotationError: it is no dataset.
     """
-    return recognise(Path(path)).splits
+    with named_faults(Path(path)):
+        return recognise(Path(path)).splits
 
 
-def recognise(path: Path, images: str | Path | None = None, classes: Sequence[str] | None = None) -> Source:
+@contextmanager
+def named_faults(path: Path) -> Iterator[None]:
+    """Turns what the file system refuses into an error that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise AnnotationError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
+
+
+def recognise(path: Path) -> Source:
     """What kind of dataset a path holds.
 
     Raises:
         AnnotationError: none that is known.
     """
-    if not path.exists():
+    if not exists(path):
         raise AnnotationError(f"{path}: no such file or folder")
-    if path.is_dir():
-        return recognise_folder(path, images, classes)
-    if path.suffix == ".json":
-        return Source((), lambda split: load_coco(path, images=images, classes=classes, split=split))
-    if path.suffix in (".yaml", ".yml"):
-        return recognise_yaml(path, images)
+    if is_folder(path):
+        return recognise_folder(path)
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return Source(
+            (), lambda _, options: load_coco(path, images=options.images, classes=options.classes)
+        )
+    if suffix in (".yaml", ".yml"):
+        return recognise_description(path)
     raise AnnotationError(f"{path}: not a dataset; give a .yaml, a COCO .json or a VOC folder")
 
 
-def recognise_folder(path: Path, images: str | Path | None, classes: Sequence[str] | None) -> Source:
-    """A VOC folder, or a folder around a ``data.yaml`` or COCO files."""
+def recognise_folder(path: Path) -> Source:
+    """A folder with a description, a VOC folder, or one with COCO files."""
+    for name in DESCRIPTIONS:
+        if (path / name).is_file():
+            return recognise_description(path / name)
     roots = find_roots(path)
     if roots:
-        return Source(split_names(roots), lambda split: load_voc(path, split, classes=classes, roots=roots))
-    for name in ("data.yaml", "data.yml", "dataset.yaml"):
-        if (path / name).is_file():
-            return recognise_yaml(path / name, images)
+        return Source(
+            split_names(roots),
+            lambda split, options: load_voc(roots, path, split, classes=options.classes),
+        )
+    files = coco_files(path)
+    if files:
+        return coco_parts(path, files)
+    if (path / "Annotations").is_dir():
+        raise AnnotationError(f"{path / 'Annotations'}: holds no .xml file")
+    raise AnnotationError(
+        f"{path}: no dataset in this folder; expected Annotations/*.xml with JPEGImages/ (VOC), "
+        "a data.yaml, or annotations/instances_*.json (COCO)"
+    )
+
+
+def coco_files(path: Path) -> dict[str, Path]:
+    """The COCO files of a folder by split: COCO's layout (train2017 is train as well), or Roboflow's."""
     files = {
         file.stem.removeprefix("instances_"): file
         for file in sorted(path.glob("annotations/instances_*.json"))
     }
     files |= {file.parent.name: file for file in sorted(path.glob("*/_annotations.coco.json"))}
-    if not files:
-        raise AnnotationError(
-            f"{path}: no dataset in this folder; expected Annotations/ and JPEGImages/ (VOC), "
-            "a data.yaml, or annotations/instances_*.json (COCO)"
-        )
-    # train2017 answers to train as well.
-    files |= {name.rstrip("0123456789"): file for name, file in files.items() if name.rstrip("0123456789")}
-    return coco_parts(path, files, images, classes)
+    plain = [name.rstrip("0123456789") for name in files]
+    alone = {
+        short: file
+        for short, file in zip(plain, files.values(), strict=True)
+        if short and plain.count(short) == 1
+    }
+    return files | alone
 
 
-def coco_parts(
-    path: Path, files: dict[str, Path], images: str | Path | None, classes: Sequence[str] | None
-) -> Source:
-    """Several COCO files, a split each."""
+def coco_parts(path: Path, files: dict[str, Path], images: dict[str, Path] | None = None) -> Source:
+    """Several COCO files, a split each, and the folders of their pictures where they are given."""
 
-    def load(split: str | None) -> Dataset:
+    def load(split: str | None, options: Options) -> Dataset:
         if split is None and len(set(files.values())) > 1:
-            raise AnnotationError(f"{path}: has the parts {', '.join(files)}; choose one (--split NAME)")
+            raise AnnotationError(
+                f"{path}: it has the splits {', '.join(files)}; choose one (--split NAME)"
+            )
         name = next(iter(files)) if split is None else split
-        return load_coco(files[name], images=images, classes=classes, split=name)
+        folder = options.images or (images or {}).get(name)
+        return load_coco(files[name], images=folder, classes=options.classes, split=name)
 
     return Source(tuple(files), load)
 
 
-def recognise_yaml(path: Path, images: str | Path | None) -> Source:
-    """A description of YOLO txt labels, of COCO files, or (``format: voc``) of a VOC folder."""
-    content = read_yaml(path)
-    if content.get("format") == "voc":
-        folder, names = resolve(path, content, "."), yaml_names(path, content)
-        return recognise_folder(folder, None, names)
+def recognise_description(path: Path) -> Source:
+    """A description of YOLO txt labels, of COCO files, or (``format: voc``) of a VOC folder.
+
+    Raises:
+        AnnotationError: it describes nothing.
+    """
+    content = read_description(path)
+    kind = content.get("format")
+    if kind == "voc":
+        return described_voc(path, content)
+    if kind is not None:
+        raise AnnotationError(
+            f"{path}: format: {kind!r:.60} is not known; give voc, or leave it out (YOLO txt, COCO)"
+        )
     entries = {name: content[name] for name in SPLITS if content.get(name)}
     if not entries:
         raise AnnotationError(f"{path}: it names no pictures; give train and val")
-    if all(isinstance(entry, str) and entry.endswith(".json") for entry in entries.values()):
-        files = {name: resolve(path, content, entry) for name, entry in entries.items()}
-        return coco_parts(path, files, images, None)
-    return Source(tuple(entries), lambda split: load_yolo(path, content, split))
+    if any(isinstance(entry, str) and entry.lower().endswith(".json") for entry in entries.values()):
+        return described_coco(path, content, entries)
+    return Source(
+        tuple(entries),
+        lambda split, options: load_yolo(
+            path, content, tuple(entries) if split is None else (split,), classes=options.classes
+        ),
+    )
+
+
+def described_voc(path: Path, content: dict[str, Any]) -> Source:
+    folder, names = base_folder(path, content), described_names(path, content)
+    roots = find_roots(folder)
+    if not roots:
+        raise AnnotationError(f"{path}: path: {folder} is no VOC folder; it has no Annotations/*.xml")
+    return Source(
+        split_names(roots),
+        lambda split, options: load_voc(
+            roots, folder, split, classes=names if options.classes is None else options.classes
+        ),
+    )
+
+
+def described_coco(path: Path, content: dict[str, Any], entries: dict[str, Any]) -> Source:
+    files = {name: resolve(path, content, name, entry) for name, entry in entries.items()}
+    given = content.get("images") or {}
+    folders = given if isinstance(given, dict) else dict.fromkeys(files, given)
+    images = {
+        name: resolve(path, content, "images", folder) for name, folder in folders.items() if name in files
+    }
+    source, names = coco_parts(path, files, images), described_names(path, content)
+    return Source(
+        source.splits,
+        lambda split, options: source.load(
+            split,
+            options if names is None or options.classes is not None else replace(options, classes=names),
+        ),
+    )
+
+
+def described_names(path: Path, content: dict[str, Any]) -> tuple[str, ...] | None:
+    """The class names of a description that need not have any."""
+    return class_list(path, content) if "names" in content else None

@@ -1,289 +1,279 @@
-"""Pascal VOC folders (VOC2012 development kit, section 5): ``Annotations/*.xml``, ``JPEGImages/``, ``ImageSets/Main``.
+"""Pascal VOC folders (VOC2012 development kit, section 3).
 
-A folder of years (``VOCdevkit/VOC2007``, ``VOC2012``) is one dataset; so is a loose folder
-that lacks the lists.
+``Annotations/*.xml``, ``JPEGImages/`` and the lists of ``ImageSets/Main``. A folder of years
+(``VOCdevkit/VOC2007``, ``VOC2012``) is one dataset; a loose folder need have no lists, may call
+its pictures' folder ``images``, or hold XML files and pictures side by side.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from typing import Any
 
 import numpy as np
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from numpy.typing import NDArray
 
-from yolo.datasets.columns import build_dataset
-from yolo.errors import AnnotationError, MediaError
-from yolo.images import SUFFIXES, image_size
-from yolo.structs import Dataset
+from yolo.datasets.columns import LARGEST_SIDE, Columns, build_dataset, unique_ids
+from yolo.datasets.reading import read_lines
+from yolo.datasets.repair import LISTED_TWICE, WRONG_SIZE, Repairs
+from yolo.datasets.voc_xml import Annotation, parse_xml, read_annotation
+from yolo.errors import AnnotationError
+from yolo.images import SUFFIXES, read_header
+from yolo.resources import shipped_folder
+from yolo.structs import Dataset, Size
 
-VOC_CLASSES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *(
-        "diningtable",
-        "dog",
-        "horse",
-        "motorbike",
-        "person",
-        "pottedplant",
-        "sheep",
-        "sofa",
-        "train",
-        "tvmonitor",
-    ),
-)
-PICTURE_FOLDERS = ("JPEGImages", "images", "Images")
-LARGEST_XML = 64 * 2**20
-"""Bytes of one annotation file, at most."""
+logger = logging.getLogger(__name__)
+
+ANNOTATION_FOLDERS = ("Annotations", "annotations", ".")
+PICTURE_FOLDERS = ("JPEGImages", "images", "Images", ".")
+PLACES_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Root:
-    """One folder with ``Annotations/``."""
+    """One folder of annotations and pictures: a year of VOC, or a loose one."""
 
     folder: Path
-    pictures: dict[str, str]
-    """File of each picture by its stem, relative to the folder."""
+    annotation_folder: str
 
     @property
     def lists(self) -> Path:
         return self.folder / "ImageSets" / "Main"
 
-    def annotation(self, stem: str) -> Path:
-        return self.folder / "Annotations" / f"{stem}.xml"
+    @cached_property
+    def annotations(self) -> dict[str, Path]:
+        """The annotation files by stem, sorted."""
+        files = sorted((self.folder / self.annotation_folder).glob("*.xml"))
+        return {file.stem: file for file in files if not file.name.startswith(".")}
 
+    @cached_property
+    def pictures(self) -> dict[str, Path]:
+        """The pictures by name, and by stem."""
+        for name in PICTURE_FOLDERS:
+            folder = self.folder / name
+            files = sorted(folder.iterdir()) if folder.is_dir() else []
+            found = [file for file in files if file.suffix.lower() in SUFFIXES]
+            if found:
+                return {file.stem: file for file in reversed(found)} | {file.name: file for file in found}
+        raise AnnotationError(
+            f"{self.folder}: it has annotations, but no JPEGImages/ or images/ with their pictures"
+        )
 
-@dataclass(frozen=True)
-class Annotation:
-    """What one file says."""
-
-    path: Path
-    picture: Path
-    size: tuple[int, int]
-    objects: list[tuple[str, tuple[float, float, float, float], bool]]
-    """Name, corners as written, difficult."""
+    def picture(self, annotation: Annotation) -> Path | None:
+        """The picture with the annotation file's stem, as in the development kit; else its <filename>."""
+        name, stem = Path(annotation.filename).name, annotation.path.stem
+        if Path(name).stem == stem and name in self.pictures:  # rather than another of that stem
+            return self.pictures[name]
+        return self.pictures.get(stem) or self.pictures.get(name) or self.pictures.get(Path(name).stem)
 
 
 def find_roots(path: Path) -> list[Root]:
-    """The folders with annotations at, or one or two levels below, a path; none if it is no VOC folder."""
-    folders = [path] if (path / "Annotations").is_dir() else []
-    folders = folders or sorted(each.parent for each in path.glob("VOC[0-9]*/Annotations"))
-    folders = folders or sorted(each.parent for each in path.glob("VOCdevkit/*/Annotations"))
-    return [Root(folder, list_pictures(folder)) for folder in folders]
+    """The folders with annotations at a path, or in the years below it; none if it is no VOC folder."""
+    own = [root for root in [find_root(path)] if root]
+    if own:
+        return own
+    pattern = "*" if path.resolve().name == "VOCdevkit" else "VOC[0-9]*"
+    for below in (path.glob(pattern), path.glob("VOCdevkit/*")):
+        roots = [root for root in map(find_root, sorted(below)) if root]
+        if roots:
+            return roots
+    return []
 
 
-def list_pictures(folder: Path) -> dict[str, str]:
-    for name in PICTURE_FOLDERS:
-        if (folder / name).is_dir():
-            files = sorted(
-                file.name for file in (folder / name).iterdir() if file.suffix.lower() in SUFFIXES
-            )
-            return {Path(file).stem: f"{name}/{file}" for file in files}
-    raise AnnotationError(
-        f"{folder}: it has Annotations/ but no JPEGImages/ (or images/) with the pictures"
-    )
+def find_root(folder: Path) -> Root | None:
+    for name in ANNOTATION_FOLDERS:
+        if next((folder / name).glob("*.xml"), None):
+            return Root(folder, name)
+    return None
 
 
 def split_names(roots: Sequence[Root]) -> tuple[str, ...]:
-    """The lists of ``ImageSets/Main``, less those of single classes (``cat_train``)."""
+    """The lists of ``ImageSets/Main``, less those of single classes (``cat_train`` beside ``train``)."""
     names = sorted({file.stem for root in roots for file in root.lists.glob("*.txt")})
-    return tuple(name for name in names if not re.search(r"._(train|val|trainval|test)$", name))
+    return tuple(name for name in names if name.rpartition("_")[2] not in names or "_" not in name)
 
 
 def load_voc(
-    path: str | Path,
-    split: str | None = None,
-    *,
-    classes: Sequence[str] | None = None,
-    roots: Sequence[Root] = (),
+    roots: Sequence[Root], path: Path, split: str | None = None, *, classes: Sequence[str] | None = None
 ) -> Dataset:
-    """The dataset of a VOC folder, or the part of it that ``ImageSets/Main/SPLIT.txt`` lists.
+    """The dataset of VOC folders at or below a path, or the part of it that a list names.
 
     Corners count pixels from 1 and include the last one: 1 is subtracted from the two minima alone.
+
+    Args:
+        roots: the folders.
+        path: what the dataset is called and its pictures are relative to.
+        split: take the pictures of ``ImageSets/Main/SPLIT.txt``, in every folder that has it; None: all.
+        classes: names in the order they are wanted; None: see `class_names`.
 
     Raises:
         AnnotationError: something is missing or malformed.
     """
-    path = Path(path)
-    roots = roots or find_roots(path)
-    repairs: dict[str, int] = {}
+    repairs = Repairs()
     chosen = [(root, stem) for root in roots for stem in list_stems(root, split, repairs)]
     if not chosen:
-        raise AnnotationError(f"{path}: no annotated picture" + (f" in split {split!r}" if split else ""))
-    annotations = [read_annotation(root, stem) for root, stem in chosen]
-    names = list(classes or class_names(roots, annotations))
-    label_of = {name: label for label, name in enumerate(names)}
-    rows = [(index, *item) for index, each in enumerate(annotations) for item in each.objects]
-    places = [
-        (index, number) for index, each in enumerate(annotations) for number in range(len(each.objects))
-    ]
-    for (index, number), row in zip(places, rows, strict=True):
-        if row[1] not in label_of:
-            raise AnnotationError(
-                f"{annotations[index].path}: object {number + 1}: class {row[1]!r} is not in the list "
-                f"({', '.join(names)}); mend the name or add it to the list"
-            )
-    corners = np.array([row[2] for row in rows], np.float64).reshape(-1, 4)
-    return build_dataset(
-        classes=names,
-        files=[str(each.picture.relative_to(path)) for each in annotations],
-        sizes=np.array([each.size for each in annotations], np.int32),
-        pictures=np.array([row[0] for row in rows], np.int64),
-        boxes=from_one_based(corners),
-        labels=np.array([label_of[row[1]] for row in rows], np.int32),
-        ignore=np.array([row[3] for row in rows], bool),
-        image_ids=unique_ids(chosen),
-        place=lambda row: f"{annotations[places[row][0]].path.name} object {places[row][1] + 1}",
-        folder=path,
-        name=str(path),
-        split=split,
-        repairs=repairs,
-    )
-
-
-def from_one_based(corners: np.ndarray) -> np.ndarray:
-    """(K, 4) corners of VOC as continuous pixels; which corner is the smaller is looked at, not assumed."""
-    shifted = corners.copy()
-    for low, high in ((0, 2), (1, 3)):
-        swapped = corners[:, low] > corners[:, high]
-        shifted[:, low] -= ~swapped
-        shifted[:, high] -= swapped
-    return shifted
-
-
-def list_stems(root: Root, split: str | None, repairs: dict[str, int]) -> list[str]:
-    """The stems of a split, or of all annotation files."""
+        part = f"split {split!r} lists none" if split else "there is no annotation file"
+        raise AnnotationError(f"{path}: no annotated pictures: {part}")
+    annotations = [read_annotation(root.annotations[stem]) for root, stem in chosen]
+    pictures = find_pictures(roots, chosen, annotations)
+    sizes = [picture_size(each, file, repairs) for each, file in zip(annotations, pictures, strict=True)]
     if split is None:
-        return sorted(file.stem for file in (root.folder / "Annotations").glob("*.xml"))
+        report_unannotated(roots, pictures, path)
+    stems = [stem for _, stem in chosen]
+    columns = Columns(
+        folder=path,
+        files=[str(file.relative_to(path)) for file in pictures],
+        sizes=np.array(sizes, np.int32),
+        image_ids=unique_ids(stems, [f"{root.folder.name}/{stem}" for root, stem in chosen]),
+        repairs=repairs,
+        **object_columns(annotations),
+    )
+    wanted = class_names(roots, annotations) if classes is None else classes
+    return build_dataset(columns, classes=wanted, name=str(path), split=split)
+
+
+def object_columns(annotations: Sequence[Annotation]) -> dict[str, Any]:
+    """The columns of the objects: pictures, names, labels, boxes, ignore, place."""
+    objects = [each for annotation in annotations for each in annotation.objects]
+    counts = [len(annotation.objects) for annotation in annotations]
+    pictures = np.repeat(np.arange(len(annotations)), counts)
+    firsts = np.cumsum([0, *counts])
+    names = sorted({each.name for each in objects})
+    label_of = {name: label for label, name in enumerate(names)}
+
+    def place(row: int) -> str:
+        picture = int(pictures[row])
+        return f"{annotations[picture].path}: object {row - firsts[picture] + 1}"
+
+    return {
+        "pictures": pictures,
+        "names": names,
+        "labels": np.array([label_of[each.name] for each in objects], np.int32),
+        "boxes": from_one_based(np.array([each.corners for each in objects], np.float64).reshape(-1, 4)),
+        "ignore": np.array([each.difficult for each in objects], bool),
+        "place": place,
+    }
+
+
+def from_one_based(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K, 4) corners of VOC as continuous pixels; which are the minima is looked at, not assumed."""
+    # A box narrower than a pixel has xmin > xmax by less than 1, and is not inverted.
+    swapped = corners[:, :2] - 1 >= corners[:, 2:]
+    ones: NDArray[np.float64] = np.concatenate([~swapped, swapped], axis=1).astype(np.float64)
+    return corners - ones
+
+
+def list_stems(root: Root, split: str | None, repairs: Repairs) -> list[str]:
+    """The stems of all annotation files, or of those that a list names; none without such a list.
+
+    Raises:
+        AnnotationError: the list names what is not there.
+    """
+    if split is None:
+        return list(root.annotations)
     file = root.lists / f"{split}.txt"
-    if not file.is_file():
-        return []
-    stems: dict[str, int] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        if not line.strip():
-            continue
-        stem = line.strip() if root.annotation(line.strip()).is_file() else line.split()[0]
-        if not root.annotation(stem).is_file():
+    stems: dict[str, None] = {}
+    for number, line in read_lines(file) if file.is_file() else []:
+        stem = next((each for each in possible_stems(line) if each in root.annotations), None)
+        if stem is None:
             raise AnnotationError(
-                f"{file}:{number}: there is no Annotations/{stem}.xml; remove the line or add the file"
+                f"{file}:{number}: there is no {root.annotation_folder}/{line.split()[0]}.xml; "
+                "remove the line or add the file"
             )
         if stem in stems:
-            repairs["pictures listed twice, taken once"] = (
-                repairs.get("pictures listed twice, taken once", 0) + 1
-            )
-        stems[stem] = number
+            repairs.add(LISTED_TWICE, f"{file}:{number}")
+        stems[stem] = None
     return list(stems)
 
 
-def read_annotation(root: Root, stem: str) -> Annotation:
-    """One file.
+def possible_stems(line: str) -> list[str]:
+    """A line is a stem, or a stem and a number, or (not by the book) a picture's name."""
+    stems = [line, line.split(maxsplit=1)[0]]
+    return stems + [Path(each).stem for each in stems if Path(each).suffix.lower() in SUFFIXES]
+
+
+def find_pictures(
+    roots: Sequence[Root], chosen: Sequence[tuple[Root, str]], annotations: Sequence[Annotation]
+) -> list[Path]:
+    """The picture of each annotation.
 
     Raises:
-        AnnotationError: it is malformed, or its picture is missing.
+        AnnotationError: some have none.
     """
-    path = root.annotation(stem)
-    tree = parse_xml(path)
-    picture = root.pictures.get(stem) or root.pictures.get(Path(tree.findtext("filename") or "").stem)
-    if picture is None:
+    found = [root.picture(each) for (root, _), each in zip(chosen, annotations, strict=True)]
+    missing = [each for each, file in zip(annotations, found, strict=True) if file is None]
+    if missing:
+        named = ", ".join(str(each.path) for each in missing[:PLACES_NAMED])
         raise AnnotationError(
-            f"{path}: its picture is missing; there is no {stem}.jpg (or .png, ...) beside Annotations/"
+            f"{roots[0].folder}: {len(missing)} of {len(chosen)} annotated pictures are missing, those of "
+            f"{named}{', ...' if len(missing) > PLACES_NAMED else ''}; add the pictures or remove the files"
         )
-    objects = [
-        read_object(path, number, each) for number, each in enumerate(tree.iterfind("object"), start=1)
-    ]
-    return Annotation(
-        path, root.folder / picture, read_size(path, tree, objects, root.folder / picture), objects
-    )
+    return [file for file in found if file is not None]
 
 
-def parse_xml(path: Path) -> Element:
+def picture_size(annotation: Annotation, picture: Path, repairs: Repairs) -> Size:
+    """(height, width) of a picture; the annotated one only where it can be right.
+
+    Raises:
+        AnnotationError: it has no size.
+    """
     try:
-        if path.stat().st_size > LARGEST_XML:
-            raise AnnotationError(f"{path}: larger than any annotation file ({LARGEST_XML} bytes)")
-        return fromstring(path.read_bytes())
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from error
-    except ParseError as error:
-        line, column = error.position
-        raise AnnotationError(f"{path}:{line}:{column + 1}: not valid XML ({error})") from error
-    except (DefusedXmlException, ValueError, LookupError) as error:
-        raise AnnotationError(f"{path}: not an annotation file ({error})") from error
-
-
-def read_object(
-    path: Path, number: int, element: Element
-) -> tuple[str, tuple[float, float, float, float], bool]:
-    name, box = (element.findtext("name") or "").strip(), element.find("bndbox")
-    if not name or box is None:
-        raise AnnotationError(f"{path}: object {number} has no {'<bndbox>' if name else '<name>'}")
-    sides = []
-    for tag in ("xmin", "ymin", "xmax", "ymax"):
-        text = box.findtext(tag)
-        try:
-            sides.append(float(text or ""))
-        except ValueError:
+        with picture.open("rb") as file:
+            header = read_header(file, name=str(picture))
+    except OSError:
+        header = None
+    if header is None:  # whoever needs the pixels will say so
+        if annotation.size is None or max(annotation.size) > LARGEST_SIDE:
             raise AnnotationError(
-                f"{path}: object {number}: <{tag}> expected a number, got {text!r}"
-            ) from None
-    difficult = (element.findtext("difficult") or "0").strip() == "1"
-    return name, (sides[0], sides[1], sides[2], sides[3]), difficult
+                f"{annotation.path}: it has no <size>, and {picture} cannot be read; mend one of the two"
+            )
+        return annotation.size
+    # Annotated before the EXIF rotation: then `read_image` does not apply it either.
+    if annotation.size not in (header.size, header.stored):
+        repairs.add(WRONG_SIZE, str(annotation.path))
+        return header.size
+    return annotation.size
 
 
-def read_size(
-    path: Path, tree: Element, objects: Iterable[tuple[str, tuple[float, ...], bool]], picture: Path
-) -> tuple[int, int]:
-    """(height, width) as written; of the picture itself where that is missing or a box reaches beyond it."""
-    try:
-        height, width = (int(float(tree.findtext(f"size/{side}") or "")) for side in ("height", "width"))
-    except (ValueError, OverflowError):
-        height = width = 0
-    corners = [corners for _, corners, _ in objects]
-    beyond = any(max(x1, x2) > width or max(y1, y2) > height for x1, y1, x2, y2 in corners)
-    if height > 0 and width > 0 and not beyond:
-        return height, width
-    try:
-        real = image_size(picture)
-    except MediaError as error:
-        raise AnnotationError(
-            f"{path}: its <size> cannot be right, and the picture's own cannot be read: {error}"
-        ) from error
-    # Annotated before an EXIF rotation: the two frames differ by a turn, and the written one holds.
-    return (height, width) if real == (width, height) else real
+def report_unannotated(roots: Sequence[Root], pictures: Sequence[Path], path: Path) -> None:
+    """Pictures without an annotation file are not known to be empty: they are left out, which is said."""
+    left = {file for root in roots for file in root.pictures.values()} - set(pictures)
+    if left:
+        logger.info("%s: %d pictures without an annotation file, left out (%s)", path, len(left), min(left))
 
 
 def class_names(roots: Sequence[Root], annotations: Sequence[Annotation]) -> Sequence[str]:
-    """From a list in the folder; VOC's own for a year of VOC; else all names, sorted, of every split alike."""
-    for root in roots:
-        for file in (
-            root.folder / "classes.txt",
-            root.folder / "labels.txt",
-            *sorted(root.folder.glob("*.names")),
-        ):
+    """The classes of VOC folders, the same whatever split is read.
+
+    A list in the folder (``classes.txt``, ``labels.txt``, ``*.names``); VOC's own 20 where years
+    of VOC have no others; else every name in any annotation file, sorted.
+    """
+    for folder in (root.folder for root in roots):
+        for file in (folder / "classes.txt", folder / "labels.txt", *sorted(folder.glob("*.names"))):
             if file.is_file():
-                return [
-                    line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()
-                ]
-    found = {name for each in annotations for name, _, _ in each.objects}
-    if found <= set(VOC_CLASSES) and all(re.fullmatch(r"VOC\d{4}", root.folder.name) for root in roots):
-        return VOC_CLASSES
+                return [line for _, line in read_lines(file)]
+    names = {each.name for annotation in annotations for each in annotation.objects}
+    read = {annotation.path for annotation in annotations}
     for root in roots:
-        for file in (root.folder / "Annotations").glob("*.xml"):
-            found |= {(each.findtext("name") or "").strip() for each in parse_xml(file).iterfind("object")}
-    names = sorted(found - {""})
+        names.update(*(object_names(file) for file in root.annotations.values() if file not in read))
+    voc = [line for _, line in read_lines(shipped_folder("data") / "voc.names")]
+    years = all(re.fullmatch(r"VOC\d{4}", root.folder.resolve().name) for root in roots)
+    if years and names <= set(voc):
+        return voc
     if not names:
-        raise AnnotationError(
-            f"{roots[0].folder}: no annotation names an object; nothing can be learned from it"
-        )
-    return names
+        raise AnnotationError(f"{roots[0].folder}: no annotation file has an object; nothing names a class")
+    return sorted(names)
 
 
-def unique_ids(chosen: Sequence[tuple[Root, str]]) -> list[str]:
-    """The stems; with the year before them where two years use the same."""
-    stems = [stem for _, stem in chosen]
-    if len(set(stems)) == len(stems):
-        return stems
-    return [f"{root.folder.name}/{stem}" for root, stem in chosen]
+def object_names(path: Path) -> set[str]:
+    """The classes in a file of another split; none if it is malformed, which loading that split reports."""
+    try:
+        root = parse_xml(path)
+    except AnnotationError:
+        return set()
+    return {(each.findtext("name") or "").strip() for each in root.iterfind("object")} - {""}

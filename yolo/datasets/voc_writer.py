@@ -9,29 +9,47 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.structs import Boxes
+from yolo.errors import AnnotationError
+from yolo.files import write_whole
+from yolo.structs import Boxes, Size
 
 
 def write_voc_annotation(
     path: str | Path,
+    *,
     filename: str,
-    size: tuple[int, int],
+    size: Size,
     boxes: Boxes,
     labels: NDArray[np.int32],
     classes: Sequence[str],
 ) -> None:
-    """Write the boxes (N, 4) xyxy of a picture of (height, width) as VOC's corners, which count from 1."""
+    """Write a picture's objects as an annotation file.
+
+    Args:
+        path: of the file.
+        filename: of the picture.
+        size: (height, width) of the picture.
+        boxes: (N, 4) xyxy in its pixels; written in VOC's corners, which count pixels from 1.
+        labels: (N,) indices into the classes.
+        classes: names.
+
+    Raises:
+        AnnotationError: the file cannot be written.
+    """
     root = Element("annotation")
     SubElement(root, "filename").text = filename
-    dimensions = SubElement(root, "size")
-    for tag, value in zip(("width", "height", "depth"), (size[1], size[0], 3), strict=True):
-        SubElement(dimensions, tag).text = str(value)
-    for box, label in zip(boxes, labels, strict=True):
+    add_numbers(SubElement(root, "size"), width=size[1], height=size[0], depth=3)
+    for (x1, y1, x2, y2), label in zip(boxes.tolist(), labels.tolist(), strict=True):
         item = SubElement(root, "object")
         SubElement(item, "name").text = classes[label]
         SubElement(item, "difficult").text = "0"
-        corners = SubElement(item, "bndbox")
-        for tag, side, shift in zip(("xmin", "ymin", "xmax", "ymax"), box, (1, 1, 0, 0), strict=True):
-            SubElement(corners, tag).text = f"{float(side) + shift:g}"
+        add_numbers(SubElement(item, "bndbox"), xmin=x1 + 1, ymin=y1 + 1, xmax=x2, ymax=y2)
     indent(root)
-    ElementTree(root).write(path, encoding="utf-8")
+    tree = ElementTree(root)
+    write_whole(path, lambda temporary: tree.write(temporary, encoding="utf-8"), error=AnnotationError)
+
+
+def add_numbers(element: Element, **numbers: float) -> None:
+    for tag, number in numbers.items():
+        # As many digits as bring a float32 back exactly; whole numbers without a point.
+        SubElement(element, tag).text = f"{number:.15g}"

@@ -1,232 +1,226 @@
-"""YOLO text labels with a ``data.yaml`` (Ultralytics' "Object detection datasets overview").
+"""YOLO text labels: a ``.txt`` a picture, in ``labels/`` for pictures in ``images/``.
 
-A label file has a line an object: class, then centre x and y, width and height as shares of
-the picture's sides; or class and a polygon, of which the bounding box is taken.
+A line is an object: class, then centre x and y, width and height as shares of the picture's
+sides; or class and the corners of a polygon, of which the bounding box is taken. (Ultralytics'
+"Object detection datasets overview".)
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PureWindowsPath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+from numpy.typing import NDArray
 
-from yolo.datasets.columns import build_dataset
+from yolo.datasets.columns import Columns, build_dataset, unique_ids
+from yolo.datasets.description import base_folder, class_list, resolve
+from yolo.datasets.reading import is_file, is_folder, read_lines
+from yolo.datasets.repair import LISTED_TWICE, REPEATED, Repairs
 from yolo.errors import AnnotationError, MediaError
 from yolo.images import image_size, list_images
 from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("train", "val", "test")
-LARGEST_TEXT = 64 * 2**20
-"""Bytes of one label file or description, at most."""
 Row = tuple[int, float, float, float, float]
+"""Class, centre x and y, width and height relative to the picture."""
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A dataset description.
+@dataclass
+class Labels:
+    """What the label files say: K objects in the order of the pictures."""
 
-    Raises:
-        AnnotationError: it is missing, malformed, or no mapping.
-    """
-    text = read_text(path)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "malformed"
-        raise AnnotationError(f"{path}{place}: not valid YAML ({problem})") from error
-    except (ValueError, RecursionError) as error:  # e.g. a date with month 13
-        raise AnnotationError(f"{path}: not valid YAML ({error})") from error
-    if not isinstance(content, dict):
-        raise AnnotationError(f"{path}: a dataset description is a mapping with names, train and val")
-    return content
+    pictures: list[int] = field(default_factory=list)
+    """(K) which picture each lies in."""
+    rows: list[Row] = field(default_factory=list)
+    places: list[tuple[Path, int]] = field(default_factory=list)
+    """(K) file and line."""
+    without: list[Path] = field(default_factory=list)
+    """Pictures that have no label file."""
 
 
-def read_text(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST_TEXT:
-            raise AnnotationError(f"{path}: larger than any file of its kind ({LARGEST_TEXT} bytes)")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path}: not a text file in UTF-8") from error
+def load_yolo(
+    path: Path, content: Mapping[str, Any], splits: Sequence[str], *, classes: Sequence[str] | None = None
+) -> Dataset:
+    """The pictures of some splits of a description.
 
-
-def yaml_names(path: Path, content: Mapping[str, Any]) -> list[str]:
-    """The class names: a list, or a mapping from 0, 1, ...
-
-    Raises:
-        AnnotationError: they are missing, doubled, or do not number ``nc``.
-    """
-    names = content.get("names")
-    if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
-            raise AnnotationError(
-                f"{path}: names: expected the keys 0 to {len(names) - 1}, got {list(names)}"
-            )
-        names = [names[index] for index in range(len(names))]
-    if not isinstance(names, list) or not names:
-        raise AnnotationError(f"{path}: names: expected the list of class names")
-    names = [str(name).strip() for name in names]
-    if len(set(names)) < len(names):
-        raise AnnotationError(f"{path}: names: two classes have the same name")
-    if content.get("nc", len(names)) != len(names):
-        raise AnnotationError(f"{path}: nc is {content['nc']}, but names has {len(names)}")
-    return names
-
-
-def load_yolo(path: Path, content: Mapping[str, Any], split: str | None) -> Dataset:
-    """The pictures of a split, or of all splits, of a description.
+    Args:
+        path: of the description.
+        content: of the description.
+        splits: their keys.
+        classes: names in the order they are wanted; None: the description's.
 
     Raises:
         AnnotationError: something is missing or malformed.
     """
-    names = yaml_names(path, content)
-    parts = [split] if split else [name for name in SPLITS if content.get(name)]
-    files = [file for part in parts for file in list_pictures(path, content, part)]
-    unique = list(dict.fromkeys(files))
-    repairs = (
-        {"pictures listed twice, taken once": len(files) - len(unique)} if len(unique) < len(files) else {}
-    )
-    if not unique:
-        raise AnnotationError(f"{path}: no picture in {', '.join(parts) or 'it: give train or val'}")
-    try:
-        sizes = np.array([image_size(file) for file in unique], np.int32)
-    except MediaError as error:
-        raise AnnotationError(f"{path}: {error}") from error
-    rows, places, without = read_labels(unique, len(names))
-    if without:
-        logger.info("%s: %d pictures have no label file: taken as pictures without objects", path, without)
-    columns = np.array([row[1:] for _, row in rows], np.float64).reshape(-1, 4)
-    pictures = np.array([picture for picture, _ in rows], np.int64)
-    scale = sizes[pictures][:, [1, 0]].astype(np.float64)
-    centre, half = columns[:, :2] * scale, columns[:, 2:] * scale / 2
-    return build_dataset(
-        classes=names,
-        files=[str(file) for file in unique],
+    names, repairs = class_list(path, content), Repairs()
+    files = list_pictures(path, content, splits, repairs)
+    sizes = picture_sizes(path, files)
+    labels = read_labels(files, len(names), repairs)
+    report_unlabelled(path, files, labels)
+    pictures = np.array(labels.pictures, np.int64)
+    folder, relative = common_folder(path, content, files)
+    columns = Columns(
+        folder=folder,
+        files=relative,
         sizes=sizes,
+        image_ids=unique_ids([file.stem for file in files], relative),
+        names=names,
         pictures=pictures,
-        boxes=np.concatenate([centre - half, centre + half], 1),
-        labels=np.array([row[0] for _, row in rows], np.int32),
-        place=lambda row: places[row],
-        image_ids=unique_ids(unique),
-        folder=Path(),
-        name=str(path),
-        split=split,
+        labels=np.array([row[0] for row in labels.rows], np.int32),
+        boxes=to_corners(labels.rows, sizes[pictures]),
+        place=lambda row: f"{labels.places[row][0]}:{labels.places[row][1]}",
         repairs=repairs,
     )
+    split = splits[0] if len(splits) == 1 else None
+    return build_dataset(columns, classes=classes, name=str(path), split=split)
 
 
-def unique_ids(files: Sequence[Path]) -> list[str]:
-    stems = [file.stem for file in files]
-    return stems if len(set(stems)) == len(stems) else [str(file) for file in files]
-
-
-def base_folder(path: Path, content: Mapping[str, Any]) -> Path:
-    """What the entries are relative to: ``path``, itself relative to the description or to where we are."""
-    given = str(content.get("path") or ".")
-    for base in (path.parent / given, Path(given)):
-        if base.is_dir():
-            return base
-    raise AnnotationError(f"{path}: path: there is no folder {given!r} beside the file or here")
-
-
-def resolve(path: Path, content: Mapping[str, Any], entry: str) -> Path:
-    """A folder or file that the description names.
+def list_pictures(
+    path: Path, content: Mapping[str, Any], splits: Sequence[str], repairs: Repairs
+) -> list[Path]:
+    """The pictures of some splits, each once.
 
     Raises:
-        AnnotationError: it is not there.
+        AnnotationError: there are none, or one that is listed is not there.
     """
-    entry = PureWindowsPath(entry).as_posix() if "\\" in entry else entry
-    base = base_folder(path, content)
-    # Exports of labelling tools say ../train/images for a folder that lies beside the file.
-    for place in (base / entry, path.parent / entry, base / entry.removeprefix("../")):
-        if place.exists():
-            return place
-    raise AnnotationError(f"{path}: {entry}: no such file or folder below {base}")
+    pictures: dict[Path, None] = {}
+    for split in splits:
+        entries = content[split]
+        for entry in entries if isinstance(entries, list) else [entries]:
+            place = resolve(path, content, split, entry)
+            found = list_images(place) if is_folder(place) else listed_pictures(path, content, place)
+            if not found:
+                raise AnnotationError(f"{path}: {split}: there are no pictures in {place}")
+            for picture in found:
+                if picture in pictures:
+                    repairs.add(LISTED_TWICE, str(picture))
+                pictures[picture] = None
+    return list(pictures)
 
 
-def list_pictures(path: Path, content: Mapping[str, Any], split: str) -> list[Path]:
-    entries = content.get(split)
-    pictures: list[Path] = []
-    for entry in entries if isinstance(entries, list) else [entries]:
-        if not isinstance(entry, str):
-            raise AnnotationError(f"{path}: {split}: expected a folder or file, got {entry!r:.60}")
-        place = resolve(path, content, entry)
-        found = list_images(place) if place.is_dir() else listed_pictures(place, base_folder(path, content))
-        if not found:
-            raise AnnotationError(f"{path}: {split}: there are no pictures in {place}")
-        pictures += found
-    return pictures
-
-
-def listed_pictures(file: Path, base: Path) -> list[Path]:
-    """The pictures a text file lists, relative to itself or to the dataset's folder."""
+def listed_pictures(path: Path, content: Mapping[str, Any], file: Path) -> list[Path]:
+    """The pictures a text file lists, relative to itself, to the dataset's folder or to where we are."""
+    bases = [file.parent, base_folder(path, content), Path()]
     pictures = []
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
-        entry = line.strip().replace("\\", "/")
-        if entry:
-            places = [place for place in (file.parent / entry, base / entry) if place.is_file()]
-            if not places:
-                raise AnnotationError(f"{file}:{number}: no such picture: {entry}")
-            pictures.append(places[0])
+    for number, line in read_lines(file):
+        places = [base / form for form in (line, line.replace("\\", "/")) for base in bases]
+        picture = next((place for place in places if is_file(place)), None)
+        if picture is None:
+            raise AnnotationError(
+                f"{file}:{number}: there is no picture {line!r:.200}; remove the line or add the picture"
+            )
+        pictures.append(picture)
     return pictures
+
+
+def picture_sizes(path: Path, files: Sequence[Path]) -> NDArray[np.int32]:
+    """(N, 2) height and width."""
+    try:
+        return np.array([image_size(file) for file in files], np.int32).reshape(-1, 2)
+    except MediaError as error:
+        raise AnnotationError(f"{path}: {error}; remove the picture or replace it") from error
+
+
+def common_folder(path: Path, content: Mapping[str, Any], files: Sequence[Path]) -> tuple[Path, list[str]]:
+    """The dataset's folder and the pictures relative to it, so that moving both changes no name."""
+    try:
+        folder = base_folder(path, content)
+    except AnnotationError:
+        folder = path.parent
+    return folder, [
+        str(file.relative_to(folder) if file.is_relative_to(folder) else file.resolve()) for file in files
+    ]
 
 
 def label_file(picture: Path) -> Path:
-    """``.../labels/a.txt`` for ``.../images/a.jpg``; beside the picture where no folder is called images."""
+    """The label file of a picture: the last folder ``images`` of its path becomes ``labels``."""
     parts = list(picture.parent.parts)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     return Path(*parts, f"{picture.stem}.txt")
 
 
-def read_labels(pictures: Sequence[Path], classes: int) -> tuple[list[tuple[int, Row]], list[str], int]:
-    """The rows (picture, label row) of all label files, where each stands, and how many files are missing."""
-    rows, places, without = [], [], 0
+def read_labels(pictures: Sequence[Path], class_count: int, repairs: Repairs) -> Labels:
+    """The objects of all pictures.
+
+    Raises:
+        AnnotationError: a line is no object.
+    """
+    labels = Labels()
     for index, picture in enumerate(pictures):
-        file = label_file(picture)
-        if not file.is_file():
-            without += 1
+        # Beside the picture where no folder is called so.
+        file = next(filter(is_file, (label_file(picture), picture.with_suffix(".txt"))), None)
+        if file is None:
+            labels.without.append(picture)
             continue
         seen: set[Row] = set()
-        for number, line in enumerate(read_text(file).splitlines(), start=1):
-            if line.strip():
-                row = read_row(line.split(), f"{file}:{number}", classes)
-                if row in seen:
-                    logger.warning("%s:%d: the same object as on a line before, dropped", file, number)
-                    continue
-                seen.add(row)
-                rows.append((index, row))
-                places.append(f"{file}:{number}")
-    return rows, places, without
+        for number, line in read_lines(file):
+            row = read_row(line.split(), f"{file}:{number}", class_count)
+            if row in seen:
+                repairs.add(REPEATED, f"{file}:{number}")
+                continue
+            seen.add(row)
+            labels.pictures.append(index)
+            labels.rows.append(row)
+            labels.places.append((file, number))
+    return labels
 
 
-def read_row(fields: Sequence[str], place: str, classes: int) -> Row:
-    """Class, centre x and y, width and height of a line.
+def read_row(fields: Sequence[str], place: str, class_count: int) -> Row:
+    """The object of a line.
 
     Raises:
         AnnotationError: it is none.
     """
     if len(fields) != 5 and (len(fields) < 7 or len(fields) % 2 == 0):
-        raise AnnotationError(f"{place}: expected 5 numbers (class x y width height), got {len(fields)}")
-    try:
-        label, *sides = (float(field) for field in fields)
-    except ValueError as error:
-        raise AnnotationError(f"{place}: expected numbers ({error})") from error
-    if not (label.is_integer() and 0 <= label < classes):
         raise AnnotationError(
-            f"{place}: class {fields[0]} is not in the list of {classes} (0 to {classes - 1})"
+            f"{place}: expected 5 numbers, got {len(fields)} (class x y width height, or class and polygon)"
         )
-    if len(sides) > 4:
-        across, down = sides[0::2], sides[1::2]
-        x1, y1, x2, y2 = min(across), min(down), max(across), max(down)
-        sides = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
-    return int(label), sides[0], sides[1], sides[2], sides[3]
+    try:
+        label, *sides = (float(each) for each in fields)
+    except ValueError as error:
+        raise AnnotationError(f"{place}: expected 5 numbers ({error!s:.80})") from error
+    if not (label.is_integer() and 0 <= label < class_count):
+        raise AnnotationError(
+            f"{place}: class {fields[0]:.40} is not in names (0 to {class_count - 1}); mend one of them"
+        )
+    x, y, width, height = sides if len(sides) == 4 else bounding_box(sides)
+    return int(label), x, y, width, height
+
+
+def bounding_box(polygon: Sequence[float]) -> tuple[float, float, float, float]:
+    """Centre and size of a polygon x, y, x, y, ...; not numbers if one of its corners is not."""
+    if not all(map(math.isfinite, polygon)):
+        return math.nan, math.nan, math.nan, math.nan
+    across, down = polygon[0::2], polygon[1::2]
+    left, top, right, bottom = min(across), min(down), max(across), max(down)
+    return left / 2 + right / 2, top / 2 + bottom / 2, right - left, bottom - top
+
+
+def to_corners(rows: Sequence[Row], sizes: NDArray[np.int32]) -> NDArray[np.float64]:
+    """(K, 4) xyxy in pixels of label rows, in pictures of (K, 2) height and width."""
+    relative = np.array([row[1:] for row in rows], np.float64).reshape(-1, 2, 2)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no number is dropped and counted
+        centre, size = np.moveaxis(relative * sizes[:, None, ::-1], 1, 0)
+        return np.concatenate([centre - size / 2, centre + size / 2], axis=1)
+
+
+def report_unlabelled(path: Path, files: Sequence[Path], labels: Labels) -> None:
+    """Pictures without a label file are pictures without objects; if all are so, something is amiss."""
+    if labels.without:
+        level = logging.WARNING if len(labels.without) == len(files) else logging.INFO
+        first = label_file(labels.without[0])
+        logger.log(
+            level,
+            "%s: %d of %d pictures have no label file and count as without objects (no %s, ...)",
+            path,
+            len(labels.without),
+            len(files),
+            first,
+        )

@@ -129,10 +129,10 @@ class Detector(keras.Model):
 
     def compute_loss(
         self,
-        x: Any = None,
+        x: Any = None,  # noqa: ARG002 - Keras' signature
         y: Any = None,
         y_pred: Any = None,
-        sample_weight: Any = None,  # noqa: ARG002 - Keras' signature
+        sample_weight: Any = None,  # noqa: ARG002
         training: bool = True,  # noqa: ARG002
     ) -> Tensor:
         """The mean over the batch of the YOLO loss; ``y`` holds boxes, labels, valid and ignore."""

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tables import make_dataset, make_detections
 
-from yolo.evaluate import voc
-from yolo.evaluate.results import DetectionColumns
-from yolo.evaluate.voc import average_precision_07, average_precision_12, best_matches, voc_metrics
+from yolo.evaluation import voc
+from yolo.evaluation.results import DetectionColumns
+from yolo.evaluation.voc import average_precision_07, average_precision_12, best_matches, voc_metrics
 from yolo.structs import Dataset
 
 

@@ -18,12 +18,12 @@ from yolo.config import TrainConfig
 from yolo.datasets.bridge import reported_failures
 from yolo.datasets.pipeline import training_batches
 from yolo.errors import AnnotationError, ConfigError
-from yolo.evaluate.evaluate import evaluate
+from yolo.evaluation.evaluator import evaluate
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.train.optimizer import make_optimizer
-from yolo.train.progress import DataClock, Progress
-from yolo.train.run_folder import RunFolder
+from yolo.training.optimizer import make_optimizer
+from yolo.training.progress import DataClock, Progress
+from yolo.training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.evaluate.results import DetectionColumns
+from yolo.evaluation.results import DetectionColumns
 from yolo.structs import Boxes, Dataset
 
 SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")

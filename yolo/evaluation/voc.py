@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.evaluate.results import DetectionColumns
+from yolo.evaluation.results import DetectionColumns
 from yolo.structs import Boxes, Dataset
 
 CHUNK = 200_000

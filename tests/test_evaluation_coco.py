@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tables import make_dataset, make_detections
 
 from yolo.errors import AnnotationError, ConfigError
-from yolo.evaluate.coco import coco_metrics
-from yolo.evaluate.metrics import compute_metrics
-from yolo.evaluate.results import DetectionColumns, read_results, to_results
+from yolo.evaluation.coco import coco_metrics
+from yolo.evaluation.metrics import compute_metrics
+from yolo.evaluation.results import DetectionColumns, read_results, to_results
 from yolo.structs import Dataset, Detections
 
 SUMMARY = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100"]

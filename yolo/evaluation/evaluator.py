@@ -9,8 +9,8 @@ from yolo.config import NmsConfig
 from yolo.datasets.bridge import reported_failures
 from yolo.datasets.pipeline import PADDING, evaluation_batches
 from yolo.errors import AnnotationError
-from yolo.evaluate.metrics import compute_metrics
-from yolo.evaluate.results import DetectionColumns
+from yolo.evaluation.metrics import compute_metrics
+from yolo.evaluation.results import DetectionColumns
 from yolo.letterbox import Letterbox
 from yolo.model.detector import Detector
 from yolo.structs import Dataset, Detections

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from yolo.config import check
-from yolo.evaluate.coco import coco_metrics
-from yolo.evaluate.results import DetectionColumns
-from yolo.evaluate.voc import voc_metrics
+from yolo.evaluation.coco import coco_metrics
+from yolo.evaluation.results import DetectionColumns
+from yolo.evaluation.voc import voc_metrics
 from yolo.structs import Dataset
 
 

@@ -1,0 +1,95 @@
+"""The command line as a whole: help, unknown commands, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+import yolo
+from yolo.cli import main as cli
+from yolo.cli.common import parse, underscored
+from yolo.errors import MediaError
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "yolo", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_help_lists_the_commands():
+    done = run("--help")
+    assert done.returncode == 0
+    assert all(f"  {name} " in done.stdout for name in cli.COMMANDS)
+    assert done.stderr == ""
+
+
+def test_version():
+    assert run("--version").stdout.strip() == yolo.__version__
+
+
+@pytest.mark.parametrize(("arguments", "message"), [((), ""), (("paint",), "no command 'paint'")])
+def test_no_command_or_an_unknown_one_is_exit_code_2(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_every_command_has_its_file():
+    files = {path.stem for path in (ROOT / "yolo" / "cli").glob("*.py")} - {"__init__", "main", "common"}
+    assert files == set(cli.COMMANDS)
+
+
+def test_a_fault_is_one_line_and_a_defect_is_a_traceback(monkeypatch, capsys):
+    class Command:
+        error: Exception = MediaError("a.jpg: broken\n  in two lines")
+
+        @staticmethod
+        def add_arguments(parser):
+            pass
+
+        @classmethod
+        def run(cls, arguments):
+            raise cls.error
+
+    monkeypatch.setattr(cli, "import_module", lambda name: Command)
+    assert cli.main(["detect"]) == 2
+    assert capsys.readouterr().err == "yolov3 detect: a.jpg: broken in two lines\n"
+    Command.error = KeyboardInterrupt()
+    assert cli.main(["detect"]) == 130
+    Command.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["detect"])
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("--warmup-epochs", "--warmup_epochs"),
+        ("--loss.box-weight=2-3", "--loss.box_weight=2-3"),  # the value is left alone
+        ("a-b", "a-b"),
+        ("-x-y", "-x-y"),
+    ],
+)
+def test_dashes_in_options(given, meant):
+    assert underscored(given) == meant
+
+
+def test_every_command_takes_json():
+    assert parse("x", "does x", lambda parser: None, ["--json"]).json is True
+
+
+def test_the_metadata_agree():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "yolo").rglob("*.py")}
+    packages = set(setup["options"]["packages"].split())
+    assert {name for name in packages if not name.startswith("yolo.shipped")} == folders
+    assert setup["options.entry_points"]["console_scripts"].split() == ["yolov3", "=", "yolo.cli.main:main"]
+    assert set(tomllib.loads((ROOT / "pyproject.toml").read_text())) == {"build-system", "tool"}

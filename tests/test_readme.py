@@ -1,0 +1,73 @@
+"""What the README shows is run, on a small dataset under the names it uses."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from yolo.cli.main import COMMANDS, main
+from yolo.datasets.digits import make_digits
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SMALLER = {"416": "96", "50": "1", "16": "4", "=50": "=1"}
+"""The README's figures, cut to what a test has time for."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readme")
+    make_digits(folder / "mydata", train=8, val=4, size=96)
+    pictures = sorted((folder / "mydata" / "JPEGImages").iterdir())
+    (folder / "pictures").mkdir()
+    shutil.copy(pictures[0], folder / "pictures")
+    shutil.copy(pictures[0], folder / "street.jpg")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
+    monkeypatch.chdir(workplace)
+    lines = "\n".join(blocks("sh")).strip().splitlines()
+    assert len(lines) == 5
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        assert program == "yolov3"
+        assert main([SMALLER.get(each, each) for each in arguments]) == 0, line
+    capsys.readouterr()
+    for made in ("anchors.txt", "runs/mine/best.keras", "evaluated/metrics.json", "seen/detections.json"):
+        assert (workplace / made).is_file()
+
+
+@pytest.mark.slow
+def test_the_python_runs_as_shown(workplace, monkeypatch, capsys):
+    monkeypatch.chdir(workplace)
+    (code,) = blocks("python")
+    exec(re.sub(r"\b(416|50)\b", lambda match: SMALLER[match[0]], code), {})  # noqa: S102 - it is ours
+    assert 0 <= float(capsys.readouterr().out) <= 1
+    assert (workplace / "out.jpg").is_file()
+
+
+def test_what_it_links_to_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_the_two_commands_come_first():
+    assert README.index("make demo") < README.index("make test") < README.index("## Everyday tasks")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"yolov3 {command}" in capsys.readouterr().out

@@ -1,0 +1,153 @@
+"""Dataset: its columns, its samples and its subsets, by values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yolo.structs import Dataset
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """Three pictures with two boxes, none and one."""
+    return Dataset(
+        classes=("cat", "dog"),
+        files=["a.jpg", "sub/b.png", "c.jpg"],
+        sizes=np.array([[10, 20], [30, 40], [50, 60]], np.int32),
+        offsets=np.array([0, 2, 2, 3]),
+        boxes=np.array([[0, 1, 2, 3], [4, 5, 6, 8], [7, 8, 9, 10]], np.float32),
+        labels=np.array([0, 1, 1], np.int32),
+        ignore=np.array([False, True, False]),
+        areas=np.array([4, 6, 3], np.float32),
+        image_ids=[11, 22, "c"],
+        category_ids=(3, 7),
+        folder=Path("pictures"),
+        name="animals",
+        split="train",
+        repairs={"boxes without area, dropped": 1},
+    )
+
+
+def values(sample):
+    return (
+        sample.path.as_posix(),
+        sample.image_id,
+        sample.size,
+        sample.boxes.tolist(),
+        sample.labels.tolist(),
+        sample.ignore.tolist(),
+    )
+
+
+FIRST = ("pictures/a.jpg", 11, (10, 20), [[0, 1, 2, 3], [4, 5, 6, 8]], [0, 1], [False, True])
+SECOND = ("pictures/sub/b.png", 22, (30, 40), [], [], [])
+THIRD = ("pictures/c.jpg", "c", (50, 60), [[7, 8, 9, 10]], [1], [False])
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"), [(0, FIRST), (1, SECOND), (2, THIRD), (-1, THIRD), (-3, FIRST)]
+)
+def test_getitem(dataset, index, expected):
+    assert values(dataset[index]) == expected
+
+
+def test_iteration_gives_every_picture_once(dataset):
+    assert [values(sample) for sample in dataset] == [FIRST, SECOND, THIRD]
+
+
+@pytest.mark.parametrize("index", [3, -4])
+def test_getitem_beyond_the_end(dataset, index):
+    with pytest.raises(IndexError, match=f"picture {index} of 3"):
+        dataset[index]
+
+
+def test_counts_and_pictures_of_boxes(dataset):
+    assert dataset.box_counts.tolist() == [2, 0, 1]
+    assert dataset.box_pictures.tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("indices", "expected", "areas"),
+    [
+        ([2, 0], [THIRD, FIRST], [3, 4, 6]),
+        ([1], [SECOND], []),
+        ([], [], []),
+        ([0, 1, 0], [FIRST, SECOND, FIRST], [4, 6, 4, 6]),
+        ([-1], [THIRD], [3]),
+    ],
+)
+def test_subset(dataset, indices, expected, areas):
+    part = dataset.subset(indices, split="part")
+    assert [values(sample) for sample in part] == expected
+    assert part.areas.tolist() == areas
+    assert part.split == "part"
+    assert (part.classes, part.category_ids, part.name) == (("cat", "dog"), (3, 7), "animals")
+
+
+def test_subset_keeps_the_split_it_is_of(dataset):
+    assert dataset.subset([0]).split == "train"
+
+
+@given(st.lists(st.integers(0, 2), max_size=8))
+def test_subset_is_getitem_of_each(indices):
+    dataset = _numbered([2, 0, 3])
+    part = dataset.subset(np.array(indices, np.int64))
+    assert [values(sample) for sample in part] == [values(dataset[index]) for index in indices]
+
+
+def _numbered(counts: list[int]) -> Dataset:
+    total = sum(counts)
+    boxes = np.arange(4 * total, dtype=np.float32).reshape(-1, 4)
+    return Dataset(
+        classes=("thing",),
+        files=[f"{index}.jpg" for index in range(len(counts))],
+        sizes=np.full((len(counts), 2), 100, np.int32),
+        offsets=np.cumsum([0, *counts]),
+        boxes=boxes,
+        labels=np.zeros(total, np.int32),
+        ignore=np.zeros(total, bool),
+        areas=np.ones(total, np.float32),
+        image_ids=list(range(len(counts))),
+        category_ids=(0,),
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("boxes", np.zeros((3, 5), np.float32), r"Dataset\.boxes: expected shape \(3, 4\), got \(3, 5\)"),
+        ("labels", np.zeros(2, np.int32), r"Dataset\.labels: expected shape \(3,\), got \(2,\)"),
+        ("labels", np.array([0, 1, 2], np.int32), r"Dataset\.labels: expected 0\.\.1"),
+        ("offsets", np.array([0, 2, 1, 3]), r"Dataset\.offsets: expected a rise from 0 to 3"),
+        ("offsets", np.array([0, 2, 2, 2]), r"Dataset\.offsets: expected a rise from 0 to 3"),
+        ("image_ids", [1], r"Dataset\.image_ids: expected shape \(3,\), got \(1,\)"),
+        ("category_ids", (1,), r"Dataset\.category_ids: expected shape \(2,\), got \(1,\)"),
+    ],
+)
+def test_columns_that_do_not_fit_together(dataset, column, value, message):
+    with pytest.raises(ValueError, match=message):
+        replace(dataset, **{column: value})
+
+
+def test_fingerprint_follows_boxes_classes_and_pictures(dataset):
+    moved = dataset.boxes.copy()
+    moved[0, 0] += 0.5
+    others = [
+        replace(dataset, boxes=moved),
+        replace(dataset, classes=("cat", "fox")),
+        replace(dataset, files=["a.jpg", "sub/b.png", "d.jpg"]),
+        replace(dataset, ignore=~dataset.ignore),
+    ]
+    prints = {dataset.fingerprint, *(other.fingerprint for other in others)}
+    assert len(prints) == 5
+    assert replace(dataset, name="other", folder=Path("elsewhere")).fingerprint == dataset.fingerprint
+
+
+def test_fingerprint_of_a_name_that_is_no_unicode(dataset):
+    assert replace(dataset, files=["a\udcff.jpg", "b\ud800.jpg", "c.jpg"]).fingerprint

@@ -1,0 +1,243 @@
+"""Training: the schedule, what a run leaves behind, and that it repeats and learns."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from tables import make_dataset
+
+import yolo
+from yolo.config import AugmentConfig, LossConfig, TrainConfig
+from yolo.datasets.digits import make_digits
+from yolo.errors import AnnotationError, ConfigError, MediaError
+from yolo.model.detector import Detector
+from yolo.training.optimizer import WarmupCosine, make_optimizer
+from yolo.training.progress import DataClock, Progress
+from yolo.training.run_folder import RunFolder
+from yolo.training.trainer import hold_out, train
+
+PLAIN = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return make_digits(tmp_path_factory.mktemp("digits"), train=8, val=4, size=96, seed=3)
+
+
+def make_detector(dataset, **options):
+    anchors = yolo.fit_anchors(dataset, 6, 96)
+    return Detector("yolov3-tiny", classes=dataset.classes, anchors=anchors, size=96, **options)
+
+
+# The rate over a run
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (0, 0.25),  # the first of four warm-up steps
+        (3, 1.0),  # the last one: the peak
+        (4, 1.0),  # the cosine's start
+        (9, 0.1 + 0.9 / 2),  # half of its ten steps
+        (14, 0.1),  # the end
+        (99, 0.1),  # beyond
+    ],
+)
+def test_warmup_and_cosine_by_hand(step, expected):
+    schedule = WarmupCosine(2.0, warmup=4, steps=14, final=0.1)
+    assert float(schedule(step)) == pytest.approx(2.0 * expected, rel=1e-6)
+    assert float(WarmupCosine.from_config(schedule.get_config())(step)) == float(schedule(step))
+
+
+def test_warmup_is_at_most_a_fifth_of_the_run():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.build((None, 2))
+    optimizer = make_optimizer(TrainConfig(epochs=5, warmup_epochs=3), model, steps_per_epoch=10)
+    assert optimizer._learning_rate.warmup == 10
+
+
+def test_only_kernels_decay():
+    detector = Detector("yolov3-tiny", classes=["a"], size=32)
+    optimizer = make_optimizer(TrainConfig(), detector, steps_per_epoch=1)
+    decayed = [each.path for each in detector.trainable_variables if optimizer._use_weight_decay(each)]
+    assert len(decayed) == 13
+    assert all(path.endswith("convolution/kernel") for path in decayed)
+
+
+# What is held out
+
+
+def test_the_held_out_tenth_is_fixed_and_whole():
+    dataset = make_dataset([(index, 0, 0, 0, 9, 9, 0) for index in range(30)], 30)
+    rest, taken = hold_out(dataset)
+    again = hold_out(dataset)[1]
+    assert len(taken) == 3
+    assert taken.files == again.files
+    assert sorted([*rest.files, *taken.files]) == sorted(dataset.files)
+
+
+def test_a_single_picture_is_validated_on_itself():
+    dataset = make_dataset([(0, 0, 0, 0, 9, 9, 0)], 1)
+    assert hold_out(dataset) == (dataset, dataset)
+
+
+# A run's folder
+
+
+def test_history_is_a_table_of_the_epochs(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.write_history([{"epoch": 1, "loss": 2.5, "AP": math.nan, "more": 1}], final=True)
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
+    assert rows[0]["loss"] == "2.5"
+    assert rows[0]["AP"] == "nan"
+    assert rows[0]["box_loss"] == ""
+    assert "more" not in rows[0]
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+
+
+def test_what_cannot_be_written_is_an_error_and_leaves_the_old_file(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_metrics({"AP": math.nan})
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {"AP": None}
+    (tmp_path / "config.yaml").mkdir()  # in the way
+    with pytest.raises(ConfigError, match=r"config\.yaml: cannot be written"):
+        folder.write_config({"a": 1})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.json"]
+
+
+# Whole runs
+
+
+def test_a_run_writes_its_files_and_equal_seeds_give_equal_weights(digits, tmp_path):
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    options = {"validation": validation, "epochs": 2, "batch": 4, "seed": 5}
+    detectors = [make_detector(dataset) for _ in range(2)]
+    result = train(detectors[0], dataset, out=tmp_path / "a", workers=1, **options)
+    train(detectors[1], dataset, workers=4, **options)
+    for one, other in zip(detectors[0].get_weights(), detectors[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert names == {"best.keras", "last.keras", "history.csv", "metrics.json", "curves.png"}
+    assert [row["epoch"] for row in result.history] == [1, 2]
+    row = result.history[-1]
+    assert row["loss"] == pytest.approx(row["box_loss"] + row["objectness_loss"] + row["class_loss"], rel=1e-4)
+    assert 0 <= row["data_wait"] <= 1
+    last = yolo.load(tmp_path / "a" / "last.keras")
+    for one, other in zip(detectors[0].get_weights(), last.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert last.origin["fingerprint"] == dataset.fingerprint
+    assert last.origin["config"]["seed"] == 5
+
+
+def test_another_seed_gives_other_weights(digits):
+    dataset = yolo.load_dataset(digits, "train")
+    weights = []
+    for seed in (0, 1):
+        detector = make_detector(dataset)
+        train(detector, dataset, validation=dataset, epochs=1, batch=8, seed=seed)
+        weights.append(detector.get_weights()[0])
+    assert not np.array_equal(*weights)
+
+
+@pytest.mark.slow
+def test_four_pictures_can_be_learned_by_heart(digits):
+    dataset = yolo.load_dataset(digits, "train").subset([0, 1, 2, 3])
+    detector = make_detector(dataset)
+    config = TrainConfig(epochs=60, batch=4, learning_rate=0.002, augment=PLAIN, loss=LossConfig(assign_iou=0.4))
+    # An epoch is a single step: validating each of them would take longer than training.
+    every = dataset.subset([0] * 1)
+    train(detector, dataset.subset([0, 1, 2, 3] * 4), validation=every, config=config)
+    metrics = yolo.evaluate(detector, dataset)
+    assert metrics["coco"]["AP50"] > 0.95
+
+
+# Faults
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_advice():
+    progress = Progress(DataClock(), epochs=1, steps=1, batch=1, live=False)
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.5))
+    progress.set_model(model)
+    with pytest.raises(ConfigError, match=r"epoch 1, step 3.*--learning_rate below 0\.5"):
+        progress.on_train_batch_end(2, {"loss": math.nan})
+
+
+def test_other_classes_are_refused(digits):
+    dataset = yolo.load_dataset(digits, "train")
+    detector = Detector("yolov3-tiny", classes=["a"], size=96)
+    with pytest.raises(AnnotationError, match="are not the detector's"):
+        train(detector, dataset)
+    with pytest.raises(AnnotationError, match="are not the detector's"):
+        yolo.evaluate(detector, dataset)
+
+
+def test_unknown_options_are_refused(digits):
+    dataset = yolo.load_dataset(digits, "train")
+    with pytest.raises(ConfigError, match="no option 'epoch'; there are epochs"):
+        train(make_detector(dataset), dataset, epoch=3)
+
+
+def test_a_corrupt_picture_is_named(digits, tmp_path):
+    dataset = yolo.load_dataset(digits, "train")
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    broken = dataset.subset([0, 1])
+    broken.files[1] = str(tmp_path / "bad.jpg")
+    with pytest.raises(MediaError, match=r"bad\.jpg"):
+        train(make_detector(dataset), broken, validation=dataset, epochs=1, batch=2)
+
+
+# The command line
+
+
+def test_the_command_trains_evaluates_and_starts_again_from_its_config(digits, tmp_path, capsys):
+    from yolo.cli.main import main
+
+    run = tmp_path / "run"
+    options = ["--model", "yolov3-tiny", "--size", "96", "--batch", "4"]
+    assert main(["train", str(digits), *options, "--epochs", "1", "--out", str(run), "--json"]) == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics["images"] == 4
+    assert metrics == json.loads((run / "metrics.json").read_text())
+    assert yaml.safe_load((run / "config.yaml").read_text())["model"] == "yolov3-tiny"
+    assert main(["train", str(digits), "--config", str(run / "config.yaml"), "--out", str(run)]) == 2
+    assert "exists; give another --out, or --force" in capsys.readouterr().err
+    again = [str(digits), "--config", str(run / "config.yaml"), "--out", str(tmp_path / "again"), "--json"]
+    assert main(["train", *again]) == 0
+    assert json.loads(capsys.readouterr().out)["coco"] == metrics["coco"]
+    assert main(["eval", str(run / "best.keras"), str(digits), "--json", "--out", str(tmp_path / "eval")]) == 0
+    evaluated = json.loads(capsys.readouterr().out)
+    assert evaluated["coco"]["AP"] == pytest.approx(metrics["coco"]["AP"], abs=1e-6)
+    assert json.loads((tmp_path / "eval" / "results.json").read_text()) is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "100"], "size must be a multiple of 32 (try 96)"),
+        (["--size", "big"], "size: expected a side such as 416"),
+        (["--epochs", "0"], "epochs must be > 0"),
+        (["--epochs", "x"], 'Parser key "epochs"'),
+        (["--loss.box", "iou"], 'Parser key "loss.box"'),
+        (["--val", "nothing"], "neither a split of"),
+        (["--split", "nothing"], "there is no split 'nothing'"),
+        (["--model", "yolov9"], "model must be one of"),
+        (["--anchors", "nothing"], "nothing"),
+        (["--weights", "nothing.keras"], "nothing.keras: no such file"),
+        (["--bogus", "1"], "--bogus"),
+    ],
+)
+def test_faults_are_one_line_and_exit_code_2(digits, tmp_path, capsys, options, message):
+    from yolo.cli.main import main
+
+    assert main(["train", str(digits), "--out", str(tmp_path / "run"), *options]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert message in lines[-1]
+    assert lines[-1].startswith("yolov3 train: ")
+    assert not any("Traceback" in line for line in lines)

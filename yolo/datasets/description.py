@@ -1,0 +1,121 @@
+"""Dataset descriptions: ``data.yaml`` (Ultralytics' "Object detection datasets overview").
+
+    path: folder of the dataset, beside this file or where we are
+    train, val, test: below it a folder of pictures, a .txt that lists them, or a list of these;
+                      or a COCO .json
+    names: a list, or a mapping from 0, 1, ...
+    format: voc                 # of ours: `path` is a VOC folder
+    images: folder              # of ours: the pictures of COCO files, where they are not beside them
+
+Other keys are not ours and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import yaml
+
+from yolo.datasets.columns import check_classes
+from yolo.datasets.reading import exists, is_folder, read_text
+from yolo.errors import AnnotationError
+
+SPLITS = ("train", "val", "test")
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The content of a dataset description.
+
+    Raises:
+        AnnotationError: it is missing, malformed, or no mapping.
+    """
+    text = read_text(path)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise AnnotationError(f"{path}{place}: not valid YAML ({error.problem})") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise AnnotationError(f"{path}:{line}: not valid YAML ({error.reason})") from error
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        # PyYAML's constructors let these out, e.g. for a date with month 13.
+        raise AnnotationError(f"{path}: not valid YAML ({type(error).__name__}: {error})") from error
+    if not isinstance(content, dict):
+        raise AnnotationError(f"{path}: expected a mapping with names, train and val")
+    return content
+
+
+def class_list(path: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
+    """The class names of a description.
+
+    Raises:
+        AnnotationError: they are missing, doubled, or do not number ``nc``.
+    """
+    names = content.get("names")
+    if isinstance(names, dict):
+        numbered = {str(key): name for key, name in names.items()}
+        missing = [str(index) for index in range(len(names)) if str(index) not in numbered]
+        if missing:
+            raise AnnotationError(f"{path}: names: class {missing[0]} is missing; number them from 0")
+        names = [numbered[str(index)] for index in range(len(names))]
+    if not isinstance(names, list):
+        raise AnnotationError(f"{path}: names: expected the list of class names, got {names!r:.60}")
+    for index, name in enumerate(names):
+        if not isinstance(name, str | int | float) or isinstance(name, bool):
+            # YAML reads yes, no and null as values.
+            raise AnnotationError(
+                f"{path}: names: class {index}: {name!r:.60} is no text; put it in quotes"
+            )
+    if content.get("nc") not in (None, len(names)):
+        raise AnnotationError(f"{path}: nc is {content['nc']!r:.60}, but names has {len(names)}; mend one")
+    return check_classes(names, place=f"{path}: names")
+
+
+def base_folder(path: Path, content: Mapping[str, Any]) -> Path:
+    """What the entries are relative to: ``path``, itself relative to the description or to where we are.
+
+    Raises:
+        AnnotationError: there is no such folder.
+    """
+    given = str(content.get("path") or ".")
+    bases = [base for base in (path.parent / given, Path(given)) if is_folder(base)]
+    if not bases:
+        raise AnnotationError(f"{path}: path: there is no folder {given!r:.200} beside this file or here")
+    return bases[0]
+
+
+def resolve(path: Path, content: Mapping[str, Any], key: str, entry: Any) -> Path:
+    """The folder or file that a description names under ``key``.
+
+    Raises:
+        AnnotationError: it is not there.
+    """
+    if not isinstance(entry, str):
+        raise AnnotationError(f"{path}: {key}: expected a folder or a file, got {entry!r:.60}")
+    place = next((place for place in possible_places(path, content, entry) if exists(place)), None)
+    if place is None:
+        given = content.get("path")
+        below = f", nor in {str(given)!r:.200} (path)" if given else ""
+        raise AnnotationError(f"{path}: {key}: there is no {entry!r:.200} beside this file{below}")
+    return place
+
+
+def possible_places(path: Path, content: Mapping[str, Any], entry: str) -> Iterator[Path]:
+    """Where an entry may lie, best first."""
+    given = str(content.get("path") or ".")
+    # A `path` that is not there was often written on another machine: the file's own folder is tried too.
+    for base in (path.parent / given, Path(given), path.parent):
+        for form in (entry, PureWindowsPath(entry).as_posix()):
+            yield base / form
+            # Roboflow's exports say ../train/images for train/images beside the file.
+            yield base / without_parents(form)
+
+
+def without_parents(entry: str) -> str:
+    while entry.startswith("../"):
+        entry = entry.removeprefix("../")
+    return entry

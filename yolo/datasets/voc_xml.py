@@ -1,0 +1,91 @@
+"""One annotation file of Pascal VOC (VOC2012 development kit, section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from yolo.datasets.reading import read_bytes
+from yolo.errors import AnnotationError
+
+
+class Object(NamedTuple):
+    """One object as written."""
+
+    name: str
+    corners: tuple[float, float, float, float]
+    """xmin, ymin, xmax, ymax: pixels counted from 1, the last one included."""
+    difficult: bool
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What one file says."""
+
+    path: Path
+    filename: str
+    """Of the picture; empty if it does not say."""
+    size: tuple[int, int] | None
+    """(height, width); None if it does not say, or nonsense."""
+    objects: list[Object]
+
+
+def read_annotation(path: Path) -> Annotation:
+    """One file.
+
+    Raises:
+        AnnotationError: it cannot be read, is no XML, or an object lacks something.
+    """
+    root = parse_xml(path)
+    objects = [
+        read_object(path, number, each) for number, each in enumerate(root.iterfind("object"), start=1)
+    ]
+    return Annotation(path, (root.findtext("filename") or "").strip(), read_size(root), objects)
+
+
+def parse_xml(path: Path) -> Element:
+    try:
+        return fromstring(read_bytes(path))
+    except ParseError as error:
+        line, column = error.position
+        problem = str(error).partition(":")[0]
+        raise AnnotationError(
+            f"{path}:{line}:{column + 1}: not valid XML ({problem}); mend or export the file again"
+        ) from error
+    except DefusedXmlException as error:
+        raise AnnotationError(f"{path}: defines entities or refers to other files; remove that") from error
+    except (ValueError, LookupError) as error:  # of the encoding that it declares
+        raise AnnotationError(f"{path}: not valid XML ({error}); export the file again") from error
+
+
+def read_object(path: Path, number: int, element: Element) -> Object:
+    name = (element.findtext("name") or "").strip()
+    box = element.find("bndbox")
+    if not name or box is None:
+        missing = "<bndbox>" if name else "<name>"
+        raise AnnotationError(f"{path}: object {number} has no {missing}; add it or remove the object")
+    x1, y1, x2, y2 = (read_side(path, number, box, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
+    difficult = (element.findtext("difficult") or "").strip() == "1"
+    return Object(name, (x1, y1, x2, y2), difficult)
+
+
+def read_side(path: Path, number: int, box: Element, tag: str) -> float:
+    text = box.findtext(tag)
+    try:
+        return float(text or "")
+    except ValueError:
+        got = "nothing" if text is None else repr(text.strip()[:40])
+        raise AnnotationError(f"{path}: object {number}: <{tag}> expected a number, got {got}") from None
+
+
+def read_size(root: Element) -> tuple[int, int] | None:
+    try:
+        height, width = (int(float(root.findtext(f"size/{side}") or "")) for side in ("height", "width"))
+    except (ValueError, OverflowError):
+        return None
+    return (height, width) if height > 0 and width > 0 else None
