@@ -113,9 +113,7 @@ def write_coco(path: Path, *, images: int, boxes: int, polygons: bool) -> None:
         write_joined(file, (image_record(number) for number in ids))
         file.write('], "annotations": [')
         write_joined(file, annotation_records(ids, boxes, polygons=polygons))
-        categories = [
-            {"supercategory": "any", "id": each, "name": f"class {each}"} for each in CATEGORY_IDS
-        ]
+        categories = [{"supercategory": "any", "id": each, "name": f"class {each}"} for each in CATEGORY_IDS]
         file.write('], "categories": ' + json.dumps(categories) + "}")
 
 

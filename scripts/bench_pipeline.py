@@ -49,9 +49,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--images", type=Path, help="folder of pictures; else coco128 of YOLO_SHARED, else made ones"
-    )
+    parser.add_argument("--images", type=Path, help="folder of pictures; else coco128 of YOLO_SHARED, else made ones")
     parser.add_argument("--size", type=int, default=416, help="side of the canvas")
     parser.add_argument("--threads", type=int, default=2, help="for every stage")
     parser.add_argument("--batch", type=int, default=16, help="pictures a batch")
@@ -102,9 +100,7 @@ def measure(dataset: Dataset, size: Size, options: argparse.Namespace) -> dict[s
     loader = Loader(dataset, size, "letterbox")
     with ThreadPoolExecutor(options.threads) as pool:
         stages: dict[str, Callable[[], int]] = {
-            "bare decode": threaded(
-                pool, lambda index: decode(dataset.path(index)), dataset, options.batch
-            ),
+            "bare decode": threaded(pool, lambda index: decode(dataset.path(index)), dataset, options.batch),
             "read + letterbox": threaded(pool, loader.load, dataset, options.batch),
             "pipeline, no augmentation": batched(dataset, size, IDENTITY, options),
             "pipeline, augmentation": batched(dataset, size, AugmentConfig(), options),
@@ -137,14 +133,10 @@ def threaded(
     return step
 
 
-def batched(
-    dataset: Dataset, size: Size, augment: AugmentConfig, options: argparse.Namespace
-) -> Callable[[], int]:
+def batched(dataset: Dataset, size: Size, augment: AugmentConfig, options: argparse.Namespace) -> Callable[[], int]:
     """A step that draws as many pictures from a pipeline, which stands still between steps."""
     batches = iter(
-        training_batches(
-            dataset, size, batch=options.batch, seed=0, augment=augment, workers=options.threads
-        )
+        training_batches(dataset, size, batch=options.batch, seed=0, augment=augment, workers=options.threads)
     )
 
     def step() -> int:

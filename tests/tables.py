@@ -12,9 +12,7 @@ from yolo.structs import Dataset
 CLASSES = ("cat", "dog")
 
 
-def make_dataset(
-    rows: list[tuple], pictures: int, classes: tuple[str, ...] = CLASSES, **columns: Any
-) -> Dataset:
+def make_dataset(rows: list[tuple], pictures: int, classes: tuple[str, ...] = CLASSES, **columns: Any) -> Dataset:
     """Of rows (picture, label, x1, y1, x2, y2, difficult); ``columns`` replaces fields."""
     rows = sorted(rows, key=lambda row: row[0])
     boxes = np.array([row[2:6] for row in rows], np.float32).reshape(-1, 4)

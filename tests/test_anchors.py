@@ -15,7 +15,6 @@ from yolo.anchors import (
     AnchorQuality,
     canvas_shapes,
     choose_anchors,
-    default_anchors,
     fit_anchors,
     fit_shapes,
     mean_iou_by_count,
@@ -92,9 +91,7 @@ def test_measures_in_chunks_are_the_same(monkeypatch):
 
 def test_fit_finds_separate_clusters():
     centres = np.array([[10, 10], [20, 60], [100, 40], [200, 200]], float)
-    shapes = np.concatenate(
-        [centre * random_scale for centre, random_scale in product(centres, [0.98, 1.0, 1.02])]
-    )
+    shapes = np.concatenate([centre * random_scale for centre, random_scale in product(centres, [0.98, 1.0, 1.02])])
     shapes = shapes.reshape(-1, 2)
     np.testing.assert_allclose(fit_shapes(shapes, 4), centres, rtol=0.021)
 
@@ -198,9 +195,7 @@ def test_published_anchors():
     np.testing.assert_array_equal(published_anchors("yolov3-coco"), COCO)
     np.testing.assert_array_equal(published_anchors("yolov3-voc"), COCO)
     np.testing.assert_array_equal(published_anchors("yolov3-tiny-coco"), TINY)
-    with pytest.raises(
-        ConfigError, match=r"no anchors 'yolov9'; there are .*yolov3-coco, .*or give a file"
-    ):
+    with pytest.raises(ConfigError, match=r"no anchors 'yolov9'; there are .*yolov3-coco, .*or give a file"):
         published_anchors("yolov9")
 
 
@@ -217,11 +212,9 @@ def test_published_anchors_are_darknets(shared):
         np.testing.assert_array_equal(published_anchors(name), numbers)
 
 
-def test_default_anchors_scale_with_the_input():
-    np.testing.assert_allclose(default_anchors("yolov3-spp", 832), 2 * np.array(COCO), rtol=1e-6)
-    np.testing.assert_allclose(default_anchors("yolov3-tiny"), TINY, rtol=1e-6)
-    with pytest.raises(ConfigError, match="no anchors are published for 'yolov5'"):
-        default_anchors("yolov5")
+def test_published_anchors_scale_with_the_input():
+    np.testing.assert_allclose(published_anchors("yolov3-coco", 832), 2 * np.array(COCO), rtol=1e-6)
+    np.testing.assert_allclose(published_anchors("yolov3-tiny-coco"), TINY, rtol=1e-6)
 
 
 def test_scaling_keeps_the_shape():
@@ -286,7 +279,7 @@ def test_files_that_are_none(tmp_path):
 
 def test_fit_to_real_boxes(shared):
     """The genetic fitter of the PyTorch YOLOv3 reaches 0.598 here."""
-    from test_evaluate_coco import coco_file
+    from test_evaluation_coco import coco_file
 
     dataset = coco_file(shared / "data/coco128/instances.json")
     shapes = canvas_shapes(dataset, 416)

@@ -127,9 +127,7 @@ def test_a_picture_shifted_out_of_the_canvas_is_grey() -> None:
 
 
 def test_without_boxes() -> None:
-    image, boxes, kept = Augmenter(AugmentConfig())(
-        scene((1, 1, 5, 5)), np.zeros((0, 4), np.float32), seed=1
-    )
+    image, boxes, kept = Augmenter(AugmentConfig())(scene((1, 1, 5, 5)), np.zeros((0, 4), np.float32), seed=1)
     assert image.shape == (HEIGHT, WIDTH, 3)
     assert boxes.shape == (0, 4)
     assert boxes.dtype == np.float32

@@ -94,10 +94,7 @@ def test_current_may_be_a_file(data, tmp_path, capsys):
     main(["anchors", str(data), "--out", str(tmp_path / "mine.txt"), "--json"])
     fitted = json.loads(capsys.readouterr().out)
     # Twice the size gives twice the anchors, and the file's are scaled to it: the same fit.
-    assert (
-        main(["anchors", str(data), "--size", "832", "--current", str(tmp_path / "mine.txt"), "--json"])
-        == 0
-    )
+    assert main(["anchors", str(data), "--size", "832", "--current", str(tmp_path / "mine.txt"), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["current"]["name"] == str(tmp_path / "mine.txt")
     assert report["current"]["mean_iou"] == pytest.approx(fitted["mean_iou"], abs=1e-6)
@@ -105,10 +102,7 @@ def test_current_may_be_a_file(data, tmp_path, capsys):
 
 
 def test_size_may_be_height_and_width(data, capsys):
-    assert (
-        main(["anchors", str(data), "--size", "[416, 832]", "--count", "2", "--mode", "stretch", "--json"])
-        == 0
-    )
+    assert main(["anchors", str(data), "--size", "[416, 832]", "--count", "2", "--mode", "stretch", "--json"]) == 0
     wide = json.loads(capsys.readouterr().out)["anchors"]
     assert np.array(wide)[:, 0].max() > 200
 

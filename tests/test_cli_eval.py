@@ -18,8 +18,7 @@ def write_coco(folder: Path, boxes: list[dict[str, Any]], *, pictures: int, side
     """A COCO file of one class with its (empty) pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     images = [
-        {"id": number, "file_name": f"{number}.png", "height": side, "width": side}
-        for number in range(1, pictures + 1)
+        {"id": number, "file_name": f"{number}.png", "height": side, "width": side} for number in range(1, pictures + 1)
     ]
     annotations = [
         {"id": number, "category_id": 7, "iscrowd": 0, "area": item["bbox"][2] * item["bbox"][3], **item}
@@ -47,10 +46,7 @@ def truth(tmp_path: Path) -> Path:
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """Everything found, and one wrong detection below."""
-    entries = [
-        {"category_id": 7, "score": 0.9, "image_id": item["image_id"], "bbox": item["bbox"]}
-        for item in BOXES
-    ]
+    entries = [{"category_id": 7, "score": 0.9, "image_id": item["image_id"], "bbox": item["bbox"]} for item in BOXES]
     entries.append({"category_id": 7, "score": 0.2, "image_id": 3, "bbox": [5, 5, 20, 20]})
     path = tmp_path / "results.json"
     path.write_text(json.dumps(entries))
@@ -63,9 +59,7 @@ def test_json_of_detections(truth, results, capsys):
     assert metrics["coco"]["AP"] == pytest.approx(1.0)
     assert metrics["coco"]["APs"] is None  # undefined: the small one is a crowd
     assert metrics["voc07"] == metrics["voc12"] == {"mAP": 1.0}
-    assert metrics["classes"] == {
-        "thing": {"AP": pytest.approx(1.0), "AP50": pytest.approx(1.0), "instances": 2}
-    }
+    assert metrics["classes"] == {"thing": {"AP": pytest.approx(1.0), "AP50": pytest.approx(1.0), "instances": 2}}
     assert metrics["images"] == 3
 
 

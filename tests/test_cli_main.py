@@ -55,10 +55,10 @@ def test_a_fault_is_one_line_and_a_defect_is_a_traceback(monkeypatch, capsys):
             pass
 
         @classmethod
-        def run(cls, arguments):
+        def run(cls, _):
             raise cls.error
 
-    monkeypatch.setattr(cli, "import_module", lambda name: Command)
+    monkeypatch.setattr(cli, "import_module", lambda _: Command)
     assert cli.main(["detect"]) == 2
     assert capsys.readouterr().err == "yolov3 detect: a.jpg: broken in two lines\n"
     Command.error = KeyboardInterrupt()
@@ -82,7 +82,7 @@ def test_dashes_in_options(given, meant):
 
 
 def test_every_command_takes_json():
-    assert parse("x", "does x", lambda parser: None, ["--json"]).json is True
+    assert parse("x", "does x", lambda _: None, ["--json"]).json is True
 
 
 def test_the_metadata_agree():

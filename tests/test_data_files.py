@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
-from pictures import write_picture
 
 from yolo.anchors import published_anchors, published_names, read_anchors
 from yolo.datasets.description import class_list, read_description
@@ -47,40 +43,9 @@ def test_classes():
     assert listed("digits") == CLASSES
 
 
-def test_the_descriptions_find_a_dataset_beside_them(tmp_path):
-    for name in ("voc", "digits"):
-        shutil.copy(shipped_folder("data") / f"{name}.yaml", tmp_path)
-    write_voc(tmp_path / "VOCdevkit" / "VOC2012", "dog")
-    write_voc(tmp_path / "digits", "7")
-    for name, label in (("voc", listed("voc").index("dog")), ("digits", 7)):
-        dataset = load_dataset(tmp_path / f"{name}.yaml", "train")
-        assert dataset.classes == listed(name)
-        assert dataset.labels.tolist() == [label]
-        assert dataset.boxes.tolist() == [[2, 3, 20, 30]]
-
-
-def write_voc(folder: Path, name: str) -> None:
-    write_picture(folder / "JPEGImages" / "a.jpg")
-    for below, text in (
-        (
-            "Annotations/a.xml",
-            f"<annotation><object><name>{name}</name><bndbox><xmin>3</xmin><ymin>4</ymin>"
-            "<xmax>20</xmax><ymax>30</ymax></bndbox></object></annotation>",
-        ),
-        ("ImageSets/Main/train.txt", "a\n"),
-    ):
-        (folder / below).parent.mkdir(parents=True)
-        (folder / below).write_text(text)
-
-
 def test_coco_names_are_those_of_real_coco(shared):
     dataset = load_dataset(shared / "data" / "coco128" / "instances.json")
     assert dataset.classes == listed("coco")
-
-
-def test_voc_names_are_those_of_darknet(shared):
-    names = (shared / "data" / "darknet" / "voc.names").read_text().split("\n")
-    assert tuple(filter(None, names)) == listed("voc")
 
 
 def test_the_published_anchors_are_there():

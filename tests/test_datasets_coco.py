@@ -223,9 +223,7 @@ def test_classes_in_another_order(tmp_path):
     dataset = load_dataset(write(tmp_path), classes=["toothbrush", "fox", "car"])
     assert dataset.category_ids == (90, 91, 3)
     assert dataset.labels.tolist() == [2, 0, 2]
-    with pytest.raises(
-        AnnotationError, match=r"annotations\[0\]: class 'toothbrush' is not in the list \(car"
-    ):
+    with pytest.raises(AnnotationError, match=r"annotations\[0\]: class 'toothbrush' is not in the list \(car"):
         load_dataset(tmp_path / "instances.json", classes=["car", "cat"])
 
 
@@ -273,9 +271,7 @@ def test_folder_of_coco(tmp_path):
     assert available_splits(tmp_path) == ("train2017", "val2017", "train", "val")
     dataset = load_dataset(tmp_path, "val")
     assert (dataset.split, dataset.folder.name, len(dataset)) == ("val", "val2017", 3)
-    with pytest.raises(
-        AnnotationError, match="it has the splits train2017, val2017, train, val; choose one"
-    ):
+    with pytest.raises(AnnotationError, match="it has the splits train2017, val2017, train, val; choose one"):
         load_dataset(tmp_path)
 
 
@@ -308,9 +304,7 @@ def test_garbage_collection_goes_on_afterwards(tmp_path):
     assert gc.isenabled()
 
 
-LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just([1, 2, 3, 4])
-)
+LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just([1, 2, 3, 4]))
 KEYS = (
     *((table,) for table in SMALL),
     *((table, 0) for table in SMALL),
@@ -352,9 +346,7 @@ def test_whatever_a_file_holds_the_reader_gives_boxes_or_our_error(tmp_path, con
 def test_coco128(shared):
     dataset = load_dataset(shared / "data" / "coco128" / "instances.json")
     assert (len(dataset), len(dataset.boxes), int(dataset.ignore.sum())) == (128, 939, 10)
-    assert dataset.classes == tuple(
-        (Path(__file__).parent.parent / "data" / "coco.names").read_text().splitlines()
-    )
+    assert dataset.classes == tuple((Path(__file__).parent.parent / "data" / "coco.names").read_text().splitlines())
     assert (dataset.category_ids[0], dataset.category_ids[-1], len(dataset.category_ids)) == (1, 90, 80)
     assert dataset.repairs == {}
     assert all(sample.path.is_file() for sample in dataset)
@@ -370,7 +362,5 @@ def test_coco128_against_pycocotools(shared):
         boxes = np.array([entry["bbox"] for entry in entries], np.float64).reshape(-1, 4)
         np.testing.assert_allclose(sample.boxes[:, :2], boxes[:, :2], atol=1e-4)
         np.testing.assert_allclose(sample.boxes[:, 2:], boxes[:, :2] + boxes[:, 2:], atol=2e-3)
-        assert [dataset.category_ids[label] for label in sample.labels] == [
-            entry["category_id"] for entry in entries
-        ]
+        assert [dataset.category_ids[label] for label in sample.labels] == [entry["category_id"] for entry in entries]
         assert sample.ignore.tolist() == [bool(entry["iscrowd"]) for entry in entries]

@@ -48,7 +48,7 @@ def write_coco(path: Path, name: str = "cat") -> Path:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "no such file or folder"),
+        (lambda _: None, "no such file or folder"),
         (lambda path: path.mkdir(), "no dataset in this folder; expected Annotations/"),
         (lambda path: (path / "Annotations").mkdir(parents=True), r"Annotations: holds no \.xml file"),
         (lambda path: path.write_text("x"), r"not a dataset; give a \.yaml, a COCO \.json or a VOC folder"),
@@ -112,12 +112,15 @@ def test_files_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(self):
         raise PermissionError(13, "Permission denied", str(self))
 
+    folder = write_voc(tmp_path / "voc")
     monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(AnnotationError, match=r"JPEGImages: cannot be read \(Permission denied\)"):
+        load_dataset(folder, classes=["cat"])
     monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(AnnotationError, match=r"a\.xml: cannot be read \(Permission denied\)"):
+        load_dataset(folder, classes=["cat"])
     with pytest.raises(AnnotationError, match=rf"{path}: cannot be read \(Permission denied\)"):
         load_dataset(path)
-    with pytest.raises(AnnotationError, match=r"JPEGImages: cannot be read \(Permission denied\)"):
-        load_dataset(write_voc(tmp_path / "voc"), classes=["cat"])
 
 
 def test_nothing_of_the_users_is_changed(tmp_path):

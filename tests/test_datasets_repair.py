@@ -114,9 +114,7 @@ def test_one_report_with_the_first_places_of_each_fault(caplog):
     )
 
 
-@pytest.mark.parametrize(
-    ("right", "levels"), [(200.0, []), (200.5, [logging.INFO]), (202.0, [logging.WARNING])]
-)
+@pytest.mark.parametrize(("right", "levels"), [(200.0, []), (200.5, [logging.INFO]), (202.0, [logging.WARNING])])
 def test_rounding_is_no_warning(caplog, right, levels):
     columns = make_columns([0], ["cat"], boxes=np.array([[0, 0, right, 9]]))
     with caplog.at_level(logging.INFO, "yolo"):
@@ -146,9 +144,7 @@ def test_boxes_are_sorted_by_picture_and_stay_in_order_within():
 
 
 def test_an_area_too_large_for_float32():
-    dataset = build_dataset(
-        make_columns([0], ["cat"], areas=np.array([1e300])), classes=None, name="x", split=None
-    )
+    dataset = build_dataset(make_columns([0], ["cat"], areas=np.array([1e300])), classes=None, name="x", split=None)
     assert dataset.areas.tolist() == [np.finfo(np.float32).max]
 
 
@@ -165,9 +161,7 @@ def test_a_class_that_is_not_wanted_is_named_with_its_place():
         AnnotationError,
         match=r"a\.xml object 1: class 'cow' is not in the list \(dog, cat\); mend the name or add it",
     ):
-        build_dataset(
-            make_columns([0, 1], ["cat", "cow"]), classes=["dog", "cat"], name="animals", split=None
-        )
+        build_dataset(make_columns([0, 1], ["cat", "cow"]), classes=["dog", "cat"], name="animals", split=None)
 
 
 @pytest.mark.parametrize(

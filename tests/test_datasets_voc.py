@@ -341,9 +341,7 @@ def test_faults_of_the_folder(tmp_path):
     write_sample(tmp_path, "a", xml_object())
     path = write_list(tmp_path, "train", "a\nb 1\n")
     empty = write_list(tmp_path, "val", "\n")
-    with pytest.raises(
-        AnnotationError, match=rf"{path}:2: there is no Annotations/b\.xml; remove the line"
-    ):
+    with pytest.raises(AnnotationError, match=rf"{path}:2: there is no Annotations/b\.xml; remove the line"):
         load_dataset(tmp_path, "train")
     with pytest.raises(AnnotationError, match="no annotated pictures: split 'val' lists none"):
         load_dataset(tmp_path, "val")
@@ -367,9 +365,7 @@ def test_no_objects_at_all(tmp_path):
     assert load_dataset(tmp_path, classes=["cat"]).box_counts.tolist() == [0]
 
 
-VALID = (
-    f"<annotation><filename>a.jpg</filename>{SIZE}{xml_object()}{xml_object('dog')}</annotation>".encode()
-)
+VALID = f"<annotation><filename>a.jpg</filename>{SIZE}{xml_object()}{xml_object('dog')}</annotation>".encode()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)

@@ -191,9 +191,7 @@ def test_stems_that_clash(tmp_path):
 )
 def test_names(tmp_path, names):
     write_sample(tmp_path, "train/a.jpg", "1 .5 .5 1 1")
-    path = write_description(
-        tmp_path, f"train: images/train\nnames: {names}\ndownload: https://x.y/z.zip\n"
-    )
+    path = write_description(tmp_path, f"train: images/train\nnames: {names}\ndownload: https://x.y/z.zip\n")
     dataset = load_dataset(path)
     assert (dataset.classes, dataset.labels.tolist()) == (("cat", "dog"), [1])
 
@@ -336,7 +334,9 @@ def test_whatever_a_label_file_holds_the_reader_gives_boxes_or_our_error(tmp_pat
         assert ((boxes[:, :2] >= 0) & (boxes[:, :2] < boxes[:, 2:]) & (boxes[:, 2:] <= (200, 100))).all()
 
 
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8))
+# Without slashes: a dataset at / is legal, and takes long.
+TEXT = st.text(st.characters(exclude_characters="/\\"), max_size=6)
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXT)
 VALID = DESCRIPTION.encode() + b"path: .\nnc: 2\n"
 
 
@@ -346,7 +346,7 @@ VALID = DESCRIPTION.encode() + b"path: .\nnc: 2\n"
     | st.builds(
         lambda cut, paste, length: VALID[:cut] + paste + VALID[cut + length :],
         st.integers(0, len(VALID)),
-        st.binary(max_size=6) | st.text(max_size=6).map(lambda text: text.encode()),
+        TEXT.map(lambda text: text.encode()),
         st.integers(0, 20),
     )
     | st.builds(

@@ -151,8 +151,7 @@ def test_predict_passes_the_thresholds_on(tmp_path):
 def test_same_results_for_any_number_of_threads(tmp_path):
     paths = make_pictures(tmp_path, 30)
     orders = [
-        [int(picture[0, 0, 0]) for _, picture in read_ahead(paths, count=7, threads=threads)]
-        for threads in (1, 8)
+        [int(picture[0, 0, 0]) for _, picture in read_ahead(paths, count=7, threads=threads)] for threads in (1, 8)
     ]
     assert orders == [list(range(30))] * 2
 

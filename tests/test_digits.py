@@ -12,6 +12,7 @@ from defusedxml import ElementTree
 from yolo.datasets.digits import (
     CLASSES,
     CONTRAST,
+    COUNTS,
     LARGEST_OVERLAP,
     LUMA,
     draw_ink,
@@ -48,9 +49,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
 
 
 def test_the_folder_is_a_voc_dataset(folder):
-    assert (folder / "ImageSets/Main/train.txt").read_text().split() == [
-        f"train_{number:05d}" for number in range(6)
-    ]
+    assert (folder / "ImageSets/Main/train.txt").read_text().split() == [f"train_{number:05d}" for number in range(6)]
     assert (folder / "ImageSets/Main/val.txt").read_text().split() == [
         "val_00000",
         "val_00001",
@@ -80,16 +79,12 @@ def test_the_reader_gives_the_scenes_back(folder):
     dataset = load_dataset(folder, split="val")
     digits = split_digits(5)["val"]
     photographs = load_photographs()
-    expected = [
-        make_scene(photographs, digits, 160, np.random.default_rng([5, 1, number])) for number in range(3)
-    ]
+    expected = [make_scene(photographs, digits, 160, np.random.default_rng([5, 1, number])) for number in range(3)]
     for sample, scene in zip(dataset, expected, strict=True):
         np.testing.assert_array_equal(sample.boxes, scene.boxes)
-        assert [dataset.classes[label] for label in sample.labels] == [
-            CLASSES[label] for label in scene.labels
-        ]
+        assert [dataset.classes[label] for label in sample.labels] == [CLASSES[label] for label in scene.labels]
         assert not sample.ignore.any()
-        np.testing.assert_allclose(read_image(sample.path).astype(int), scene.image, atol=60)
+        np.testing.assert_allclose(read_image(sample.path).astype(int), scene.image, atol=80)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
@@ -121,8 +116,8 @@ def test_the_splits_have_no_digit_in_common():
 
 def test_scenes_are_moderately_full(scenes):
     counts = [len(scene.labels) for scene in scenes]
-    assert min(counts) >= 2
-    assert max(counts) == 8
+    assert min(counts) >= 1
+    assert max(counts) == COUNTS[1]
     assert set(np.concatenate([scene.labels for scene in scenes]).tolist()) == set(range(10))
     for scene in scenes:
         assert scene.image.shape == (192, 192, 3)
@@ -135,8 +130,8 @@ def test_scenes_are_moderately_full(scenes):
 
 def test_digits_are_neither_tiny_nor_huge(scenes):
     heights = np.concatenate([scene.boxes[:, 3] - scene.boxes[:, 1] for scene in scenes])
-    assert heights.min() >= 17
-    assert heights.max() <= 80
+    assert heights.min() >= 0.1 * 192
+    assert heights.max() <= 0.5 * 192
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -132,9 +132,7 @@ def test_columns_from_detections_of_each_picture():
 
 
 @settings(max_examples=50)
-@given(
-    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), *[st.integers(0, 999)] * 4, st.floats(0, 1)))
-)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), *[st.integers(0, 999)] * 4, st.floats(0, 1))))
 def test_results_there_and_back(tmp_path_factory, rows):
     dataset = make_dataset([], pictures=2, image_ids=[42, 7], category_ids=(18, 90))
     detections = make_detections([(p, c, x, y, x + w, y + h, round(s, 7)) for p, c, x, y, w, h, s in rows])

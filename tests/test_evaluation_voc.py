@@ -126,9 +126,7 @@ def test_average_precision_by_hand(right, truths, ap07, ap12):
 def test_difficult_boxes_count_neither_way():
     dataset = make_dataset([(0, 0, 0, 0, 10, 10, False), (0, 0, 20, 20, 30, 30, True)], pictures=1)
     alone = make_detections([(0, 0, 0, 0, 10, 10, 0.5)])
-    both = make_detections(
-        [(0, 0, 20, 20, 30, 30, 0.9), (0, 0, 20, 20, 30, 30, 0.8), (0, 0, 0, 0, 10, 10, 0.5)]
-    )
+    both = make_detections([(0, 0, 20, 20, 30, 30, 0.9), (0, 0, 20, 20, 30, 30, 0.8), (0, 0, 0, 0, 10, 10, 0.5)])
     for detections in (alone, both):
         assert voc_metrics(dataset, detections).map12 == 1.0
         assert voc_metrics(dataset, detections).map07 == 1.0
@@ -167,13 +165,8 @@ def test_published_sample(shared):
     rows = [(item["image_id"] - 1, 0, *corners(item["bbox"]), 0) for item in given_data["ground_truth"]]
     dataset = make_dataset(rows, pictures=7, classes=("object",))
     detections = make_detections(
-        [
-            (item["image_id"] - 1, 0, *corners(item["bbox"]), item["score"])
-            for item in given_data["detections"]
-        ]
+        [(item["image_id"] - 1, 0, *corners(item["bbox"]), item["score"]) for item in given_data["detections"]]
     )
     result = voc_metrics(dataset, detections, iou=given_data["iou_threshold"])
     assert result.map07 == pytest.approx(given_data["ap_11_point"], abs=5e-5)
-    assert result.map12 == pytest.approx(
-        given_data["ap_every_point"], abs=1e-4
-    )  # published as 24.56 %, cut
+    assert result.map12 == pytest.approx(given_data["ap_every_point"], abs=1e-4)  # published as 24.56 %, cut

@@ -91,12 +91,8 @@ WRITERS = {
     "transparent.png": lambda p: save(p, alpha_picture(0)),
     "alpha.webp": lambda p: save(p, alpha_picture(128), lossless=True),
     "key.png": lambda p: save(p, Image.fromarray(PICTURE), transparency=COLOUR),
-    "frames.gif": lambda p: save(
-        p, palette_picture(), save_all=True, append_images=[Image.new("P", (6, 4))]
-    ),
-    "pages.tif": lambda p: save(
-        p, Image.fromarray(PICTURE), save_all=True, append_images=[Image.new("RGB", (9, 9))]
-    ),
+    "frames.gif": lambda p: save(p, palette_picture(), save_all=True, append_images=[Image.new("P", (6, 4))]),
+    "pages.tif": lambda p: save(p, Image.fromarray(PICTURE), save_all=True, append_images=[Image.new("RGB", (9, 9))]),
     "names with ü, 猫 and [brackets].png": lambda p: save(p, Image.fromarray(PICTURE)),
 }
 

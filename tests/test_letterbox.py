@@ -37,9 +37,7 @@ def test_letterbox_by_hand(image_size, canvas_size, inner_size, offset):
 def test_boxes_by_hand():
     boxes = np.array([[0, 0, 640, 480], [64, 48, 128, 240]], np.float32)
     on_canvas = [[0, 52, 416, 364], [41.6, 83.2, 83.2, 208]]  # times 0.65, 52 down
-    np.testing.assert_allclose(
-        Letterbox((480, 640), (416, 416)).boxes_to_canvas(boxes), on_canvas, rtol=1e-6
-    )
+    np.testing.assert_allclose(Letterbox((480, 640), (416, 416)).boxes_to_canvas(boxes), on_canvas, rtol=1e-6)
 
 
 def test_stretch_by_hand():

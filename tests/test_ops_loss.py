@@ -14,13 +14,18 @@ from yolo.ops.loss import class_loss, objectness_loss, overlaps_any, yolo_loss
 from yolo.ops.slots import make_slots
 
 CLASSES = 3
-SLOTS = make_slots((64, 96), (32, 16), [np.array([[40, 20], [30, 60]], np.float32), np.array([[8, 8], [10, 20]], np.float32)])
+SLOTS = make_slots(
+    (64, 96), (32, 16), [np.array([[40, 20], [30, 60]], np.float32), np.array([[8, 8], [10, 20]], np.float32)]
+)
 
 
 def make_case(seed, pictures=3, boxes=5):
     """Raw maps and padded targets with some ignored boxes."""
     rng = np.random.default_rng(seed)
-    maps = [rng.normal(0, 1, (pictures, rows, columns, 2, 5 + CLASSES)).astype(np.float32) for rows, columns in ((2, 3), (4, 6))]
+    maps = [
+        rng.normal(0, 1, (pictures, rows, columns, 2, 5 + CLASSES)).astype(np.float32)
+        for rows, columns in ((2, 3), (4, 6))
+    ]
     centre, size = rng.uniform(5, (90, 60), (pictures, boxes, 2)), rng.uniform(5, 50, (pictures, boxes, 2))
     targets = {
         "boxes": np.concatenate([centre - size / 2, centre + size / 2], -1).astype(np.float32),
@@ -58,7 +63,12 @@ def iou(a, b):
 
 def box_term(kind, predicted, true, raw, slot):
     overlap, union = iou(predicted, true)
-    hull = [min(predicted[0], true[0]), min(predicted[1], true[1]), max(predicted[2], true[2]), max(predicted[3], true[3])]
+    hull = [
+        min(predicted[0], true[0]),
+        min(predicted[1], true[1]),
+        max(predicted[2], true[2]),
+        max(predicted[3], true[3]),
+    ]
     width, height = hull[2] - hull[0], hull[3] - hull[1]
     if kind == "giou":
         return 1 - overlap + (width * height - union) / (width * height)
@@ -120,7 +130,13 @@ def claims(box, assign_iou):
 @pytest.mark.parametrize("assign_iou", [None, 0.3])
 def test_it_is_the_plain_loops_value(seed, box, assign_iou):
     config = LossConfig(
-        box=box, box_weight=2.0, objectness_weight=0.5, class_weight=3.0, ignore_iou=0.3, label_smoothing=0.1, assign_iou=assign_iou
+        box=box,
+        box_weight=2.0,
+        objectness_weight=0.5,
+        class_weight=3.0,
+        ignore_iou=0.3,
+        label_smoothing=0.1,
+        assign_iou=assign_iou,
     )
     case = make_case(seed)
     np.testing.assert_allclose(run(*case, config), oracle(*case, config), rtol=2e-4, atol=1e-4)
@@ -142,7 +158,9 @@ def test_ignored_boxes_own_nothing_and_silence_what_lies_on_them():
     }
     found = run(maps, targets, LossConfig(ignore_iou=0.2))
     # At zero, every slot predicts its anchor in the middle of its cell.
-    boxes = np.concatenate([SLOTS.stride * (SLOTS.cell + 0.5) - SLOTS.anchor / 2, SLOTS.stride * (SLOTS.cell + 0.5) + SLOTS.anchor / 2], 1)
+    boxes = np.concatenate(
+        [SLOTS.stride * (SLOTS.cell + 0.5) - SLOTS.anchor / 2, SLOTS.stride * (SLOTS.cell + 0.5) + SLOTS.anchor / 2], 1
+    )
     silenced = sum(iou(each, [0, 0, 64, 64])[0] > 0.2 for each in boxes)
     assert silenced > 0
     np.testing.assert_allclose(found, [[0, (60 - silenced) * math.log(2), 0]], rtol=1e-5)

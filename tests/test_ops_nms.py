@@ -16,7 +16,9 @@ def run(boxes, scores, **options):
     """Kept of one picture: boxes (P, 4), scores (P, C)."""
     scores = np.asarray(scores, np.float32)
     predictions = Predictions(
-        boxes=np.asarray(boxes, np.float32)[None], objectness=np.ones((1, len(scores)), np.float32), classes=scores[None]
+        boxes=np.asarray(boxes, np.float32)[None],
+        objectness=np.ones((1, len(scores)), np.float32),
+        classes=scores[None],
     )
     kept = suppress(Predictions(*map(keras.ops.convert_to_tensor, predictions)), NmsConfig(**options))
     kept = type(kept)(*(keras.ops.convert_to_numpy(part)[0] for part in kept))
@@ -58,9 +60,12 @@ def test_the_threshold_is_part_of_what_passes():
 
 
 def test_objectness_multiplies():
-    predictions = Predictions(*map(keras.ops.convert_to_tensor, (
-        np.array([[A]], np.float32), np.array([[0.5]], np.float32), np.array([[[0.8]]], np.float32)
-    )))
+    predictions = Predictions(
+        *map(
+            keras.ops.convert_to_tensor,
+            (np.array([[A]], np.float32), np.array([[0.5]], np.float32), np.array([[[0.8]]], np.float32)),
+        )
+    )
     kept = suppress(predictions, NmsConfig())
     assert keras.ops.convert_to_numpy(kept.scores)[0, 0] == pytest.approx(0.4)
 
@@ -95,7 +100,9 @@ def random_cases(seed, count, boxes):
 @pytest.mark.parametrize(("boxes", "iou"), [(5, 0.5), (20, 0.5), (40, 0.3), (60, 0.7), (60, 0.0)])
 def test_it_is_tensorflows_greedy_result(boxes, iou):
     corners, scores = random_cases(boxes, 500, boxes)
-    predictions = Predictions(*map(keras.ops.convert_to_tensor, (corners, scores, np.ones((500, boxes, 1), np.float32))))
+    predictions = Predictions(
+        *map(keras.ops.convert_to_tensor, (corners, scores, np.ones((500, boxes, 1), np.float32)))
+    )
     kept = suppress(predictions, NmsConfig(conf=0.3, iou=iou, max_detections=boxes))
     kept_scores, valid = (keras.ops.convert_to_numpy(part) for part in (kept.scores, kept.valid))
     for case in range(500):

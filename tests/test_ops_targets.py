@@ -33,15 +33,16 @@ def owners(boxes, valid=None, **options):
 
 def test_slots_run_by_scale_row_column_anchor():
     assert len(SLOTS) == 60
-    np.testing.assert_array_equal(SLOTS.cell[[0, 1, 2, 5, 6, 11, 12, 14, 24]], [
-        [0, 0], [0, 0], [1, 0], [2, 0], [0, 1], [2, 1], [0, 0], [1, 0], [0, 1]
-    ])
+    np.testing.assert_array_equal(
+        SLOTS.cell[[0, 1, 2, 5, 6, 11, 12, 14, 24]],
+        [[0, 0], [0, 0], [1, 0], [2, 0], [0, 1], [2, 1], [0, 0], [1, 0], [0, 1]],
+    )
     np.testing.assert_array_equal(SLOTS.stride[[0, 11, 12, 59], 0], [32, 32, 16, 16])
     np.testing.assert_array_equal(SLOTS.anchor[[0, 1, 12, 13]], [*COARSE, *FINE])
 
 
 def test_maps_are_flattened_in_the_slots_order():
-    maps = [np.zeros((1, *SLOTS.canvas, 2, 6), np.float32)[:, :: s, :: s] for s in (32, 16)]
+    maps = [np.zeros((1, *SLOTS.canvas, 2, 6), np.float32)[:, ::s, ::s] for s in (32, 16)]
     maps[0][0, 1, 2, 1, :] = 7  # last row, column and anchor of the coarse scale
     maps[1][0, 1, 0, 0, :] = 8
     flat = ops.convert_to_numpy(flatten_maps([ops.convert_to_tensor(each) for each in maps]))
@@ -109,7 +110,9 @@ def test_decoding_by_hand():
 
 def test_huge_numbers_decode_to_finite_boxes():
     raw = np.array([[1e4, -1e4, 1e4, -1e4]], np.float32)
-    found = ops.convert_to_numpy(decode_boxes(ops.convert_to_tensor(raw), *(p[:1] for p in (SLOTS.cell, SLOTS.stride, SLOTS.anchor))))
+    found = ops.convert_to_numpy(
+        decode_boxes(ops.convert_to_tensor(raw), *(p[:1] for p in (SLOTS.cell, SLOTS.stride, SLOTS.anchor)))
+    )
     assert np.isfinite(found).all()
 
 

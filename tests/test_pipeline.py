@@ -79,9 +79,7 @@ def rows(batches: list[Batch]) -> list[tuple[np.ndarray, ...]]:
     ]
 
 
-def assert_equal_rows(
-    received: list[tuple[np.ndarray, ...]], expected: list[tuple[np.ndarray, ...]]
-) -> None:
+def assert_equal_rows(received: list[tuple[np.ndarray, ...]], expected: list[tuple[np.ndarray, ...]]) -> None:
     assert len(received) == len(expected)
     for left, right in zip(received, expected, strict=True):
         for one, other in zip(left, right, strict=True):
@@ -90,9 +88,7 @@ def assert_equal_rows(
 
 def shades(batches: list[Batch]) -> list[int]:
     """Which picture each sample of unaugmented batches is, from its centre."""
-    return [
-        int(image[CANVAS[0] // 2, CANVAS[1] // 2, 0]) // 20 for images, _ in batches for image in images
-    ]
+    return [int(image[CANVAS[0] // 2, CANVAS[1] // 2, 0]) // 20 for images, _ in batches for image in images]
 
 
 def test_one_and_eight_threads_give_the_same_batches(dataset: Dataset) -> None:
@@ -150,9 +146,7 @@ def test_batches_hold_pictures_and_boxes_on_the_canvas(dataset: Dataset) -> None
             letterbox = Letterbox(sample.size, CANVAS)
             valid = np.arange(length) < COUNTS[number]
             np.testing.assert_array_equal(targets["valid"][row], valid)
-            np.testing.assert_allclose(
-                targets["boxes"][row][valid], letterbox.boxes_to_canvas(sample.boxes), atol=1e-4
-            )
+            np.testing.assert_allclose(targets["boxes"][row][valid], letterbox.boxes_to_canvas(sample.boxes), atol=1e-4)
             np.testing.assert_array_equal(targets["labels"][row][valid], sample.labels)
             np.testing.assert_array_equal(targets["ignore"][row][valid], sample.ignore)
             assert not targets["ignore"][row][~valid].any()
@@ -206,9 +200,7 @@ def test_evaluation_goes_in_order_and_pads_the_last_batch(dataset: Dataset) -> N
     assert (images[3] == 127).all()
     assert not meta["valid"][3].any()
     boxes = meta["boxes"][1][meta["valid"][1]]
-    np.testing.assert_allclose(
-        Letterbox(dataset[5].size, CANVAS).boxes_to_image(boxes), dataset[5].boxes, atol=1e-3
-    )
+    np.testing.assert_allclose(Letterbox(dataset[5].size, CANVAS).boxes_to_image(boxes), dataset[5].boxes, atol=1e-3)
 
 
 def test_evaluation_of_full_batches_needs_no_padding(dataset: Dataset) -> None:
@@ -242,8 +234,7 @@ def test_boxes_are_cut_at_the_real_picture(dataset: Dataset, caplog: pytest.LogC
     assert record.boxes.shape == (0, 4)
     assert record.labels.shape == record.ignore.shape == (0,)
     assert [
-        f"{wrong.path(0)}: height x width is 40 x 90, annotated as 60 x 100" in text
-        for text in caplog.messages
+        f"{wrong.path(0)}: height x width is 40 x 90, annotated as 60 x 100" in text for text in caplog.messages
     ] == [
         True,
         True,

@@ -36,7 +36,7 @@ def workplace(tmp_path_factory):
 @pytest.mark.slow
 def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
-    lines = "\n".join(blocks("sh")).strip().splitlines()
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
     assert len(lines) == 5
     for line in lines:
         program, *arguments = shlex.split(line)

@@ -50,9 +50,7 @@ SECOND = ("pictures/sub/b.png", 22, (30, 40), [], [], [])
 THIRD = ("pictures/c.jpg", "c", (50, 60), [[7, 8, 9, 10]], [1], [False])
 
 
-@pytest.mark.parametrize(
-    ("index", "expected"), [(0, FIRST), (1, SECOND), (2, THIRD), (-1, THIRD), (-3, FIRST)]
-)
+@pytest.mark.parametrize(("index", "expected"), [(0, FIRST), (1, SECOND), (2, THIRD), (-1, THIRD), (-3, FIRST)])
 def test_getitem(dataset, index, expected):
     assert values(dataset[index]) == expected
 

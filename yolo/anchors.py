@@ -27,8 +27,6 @@ Anchors = NDArray[np.float32]
 Shapes = NDArray[np.float64]
 
 PUBLISHED_SIZE = 416
-DEFAULTS = {"yolov3": "yolov3-coco", "yolov3-spp": "yolov3-coco", "yolov3-tiny": "yolov3-tiny-coco"}
-"""The published anchors that go with each network."""
 
 FIT_LIMIT = 10_000
 """More shapes than this are sampled for the fit; the mean IoU of the result moves by less than 0.001."""
@@ -82,9 +80,7 @@ def fit_anchors(
     return fit_shapes(canvas_shapes(dataset, size, mode=mode), count, seed=seed, restarts=restarts)
 
 
-def canvas_shapes(
-    dataset: Dataset, size: int | tuple[int, int], *, mode: LetterboxMode = "letterbox"
-) -> Shapes:
+def canvas_shapes(dataset: Dataset, size: int | tuple[int, int], *, mode: LetterboxMode = "letterbox") -> Shapes:
     """(K, 2) width and height on the canvas of the K boxes that are not ignored.
 
     Raises:
@@ -163,9 +159,7 @@ def _kmeans(shapes: Shapes, anchors: Shapes, *, rounds: int = 100) -> Shapes:
             break
         owners = nearest
         members = [shapes[owners == index] for index in range(len(anchors))]
-        anchors = np.array(
-            [np.median(group, axis=0) if len(group) else anchors[i] for i, group in enumerate(members)]
-        )
+        anchors = np.array([np.median(group, axis=0) if len(group) else anchors[i] for i, group in enumerate(members)])
     return anchors
 
 
@@ -256,13 +250,6 @@ def published_anchors(name: str, size: int | tuple[int, int] = PUBLISHED_SIZE) -
 
 def published_names() -> list[str]:
     return sorted(path.stem for path in shipped_folder("anchors").glob("*.txt"))
-
-
-def default_anchors(model: str, size: int | tuple[int, int] = PUBLISHED_SIZE) -> Anchors:
-    """The published anchors that go with a network, for an input size."""
-    if model not in DEFAULTS:
-        raise ConfigError(f"no anchors are published for {model!r}; there are for {', '.join(DEFAULTS)}")
-    return published_anchors(DEFAULTS[model], size)
 
 
 def read_anchors(path: str | Path, size: int | tuple[int, int] | None = None) -> Anchors:

@@ -12,9 +12,7 @@ from typing import Any
 from yolo.errors import ConfigError, YoloError
 
 
-def write_whole(
-    path: str | Path, write: Callable[[Path], Any], *, error: type[YoloError] = ConfigError
-) -> None:
+def write_whole(path: str | Path, write: Callable[[Path], Any], *, error: type[YoloError] = ConfigError) -> None:
     """Call ``write`` on a temporary file beside ``path`` and put it in its place.
 
     A reader never sees half a file, and a full disk leaves the old one as it was.

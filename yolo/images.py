@@ -65,9 +65,7 @@ def read_bytes(path: str | Path) -> bytes:
         raise MediaError(f"{path}: cannot be read ({reason})") from error
 
 
-def decode_image(
-    data: bytes, *, name: str, annotated_size: tuple[int, int] | None = None
-) -> NDArray[np.uint8]:
+def decode_image(data: bytes, *, name: str, annotated_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """`read_image` of the bytes of a file; ``name`` is what errors call it."""
     if not data:
         raise MediaError(f"{name}: the file is empty")

@@ -63,14 +63,10 @@ def plot_anchor_counts(
     """
     figure = _figure(7, 4.2)
     axes = figure.subplots()
-    axes.plot(
-        list(mean_ious), list(mean_ious.values()), "o-", color=COLOURS[0], markersize=4, label="k-means fit"
-    )
+    axes.plot(list(mean_ious), list(mean_ious.values()), "o-", color=COLOURS[0], markersize=4, label="k-means fit")
     for colour, (name, (count, mean_iou)) in zip(COLOURS[1:], (marked or {}).items(), strict=False):
         axes.plot([count], [mean_iou], "D", color=colour, markersize=7, label=f"{name} ({mean_iou:.3f})")
-    _finish(
-        axes, title="How many anchors", x_label="number of anchors", y_label="mean IoU with the best anchor"
-    )
+    _finish(axes, title="How many anchors", x_label="number of anchors", y_label="mean IoU with the best anchor")
     save_figure(figure, path)
 
 

@@ -39,9 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=PUBLISHED_SIZE,
         help="network input: one side or [height, width]",
     )
-    parser.add_argument(
-        "--mode", type=LetterboxMode, default="letterbox", help="how pictures are brought to that size"
-    )
+    parser.add_argument("--mode", type=LetterboxMode, default="letterbox", help="how pictures are brought to that size")
     parser.add_argument(
         "--current",
         type=str | None,
@@ -49,12 +47,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="anchors to compare with: a published name or a file (default: COCO's for that count)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the fit")
-    parser.add_argument(
-        "--out", type=str | None, default=None, help="file for the anchors; the plot goes beside it"
-    )
-    parser.add_argument(
-        "--plot", type=str | None, default=None, help="PNG of the mean IoU against their number"
-    )
+    parser.add_argument("--out", type=str | None, default=None, help="file for the anchors; the plot goes beside it")
+    parser.add_argument("--plot", type=str | None, default=None, help="PNG of the mean IoU against their number")
     parser.add_argument("--force", action="store_true", help="write over existing files")
 
 
@@ -142,10 +136,7 @@ def to_text(report: dict[str, Any], anchors: Anchors) -> str:
             "anchors (width, height in px): "
             + "  ".join(f"{anchor[0]:g},{anchor[1]:g}" for anchor in anchors.tolist()),
             f"{'':{width}}  mean IoU  best possible recall",
-            *(
-                f"{name:{width}}  {row['mean_iou']:8.4f}  {row['best_possible_recall']:20.4f}"
-                for name, row in rows
-            ),
+            *(f"{name:{width}}  {row['mean_iou']:8.4f}  {row['best_possible_recall']:20.4f}" for name, row in rows),
             report["verdict"],
         ]
     )

@@ -32,9 +32,7 @@ def parse(
     """
     parser = ArgumentParser(prog=f"yolov3 {name}", description=description, exit_on_error=False)
     add_arguments(parser)
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object of results alone on stdout"
-    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object of results alone on stdout")
     try:
         return parser.parse_args([underscored(argument) for argument in arguments])
     except YoloError:
@@ -63,18 +61,15 @@ def make_config(config: type[Config], arguments: Namespace, **given: Any) -> Con
         if item.name in arguments:
             value = arguments[item.name]
             # A nested configuration arrives as a namespace; its class is the field's default factory.
-            values[item.name] = (
-                item.default_factory(**value.as_dict()) if isinstance(value, Namespace) else value
-            )
+            nested: Any = item.default_factory
+            values[item.name] = nested(**value.as_dict()) if isinstance(value, Namespace) else value
     return config(**{**values, **given})
 
 
 def add_data_arguments(parser: ArgumentParser, *, split: str) -> None:
     """DATA and how to read it; ``split`` says which part is taken when none is named."""
     parser.add_argument("data", type=str, help="a dataset .yaml, a VOC folder or a COCO .json")
-    parser.add_argument(
-        "--split", type=str | None, default=None, help=f"part of the dataset (default: {split})"
-    )
+    parser.add_argument("--split", type=str | None, default=None, help=f"part of the dataset (default: {split})")
     parser.add_argument("--images", type=str | None, default=None, help="folder of a COCO file's pictures")
 
 

@@ -54,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=str, default="demo", help="folder for everything the demo makes")
     parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
     parser.add_argument("--scenes", type=int, default=1000, help="pictures to train on")
-    parser.add_argument("--epochs", type=int, default=12, help="how many times they are seen")
+    parser.add_argument("--epochs", type=int, default=11, help="how many times they are seen")
     parser.add_argument("--seed", type=int, default=0, help="of the pictures, the weights and the training")
 
 

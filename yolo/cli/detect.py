@@ -30,9 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=str | None, default=None, help="folder for annotated pictures and detections.json"
     )
-    parser.add_argument(
-        "--conf", type=float | None, default=None, help="lowest score; unset: the model's own"
-    )
+    parser.add_argument("--conf", type=float | None, default=None, help="lowest score; unset: the model's own")
     parser.add_argument(
         "--iou",
         type=float | None,

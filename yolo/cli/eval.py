@@ -23,18 +23,12 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("weights", type=str, nargs="?", help="a .keras file; none with --detections")
     add_data_arguments(parser, split="val if there is one, else test, else everything")
-    parser.add_argument(
-        "--detections", type=str | None, default=None, help="a COCO results file, instead of WEIGHTS"
-    )
-    parser.add_argument(
-        "--voc_iou", type=float, default=0.5, help="IoU from which on VOC counts a box as found"
-    )
+    parser.add_argument("--detections", type=str | None, default=None, help="a COCO results file, instead of WEIGHTS")
+    parser.add_argument("--voc_iou", type=float, default=0.5, help="IoU from which on VOC counts a box as found")
     parser.add_argument("--batch", type=int, default=8, help="pictures at once")
     parser.add_argument("--conf", type=float, default=0.001, help="lowest score of a detection")
     parser.add_argument("--iou", type=float, default=0.6, help="overlap above which NMS suppresses")
-    parser.add_argument(
-        "--out", type=str | None, default=None, help="folder for metrics.json and results.json"
-    )
+    parser.add_argument("--out", type=str | None, default=None, help="folder for metrics.json and results.json")
     parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
 
 
@@ -43,11 +37,7 @@ def run(arguments: Namespace) -> None:
         raise ConfigError("give either WEIGHTS DATA or --detections R.json DATA (both names side by side)")
     folder = prepare_output(arguments.out, force=arguments.force) if arguments.out else None
     dataset = load_dataset(arguments.data, choose_split(arguments, "val", "test"), images=arguments.images)
-    found = (
-        read_results(arguments.detections, dataset)
-        if arguments.detections
-        else detect_all(dataset, arguments)
-    )
+    found = read_results(arguments.detections, dataset) if arguments.detections else detect_all(dataset, arguments)
     metrics = compute_metrics(dataset, found, voc_iou=arguments.voc_iou)
     if folder:
         write_text(folder / "metrics.json", to_json(metrics, indent=2) + "\n")

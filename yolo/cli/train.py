@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
 from yolo.cli.common import (
@@ -34,9 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", action=ActionConfigFile, help="a YAML file of options, such as a run's config.yaml"
-    )
+    parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of options, such as a run's config.yaml")
     add_data_arguments(parser, split="train if there is one, else everything")
     parser.add_argument(
         "--val",
@@ -46,12 +44,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--model", type=str, default="yolov3", help="yolov3, yolov3-spp or yolov3-tiny")
     parser.add_argument("--weights", type=str | None, default=None, help="a .keras file to begin from")
-    parser.add_argument(
-        "--size", type=str, default="416", help="side of the canvas, or HEIGHTxWIDTH; multiples of 32"
-    )
-    parser.add_argument(
-        "--letterbox", type=LetterboxMode, default="letterbox", help="how pictures are put on it"
-    )
+    parser.add_argument("--size", type=str, default="416", help="side of the canvas, or HEIGHTxWIDTH; multiples of 32")
+    parser.add_argument("--letterbox", type=LetterboxMode, default="letterbox", help="how pictures are put on it")
     parser.add_argument(
         "--anchors",
         type=str,
@@ -84,11 +78,9 @@ def run(arguments: Namespace) -> None:
     result = train(detector, dataset, validation=validation, out=folder, config=config, live=True)
     logger.info("best epoch %d; everything is in %s", result.best_epoch, folder)
     coco = result.metrics["coco"]
-    print(
-        to_json(result.metrics)
-        if arguments.json
-        else f"{folder / 'best.keras'}: AP50 {coco['AP50']:.4f}, AP {coco['AP']:.4f} on {result.metrics['images']} pictures"
-    )
+    pictures = result.metrics["images"]
+    text = f"{folder / 'best.keras'}: AP50 {coco['AP50']:.4f}, AP {coco['AP']:.4f} on {pictures} pictures"
+    print(to_json(result.metrics) if arguments.json else text)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -99,9 +91,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text.strip())
     if match is None:
-        raise ConfigError(
-            f"size: expected a side such as 416, or HEIGHTxWIDTH such as 320x416, got {text!r}"
-        )
+        raise ConfigError(f"size: expected a side such as 416, or HEIGHTxWIDTH such as 320x416, got {text!r}")
     return canvas_size((int(match[1]), int(match[2] or match[1])))
 
 
@@ -120,7 +110,7 @@ def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
     if chosen is None:
         return dataset, None
     if chosen in splits:
-        return dataset, load_dataset(arguments.data, chosen, images=arguments.images)
+        return dataset, load_dataset(arguments.data, chosen, images=arguments.images, classes=dataset.classes)
     if not Path(chosen).exists():
         raise AnnotationError(
             f"--val {chosen}: neither a split of {arguments.data} ({', '.join(splits) or 'it has none'}) nor a dataset"
@@ -134,9 +124,7 @@ def next_folder() -> Path:
     return next(folder for folder in folders if not folder.exists())
 
 
-def make_detector(
-    arguments: Namespace, dataset: Dataset, size: tuple[int, int], config: TrainConfig
-) -> Detector:
+def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int], config: TrainConfig) -> Detector:
     """A new detector, or the one in ``--weights``."""
     from yolo.model.detector import Detector, load
 
@@ -151,7 +139,8 @@ def make_detector(
     detector = load(arguments.weights)
     if detector.classes != dataset.classes:
         raise ConfigError(
-            f"{arguments.weights}: its classes are {', '.join(detector.classes)}, those of {arguments.data} are {', '.join(dataset.classes)}"
+            f"{arguments.weights}: its classes are {', '.join(detector.classes)}, "
+            f"those of {arguments.data} are {', '.join(dataset.classes)}"
         )
     logger.info("beginning from %s: %s at %d x %d", arguments.weights, detector.variant, *detector.canvas)
     return detector

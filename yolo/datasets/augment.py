@@ -64,23 +64,18 @@ class ZoomShift(albumentations.DualTransform):
         inner = [max(1, round(side * zoom)) for side in canvas]
         shifts = [self.py_random.uniform(-self.translate, self.translate) for _ in canvas]
         offset = [
-            round((side - length) / 2 + shift * side)
-            for side, length, shift in zip(canvas, inner, shifts, strict=True)
+            round((side - length) / 2 + shift * side) for side, length, shift in zip(canvas, inner, shifts, strict=True)
         ]
         return {"inner": inner, "offset": offset}
 
-    def apply(
-        self, img: NDArray[np.uint8], inner: list[int], offset: list[int], **_: Any
-    ) -> NDArray[np.uint8]:
+    def apply(self, img: NDArray[np.uint8], inner: list[int], offset: list[int], **_: Any) -> NDArray[np.uint8]:
         """The (H, W, 3) picture, zoomed and shifted."""
         (rows, columns), (height, width) = inner, img.shape[:2]
         interpolation = cv2.INTER_AREA if rows < 0.5 * height else cv2.INTER_LINEAR
         zoomed = cv2.resize(img, (columns, rows), interpolation=interpolation)
         top, left = offset
         bottom, right = height - top - rows, width - left - columns
-        seen = zoomed[
-            max(0, -top) : max(0, rows + min(0, bottom)), max(0, -left) : max(0, columns + min(0, right))
-        ]
+        seen = zoomed[max(0, -top) : max(0, rows + min(0, bottom)), max(0, -left) : max(0, columns + min(0, right))]
         if seen.size == 0:
             return np.full_like(img, GREY)
         top, bottom, left, right = (max(0, border) for border in (top, bottom, left, right))

@@ -90,9 +90,7 @@ def read_json(path: Path) -> Any:
 def read_columns(path: Path, images: Path | None) -> Columns:
     """What a COCO file says, and nothing that is part of the parsed file."""
     data, repairs = read_json(path), Repairs()
-    records, annotations, categories = (
-        table(path, data, key) for key in ("images", "annotations", "categories")
-    )
+    records, annotations, categories = (table(path, data, key) for key in ("images", "annotations", "categories"))
     label_of, names = read_categories(path, categories, annotations)
     ids, files = read_images(path, records)
     folder = images if images is not None else find_folder(path, files)
@@ -126,9 +124,7 @@ def table(path: Path, data: Any, key: str) -> list[Any]:
     return entries
 
 
-def read_categories(
-    path: Path, categories: list[Any], annotations: list[Any]
-) -> tuple[dict[Id, int], list[str]]:
+def read_categories(path: Path, categories: list[Any], annotations: list[Any]) -> tuple[dict[Id, int], list[str]]:
     """The label of each category id, rising, and the names in the order of the labels.
 
     Of categories with one name only those that have objects are taken: Roboflow's exports have a
@@ -144,9 +140,7 @@ def read_categories(
     if len(set(names.values())) < len(names):
         used = {str(entry.get("category_id")) for entry in annotations if isinstance(entry, dict)}
         with_objects = {name for each, name in names.items() if str(each) in used}
-        names = {
-            each: name for each, name in names.items() if str(each) in used or name not in with_objects
-        }
+        names = {each: name for each, name in names.items() if str(each) in used or name not in with_objects}
     ordered = sorted(names, key=lambda each: (isinstance(each, str), each))
     return {each: label for label, each in enumerate(ordered)}, [names[each] for each in ordered]
 
@@ -273,9 +267,7 @@ def image_sizes(path: Path, records: list[dict[str, Any]], folder: Path) -> NDAr
 def one_size(where: str, entry: dict[str, Any], folder: Path) -> tuple[int, int]:
     height, width = entry.get("height") or 0, entry.get("width") or 0
     if not (is_number(height) and is_number(width) and abs(height) + abs(width) <= LARGEST_SIDE):
-        raise AnnotationError(
-            f"{where}: height {height!r:.40} and width {width!r:.40} are no numbers of pixels"
-        )
+        raise AnnotationError(f"{where}: height {height!r:.40} and width {width!r:.40} are no numbers of pixels")
     if height >= 1 and width >= 1:
         return int(height), int(width)
     try:

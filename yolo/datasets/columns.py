@@ -50,9 +50,7 @@ class Columns:
     """What the reader has mended so far."""
 
 
-def build_dataset(
-    columns: Columns, *, classes: Sequence[str] | None, name: str, split: str | None
-) -> Dataset:
+def build_dataset(columns: Columns, *, classes: Sequence[str] | None, name: str, split: str | None) -> Dataset:
     """The Dataset; broken boxes are mended or dropped, and all repairs reported in one message.
 
     Args:

@@ -67,9 +67,7 @@ def class_list(path: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
     for index, name in enumerate(names):
         if not isinstance(name, str | int | float) or isinstance(name, bool):
             # YAML reads yes, no and null as values.
-            raise AnnotationError(
-                f"{path}: names: class {index}: {name!r:.60} is no text; put it in quotes"
-            )
+            raise AnnotationError(f"{path}: names: class {index}: {name!r:.60} is no text; put it in quotes")
     if content.get("nc") not in (None, len(names)):
         raise AnnotationError(f"{path}: nc is {content['nc']!r:.60}, but names has {len(names)}; mend one")
     return check_classes(names, place=f"{path}: names")

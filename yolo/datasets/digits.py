@@ -55,9 +55,7 @@ class Scene(NamedTuple):
     """(N,) which digit."""
 
 
-def make_digits(
-    folder: str | Path, *, train: int = 800, val: int = 120, size: int = 192, seed: int = 0
-) -> Path:
+def make_digits(folder: str | Path, *, train: int = 800, val: int = 120, size: int = 192, seed: int = 0) -> Path:
     """Write the dataset as a VOC folder with the splits train and val.
 
     Every scene is a function of (seed, split, number): the same call writes the same bytes,
@@ -118,9 +116,7 @@ def split_digits(seed: int) -> dict[str, Digits]:
     return {"val": Digits(greys[:cut], labels[:cut]), "train": Digits(greys[cut:], labels[cut:])}
 
 
-def make_scene(
-    photographs: Sequence[NDArray[np.uint8]], digits: Digits, size: int, rng: Generator
-) -> Scene:
+def make_scene(photographs: Sequence[NDArray[np.uint8]], digits: Digits, size: int, rng: Generator) -> Scene:
     """A crop of a photograph with digits at random places."""
     image = make_ground(photographs[int(rng.integers(len(photographs)))], size, rng)
     boxes: list[NDArray[np.float32]] = []

@@ -97,9 +97,7 @@ def recognise(path: Path) -> Source:
         return recognise_folder(path)
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return Source(
-            (), lambda _, options: load_coco(path, images=options.images, classes=options.classes)
-        )
+        return Source((), lambda _, options: load_coco(path, images=options.images, classes=options.classes))
     if suffix in (".yaml", ".yml"):
         return recognise_description(path)
     raise AnnotationError(f"{path}: not a dataset; give a .yaml, a COCO .json or a VOC folder")
@@ -129,16 +127,11 @@ def recognise_folder(path: Path) -> Source:
 
 def coco_files(path: Path) -> dict[str, Path]:
     """The COCO files of a folder by split: COCO's layout (train2017 is train as well), or Roboflow's."""
-    files = {
-        file.stem.removeprefix("instances_"): file
-        for file in sorted(path.glob("annotations/instances_*.json"))
-    }
+    files = {file.stem.removeprefix("instances_"): file for file in sorted(path.glob("annotations/instances_*.json"))}
     files |= {file.parent.name: file for file in sorted(path.glob("*/_annotations.coco.json"))}
     plain = [name.rstrip("0123456789") for name in files]
     alone = {
-        short: file
-        for short, file in zip(plain, files.values(), strict=True)
-        if short and plain.count(short) == 1
+        short: file for short, file in zip(plain, files.values(), strict=True) if short and plain.count(short) == 1
     }
     return files | alone
 
@@ -148,9 +141,7 @@ def coco_parts(path: Path, files: dict[str, Path], images: dict[str, Path] | Non
 
     def load(split: str | None, options: Options) -> Dataset:
         if split is None and len(set(files.values())) > 1:
-            raise AnnotationError(
-                f"{path}: it has the splits {', '.join(files)}; choose one (--split NAME)"
-            )
+            raise AnnotationError(f"{path}: it has the splits {', '.join(files)}; choose one (--split NAME)")
         name = next(iter(files)) if split is None else split
         folder = options.images or (images or {}).get(name)
         return load_coco(files[name], images=folder, classes=options.classes, split=name)
@@ -169,9 +160,7 @@ def recognise_description(path: Path) -> Source:
     if kind == "voc":
         return described_voc(path, content)
     if kind is not None:
-        raise AnnotationError(
-            f"{path}: format: {kind!r:.60} is not known; give voc, or leave it out (YOLO txt, COCO)"
-        )
+        raise AnnotationError(f"{path}: format: {kind!r:.60} is not known; give voc, or leave it out (YOLO txt, COCO)")
     entries = {name: content[name] for name in SPLITS if content.get(name)}
     if not entries:
         raise AnnotationError(f"{path}: it names no pictures; give train and val")
@@ -202,9 +191,7 @@ def described_coco(path: Path, content: dict[str, Any], entries: dict[str, Any])
     files = {name: resolve(path, content, name, entry) for name, entry in entries.items()}
     given = content.get("images") or {}
     folders = given if isinstance(given, dict) else dict.fromkeys(files, given)
-    images = {
-        name: resolve(path, content, "images", folder) for name, folder in folders.items() if name in files
-    }
+    images = {name: resolve(path, content, "images", folder) for name, folder in folders.items() if name in files}
     source, names = coco_parts(path, files, images), described_names(path, content)
     return Source(
         source.splits,

@@ -154,9 +154,7 @@ def training_batches(
         epoch, place = divmod(int(position), len(dataset))
         record = loader.load(int(epoch_order(len(dataset), seed, epoch)[place]))
         image, boxes, kept = augmenter(record.image, record.boxes, seed=(seed, epoch, place))
-        return record._replace(
-            image=image, boxes=boxes, labels=record.labels[kept], ignore=record.ignore[kept]
-        )
+        return record._replace(image=image, boxes=boxes, labels=record.labels[kept], ignore=record.ignore[kept])
 
     batches = _batches(load, tf.data.Dataset.counter(start), canvas_size, batch=batch, workers=workers)
     target_keys = ("boxes", "labels", "valid", "ignore")

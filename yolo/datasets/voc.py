@@ -60,9 +60,7 @@ class Root:
             found = [file for file in files if file.suffix.lower() in SUFFIXES]
             if found:
                 return {file.stem: file for file in reversed(found)} | {file.name: file for file in found}
-        raise AnnotationError(
-            f"{self.folder}: it has annotations, but no JPEGImages/ or images/ with their pictures"
-        )
+        raise AnnotationError(f"{self.folder}: it has annotations, but no JPEGImages/ or images/ with their pictures")
 
     def picture(self, annotation: Annotation) -> Path | None:
         """The picture with the annotation file's stem, as in the development kit; else its <filename>."""

@@ -42,9 +42,7 @@ def read_annotation(path: Path) -> Annotation:
         AnnotationError: it cannot be read, is no XML, or an object lacks something.
     """
     root = parse_xml(path)
-    objects = [
-        read_object(path, number, each) for number, each in enumerate(root.iterfind("object"), start=1)
-    ]
+    objects = [read_object(path, number, each) for number, each in enumerate(root.iterfind("object"), start=1)]
     return Annotation(path, (root.findtext("filename") or "").strip(), read_size(root), objects)
 
 

@@ -81,9 +81,7 @@ def load_yolo(
     return build_dataset(columns, classes=classes, name=str(path), split=split)
 
 
-def list_pictures(
-    path: Path, content: Mapping[str, Any], splits: Sequence[str], repairs: Repairs
-) -> list[Path]:
+def list_pictures(path: Path, content: Mapping[str, Any], splits: Sequence[str], repairs: Repairs) -> list[Path]:
     """The pictures of some splits, each once.
 
     Raises:
@@ -133,9 +131,7 @@ def common_folder(path: Path, content: Mapping[str, Any], files: Sequence[Path])
         folder = base_folder(path, content)
     except AnnotationError:
         folder = path.parent
-    return folder, [
-        str(file.relative_to(folder) if file.is_relative_to(folder) else file.resolve()) for file in files
-    ]
+    return folder, [str(file.relative_to(folder) if file.is_relative_to(folder) else file.resolve()) for file in files]
 
 
 def label_file(picture: Path) -> Path:

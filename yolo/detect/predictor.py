@@ -90,9 +90,7 @@ def run_batch(
             yield Prediction(path, content, next(found))
 
 
-def read_ahead(
-    paths: Sequence[Path], *, count: int, threads: int
-) -> Iterator[tuple[Path, Image | MediaError]]:
+def read_ahead(paths: Sequence[Path], *, count: int, threads: int) -> Iterator[tuple[Path, Image | MediaError]]:
     """The pictures, or why they cannot be read, in order; ``count`` more are read meanwhile."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
     waiting: deque[tuple[Path, Future[Image | MediaError]]] = deque()

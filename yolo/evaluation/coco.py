@@ -74,9 +74,7 @@ def _picture_ranks(dataset: Dataset) -> NDArray[np.int64]:
     return ranks
 
 
-def _annotations(
-    pictures: NDArray[np.int64], labels: NDArray[np.int32], boxes: Boxes
-) -> list[dict[str, Any]]:
+def _annotations(pictures: NDArray[np.int64], labels: NDArray[np.int32], boxes: Boxes) -> list[dict[str, Any]]:
     corners = boxes.astype(np.float64)
     sides = corners[:, 2:] - corners[:, :2]
     rows = zip(

@@ -13,9 +13,7 @@ from yolo.evaluation.voc import voc_metrics
 from yolo.structs import Dataset
 
 
-def compute_metrics(
-    dataset: Dataset, detections: DetectionColumns, *, voc_iou: float = 0.5
-) -> dict[str, Any]:
+def compute_metrics(dataset: Dataset, detections: DetectionColumns, *, voc_iou: float = 0.5) -> dict[str, Any]:
     """Metrics of detections against a dataset.
 
     Args:

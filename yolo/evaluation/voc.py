@@ -94,9 +94,7 @@ def _pair_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
     return np.divide(intersections, unions, out=np.zeros(len(a)), where=intersections > 0)
 
 
-def _judge(
-    matches: NDArray[np.int64], difficult: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _judge(matches: NDArray[np.int64], difficult: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which detections, best first, are right, and which count at all."""
     matched = matches >= 0
     counts = np.ones(len(matches), bool)

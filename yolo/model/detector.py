@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from yolo.anchors import default_anchors
+from yolo.anchors import published_anchors
 from yolo.config import LetterboxMode, LossConfig, NmsConfig, canvas_size, check
 from yolo.errors import ConfigError, WeightsError
 from yolo.files import write_whole
@@ -80,16 +80,16 @@ class Detector(keras.Model):
         self.variant = model
         self.classes = tuple(str(each) for each in classes)
         self.canvas = canvas_size(size)
-        self.anchors = sorted_anchors(default_anchors(model, self.canvas) if anchors is None else anchors)
+        self.anchors = sorted_anchors(
+            published_anchors(VARIANTS[model].anchors, self.canvas) if anchors is None else anchors
+        )
         self.letterbox = letterbox
         self.nms = NmsConfig(**nms) if isinstance(nms, dict) else nms or NmsConfig()
         self.seed = seed
         self.origin = dict(origin or {})
         self.scale_anchors = share_anchors(self.anchors, VARIANTS[model])
         self.loss_config = LossConfig()
-        self.loss_trackers = [
-            keras.metrics.Mean(name=f"{term}_loss") for term in ("box", "objectness", "class")
-        ]
+        self.loss_trackers = [keras.metrics.Mean(name=f"{term}_loss") for term in ("box", "objectness", "class")]
         self._runtime = _Runtime()
         self.network = self._build_network(VARIANTS[model])
         self.built = True
@@ -155,9 +155,7 @@ class Detector(keras.Model):
         """Detections on the canvas, as numpy arrays padded to (B, D), of pictures (B, H, W, 3)."""
         return Kept(**self._runtime.finder(self, nms or self.nms).predict_on_batch(images))
 
-    def detect_images(
-        self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None
-    ) -> list[Detections]:
+    def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
         """What is in each picture (H, W, 3) uint8 RGB, all run as one batch; boxes in the picture's pixels."""
         if not images:
             return []
@@ -240,9 +238,7 @@ class Detector(keras.Model):
             raise WeightsError(f"{path}: a detector is saved to a file that ends in .keras")
         optimizer, self.optimizer = getattr(self, "optimizer", None), None
         try:
-            write_whole(
-                path, lambda temporary: super(Detector, self).save(temporary, **options), error=WeightsError
-            )
+            write_whole(path, lambda temporary: super(Detector, self).save(temporary, **options), error=WeightsError)
         finally:
             self.optimizer = optimizer
 
@@ -279,9 +275,7 @@ def sorted_anchors(anchors: Any) -> NDArray[np.float32]:
         ConfigError: not positive pairs of numbers.
     """
     shapes = np.asarray(anchors, np.float32)
-    good = (
-        shapes.ndim == 2 and shapes.shape[1] == 2 and bool((shapes > 0).all() and np.isfinite(shapes).all())
-    )
+    good = shapes.ndim == 2 and shapes.shape[1] == 2 and bool((shapes > 0).all() and np.isfinite(shapes).all())
     check(good, "anchors", "pairs of positive widths and heights", np.asarray(anchors).tolist())
     return shapes[np.argsort(shapes.prod(axis=1), kind="stable")]
 

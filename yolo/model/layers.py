@@ -39,6 +39,9 @@ class BatchNorm(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
+        # The operation counts n - 1 values of n, other backends n: one law for all.
+        count = ops.cast(tf.size(inputs) / tf.shape(inputs)[-1], "float32")
+        variance *= (count - 1.0) / count
         for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             average.assign(average * self.momentum + value * (1.0 - self.momentum))
         return outputs
@@ -89,9 +92,7 @@ class Convolution(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="convolution",
         )
-        self.padding = (
-            keras.layers.ZeroPadding2D(kernel_size // 2, dtype=self.dtype_policy) if strides > 1 else None
-        )
+        self.padding = keras.layers.ZeroPadding2D(kernel_size // 2, dtype=self.dtype_policy) if strides > 1 else None
         self.batch_norm = (
             None
             if head

@@ -31,20 +31,16 @@ def darknet53(images: Tensor, conv: Convolutions) -> list[Tensor]:
     return stages[:1:-1]
 
 
-def yolov3(
-    images: Tensor, conv: Convolutions, biases: Sequence[Any], *, pyramid: bool = False
-) -> list[Tensor]:
+def yolov3(images: Tensor, conv: Convolutions, biases: Sequence[Any], *, pyramid: bool = False) -> list[Tensor]:
     """Darknet-53, a feature pyramid and three heads (YOLOv3, section 2.3).
 
     ``pyramid`` puts spatial pyramid pooling before the coarsest head (yolov3-spp).
     """
-    heads, x = [], None
+    heads: list[Tensor] = []
+    x = None
     for features, filters, bias in zip(darknet53(images, conv), (512, 256, 128), biases, strict=True):
-        if x is not None:
-            x = layers.concatenate([layers.UpSampling2D()(conv(x, filters, 1)), features])
-        else:
-            x = features
-        x = neck(x, filters, conv, pyramid=pyramid and not heads)
+        joined = features if x is None else layers.concatenate([layers.UpSampling2D()(conv(x, filters, 1)), features])
+        x = neck(joined, filters, conv, pyramid=pyramid and not heads)
         heads.append(conv(conv(x, 2 * filters, 3), len(bias), 1, head_bias=bias))  # 13, 26, 52
     return heads
 

@@ -78,9 +78,7 @@ def ciou(a: Tensor, b: Tensor) -> Tensor:
 
     Zheng et al. 2020, equations 8 to 11; as there, the trade-off weight takes no gradient.
     """
-    angle_a, angle_b = (
-        ops.arctan2(box[..., 2] - box[..., 0], _positive(box[..., 3] - box[..., 1])) for box in (a, b)
-    )
+    angle_a, angle_b = (ops.arctan2(box[..., 2] - box[..., 0], _positive(box[..., 3] - box[..., 1])) for box in (a, b))
     penalty = 4.0 / math.pi**2 * ops.square(angle_a - angle_b)
     weight = ops.stop_gradient(penalty / (1.0 - iou(a, b) + penalty + EPSILON))
     return diou(a, b) - weight * penalty

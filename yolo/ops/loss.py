@@ -59,8 +59,7 @@ def yolo_loss(
     left_out = overlaps_any(predicted, boxes, valid, threshold=config.ignore_iou)
     return LossTerms(
         box=config.box_weight * masked_sum(box, owners.valid),
-        objectness=config.objectness_weight
-        * objectness_loss(raw[..., 4], owners.slot, owners.valid, left_out),
+        objectness=config.objectness_weight * objectness_loss(raw[..., 4], owners.slot, owners.valid, left_out),
         classes=config.class_weight
         * masked_sum(class_loss(owned[..., 5:], true_labels, config.label_smoothing), owners.valid),
     )
@@ -114,13 +113,10 @@ def squared_error(owned: Tensor, boxes: Tensor, slot: Tensor, slots: Slots) -> T
     As in Darknet, small boxes weigh up to twice as much as large ones: 2 - area / canvas area.
     """
     cell, stride, anchor = (
-        ops.take(ops.convert_to_tensor(part), slot, axis=0)
-        for part in (slots.cell, slots.stride, slots.anchor)
+        ops.take(ops.convert_to_tensor(part), slot, axis=0) for part in (slots.cell, slots.stride, slots.anchor)
     )
     centre, size = (boxes[..., :2] + boxes[..., 2:]) / 2.0, boxes[..., 2:] - boxes[..., :2]
     offset = ops.clip(centre / stride - cell, 0.0, 1.0)
     scale = ops.log(ops.maximum(size, 1e-3) / anchor)
-    error = ops.sum(
-        ops.square(ops.sigmoid(owned[..., :2]) - offset) + ops.square(owned[..., 2:4] - scale), axis=-1
-    )
+    error = ops.sum(ops.square(ops.sigmoid(owned[..., :2]) - offset) + ops.square(owned[..., 2:4] - scale), axis=-1)
     return error * (2.0 - box_ops.area(boxes) / (slots.canvas[0] * slots.canvas[1]))

@@ -28,9 +28,7 @@ def suppress(predictions: Predictions, config: NmsConfig) -> Kept:
     """The detections of a picture: every (box, class) pair that scores, less what a better one covers."""
     scores = predictions.objectness[..., None] * predictions.classes
     boxes, scores, labels = best_candidates(predictions.boxes, scores, config.max_candidates)
-    keep = greedy(
-        boxes, labels, scores >= config.conf, iou=config.iou, class_agnostic=config.class_agnostic
-    )
+    keep = greedy(boxes, labels, scores >= config.conf, iou=config.iou, class_agnostic=config.class_agnostic)
     count = min(config.max_detections, scores.shape[1])
     ranked, order = ops.top_k(ops.where(keep, scores, -1.0), count)
     valid = ranked >= 0.0

@@ -51,9 +51,7 @@ class Slots:
         return len(self.cell)
 
 
-def make_slots(
-    canvas: tuple[int, int], strides: Sequence[int], anchors: Sequence[NDArray[np.float32]]
-) -> Slots:
+def make_slots(canvas: tuple[int, int], strides: Sequence[int], anchors: Sequence[NDArray[np.float32]]) -> Slots:
     """The slots of a (height, width) canvas whose scales have these strides and anchors (A, 2), coarse to fine."""
     cells, slot_strides, slot_anchors, layouts, first = [], [], [], [], 0
     for stride, shapes in zip(strides, anchors, strict=True):
@@ -70,13 +68,13 @@ def make_slots(
         per_anchor[0].astype(np.float32),
         *per_anchor[1:].astype(np.int32),
     )
-    columns_of = (np.concatenate(part).astype(np.float32) for part in (cells, slot_strides, slot_anchors))
-    return Slots(*columns_of, layout=layout, canvas=canvas)
+    cell, slot_stride, slot_anchor = (
+        np.concatenate(part).astype(np.float32) for part in (cells, slot_strides, slot_anchors)
+    )
+    return Slots(cell, slot_stride, slot_anchor, layout, canvas)
 
 
 def flatten_maps(maps: Sequence[Tensor]) -> Tensor:
     """Raw maps (B, h, w, A, 5 + C), coarse to fine, as (B, P, 5 + C) float32."""
-    flat = [
-        ops.reshape(raw, (-1, raw.shape[1] * raw.shape[2] * raw.shape[3], raw.shape[4])) for raw in maps
-    ]
+    flat = [ops.reshape(raw, (-1, raw.shape[1] * raw.shape[2] * raw.shape[3], raw.shape[4])) for raw in maps]
     return ops.cast(ops.concatenate(flat, axis=1), "float32")

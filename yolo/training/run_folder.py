@@ -42,9 +42,7 @@ class RunFolder:
         return self.path / "last.keras"
 
     def write_config(self, values: Mapping[str, Any]) -> None:
-        write_text(
-            self.path / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
-        )
+        write_text(self.path / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         write_text(self.path / "metrics.json", to_json(metrics, indent=2) + "\n")

@@ -155,9 +155,7 @@ def describe_origin(dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
         "images": len(dataset),
         "fingerprint": dataset.fingerprint,
         "config": asdict(config),
-        "versions": {
-            name: package_version(name) for name in ("yolov3-keras", "keras", keras.backend.backend())
-        },
+        "versions": {name: package_version(name) for name in ("yolov3-keras", "keras", keras.backend.backend())},
     }
 
 
@@ -178,9 +176,7 @@ class Validation(keras.callbacks.Callback):
         folder: where to write; None: nowhere.
     """
 
-    def __init__(
-        self, dataset: Dataset, config: TrainConfig, result: TrainResult, folder: RunFolder | None
-    ):
+    def __init__(self, dataset: Dataset, config: TrainConfig, result: TrainResult, folder: RunFolder | None):
         super().__init__()
         self.dataset, self.config, self.result, self.folder = dataset, config, result, folder
         self.best = -math.inf
@@ -194,9 +190,7 @@ class Validation(keras.callbacks.Callback):
         logs["AP"], logs["AP50"] = metrics["coco"]["AP"], metrics["coco"]["AP50"]
         logs["evaluation_seconds"] = time.perf_counter() - began
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        self.result.history.append(
-            {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
-        )
+        self.result.history.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})
         better = bool(np.nan_to_num(logs["AP"], nan=-1.0) > self.best)
         logger.info(
             "epoch %d/%d  AP50 %.4f  AP %.4f%s",
