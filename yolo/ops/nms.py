@@ -12,12 +12,12 @@ from yolo.ops.decode import Predictions
 
 
 class Kept(NamedTuple):
-    """The D detections of each picture, best first, padded."""
+    """The D detections of each picture, best first, padded with zeros."""
 
     boxes: Tensor
     """(B, D, 4) xyxy."""
     scores: Tensor
-    """(B, D); 0 in the padding."""
+    """(B, D) in 0..1."""
     labels: Tensor
     """(B, D) int32."""
     valid: Tensor
@@ -33,9 +33,9 @@ def suppress(predictions: Predictions, config: NmsConfig) -> Kept:
     ranked, order = ops.top_k(ops.where(keep, scores, -1.0), count)
     valid = ranked >= 0.0
     return Kept(
-        boxes=gather(boxes, order),
+        boxes=ops.where(valid[..., None], gather(boxes, order), 0.0),
         scores=ops.where(valid, ranked, 0.0),
-        labels=ops.take_along_axis(labels, order, axis=1),
+        labels=ops.where(valid, ops.take_along_axis(labels, ops.cast(order, "int32"), axis=1), 0),
         valid=valid,
     )
 
