@@ -64,6 +64,18 @@ def with_oracle(box, **options):
     return detector
 
 
+# Canvas
+
+
+def test_another_canvas_keeps_weights_and_anchors(detector):
+    larger = detector.resized((96, 128))
+    assert larger.canvas == (96, 128)
+    assert len(larger.slots) == 2 * len(detector.slots)
+    np.testing.assert_array_equal(larger.anchors, detector.anchors)
+    for one, other in zip(detector.get_weights(), larger.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 # Detection
 
 

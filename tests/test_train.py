@@ -208,6 +208,10 @@ def test_the_command_trains_evaluates_and_starts_again_from_its_config(digits, t
     assert yaml.safe_load((run / "config.yaml").read_text())["model"] == "yolov3-tiny"
     assert main(["train", str(digits), "--config", str(run / "config.yaml"), "--out", str(run)]) == 2
     assert "exists; give another --out, or --force" in capsys.readouterr().err
+    smaller = ["--weights", str(run / "best.keras"), "--size", "64", "--epochs", "1", "--out", str(tmp_path / "small")]
+    assert main(["train", str(digits), *smaller, "--json"]) == 0
+    capsys.readouterr()
+    assert yolo.load(tmp_path / "small" / "last.keras").canvas == (64, 64)
     again = [str(digits), "--config", str(run / "config.yaml"), "--out", str(tmp_path / "again"), "--json"]
     assert main(["train", *again]) == 0
     assert json.loads(capsys.readouterr().out)["coco"] == metrics["coco"]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_SIZE = 416
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of options, such as a run's config.yaml")
@@ -44,7 +46,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--model", type=str, default="yolov3", help="yolov3, yolov3-spp or yolov3-tiny")
     parser.add_argument("--weights", type=str | None, default=None, help="a .keras file to begin from")
-    parser.add_argument("--size", type=str, default="416", help="side of the canvas, or HEIGHTxWIDTH; multiples of 32")
+    parser.add_argument(
+        "--size",
+        type=str | None,
+        default=None,
+        help="side of the canvas, or HEIGHTxWIDTH; multiples of 32 (default: that of --weights, else 416)",
+    )
     parser.add_argument("--letterbox", type=LetterboxMode, default="letterbox", help="how pictures are put on it")
     parser.add_argument(
         "--anchors",
@@ -62,7 +69,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     config = make_config(TrainConfig, arguments)
-    size = parse_size(arguments.size)
+    size = None if arguments.size is None else parse_size(arguments.size)
     dataset, validation = load_data(arguments)
     folder = prepare_output(arguments.out or next_folder(), force=arguments.force)
     start_keras()
@@ -74,7 +81,7 @@ def run(arguments: Namespace) -> None:
     from yolo.training.trainer import train
 
     options = {key: arguments[key] for key in ("model", "anchors", "letterbox", "precision")}
-    RunFolder(folder).write_config({**options, "size": arguments.size, **asdict(config)})
+    RunFolder(folder).write_config({**options, "size": "x".join(map(str, detector.canvas)), **asdict(config)})
     result = train(detector, dataset, validation=validation, out=folder, config=config, live=True)
     logger.info("best epoch %d; everything is in %s", result.best_epoch, folder)
     coco = result.metrics["coco"]
@@ -124,11 +131,14 @@ def next_folder() -> Path:
     return next(folder for folder in folders if not folder.exists())
 
 
-def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int], config: TrainConfig) -> Detector:
-    """A new detector, or the one in ``--weights``."""
+def make_detector(
+    arguments: Namespace, dataset: Dataset, size: tuple[int, int] | None, config: TrainConfig
+) -> Detector:
+    """A new detector, or the one in ``--weights``, whose model, anchors and letterbox stay."""
     from yolo.model.detector import Detector, load
 
     if arguments.weights is None:
+        size = size or (DEFAULT_SIZE, DEFAULT_SIZE)
         anchors = choose_anchors(arguments, dataset, size)
         options: dict[str, Any] = {
             "anchors": anchors,
@@ -137,6 +147,8 @@ def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int],
         }
         return Detector(arguments.model, classes=dataset.classes, size=size, **options)
     detector = load(arguments.weights)
+    if size not in (None, detector.canvas):
+        detector = detector.resized(size)
     if detector.classes != dataset.classes:
         raise ConfigError(
             f"{arguments.weights}: its classes are {', '.join(detector.classes)}, "

@@ -57,11 +57,7 @@ def find_all(
     workers: int = 0,
 ) -> DetectionColumns:
     """What a detector finds in every picture of a dataset; arguments and errors as of `evaluate`."""
-    if dataset.classes != detector.classes:
-        raise AnnotationError(
-            f"{dataset.name}: its classes ({', '.join(dataset.classes)}) are not "
-            f"the detector's ({', '.join(detector.classes)})"
-        )
+    check_classes(detector, dataset)
     if not len(dataset):
         raise AnnotationError(f"{dataset.name}: no pictures to evaluate on")
     batches = evaluation_batches(
@@ -75,3 +71,12 @@ def find_all(
             found += detector.unpad(detector.find(images, nms), letterboxes)
             logger.debug("evaluated %d of %d pictures", len(found), len(dataset))
     return DetectionColumns.from_detections(found)
+
+
+def check_classes(detector: Detector, dataset: Dataset) -> None:
+    """Raise an AnnotationError unless a dataset's classes are the detector's."""
+    if dataset.classes != detector.classes:
+        raise AnnotationError(
+            f"{dataset.name}: its classes ({', '.join(dataset.classes)}) are not "
+            f"the detector's ({', '.join(detector.classes)})"
+        )

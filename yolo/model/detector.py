@@ -223,6 +223,16 @@ class Detector(keras.Model):
             "name": self.name,
         }
 
+    def resized(self, size: int | tuple[int, int]) -> Detector:
+        """The same detector, with the same weights and anchors in pixels, on another canvas.
+
+        Raises:
+            ConfigError: a side is not a multiple of 32.
+        """
+        other = Detector.from_config({**self.get_config(), "size": canvas_size(size)})
+        other.set_weights(self.get_weights())
+        return other
+
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Detector:  # noqa: ARG003 - Keras' signature
         return cls(**{**config, "size": tuple(config["size"])})

@@ -18,7 +18,7 @@ from yolo.config import TrainConfig
 from yolo.datasets.bridge import reported_failures
 from yolo.datasets.pipeline import training_batches
 from yolo.errors import AnnotationError, ConfigError
-from yolo.evaluation.evaluator import evaluate
+from yolo.evaluation.evaluator import check_classes, evaluate
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.optimizer import make_optimizer
@@ -71,8 +71,10 @@ def train(
         AnnotationError: the classes differ, or there is nothing to learn from.
         MediaError: a picture cannot be read.
     """
-    config = replace(config or TrainConfig(), **options) if valid_options(options) else TrainConfig()
+    config = override(config or TrainConfig(), options)
     check_classes(detector, dataset)
+    if not len(dataset.boxes):
+        raise AnnotationError(f"{dataset.name}: there is no box to learn from")
     if validation is None:
         dataset, validation = hold_out(dataset)
     steps = math.ceil(len(dataset) / config.batch)
@@ -107,28 +109,17 @@ def train(
     return result
 
 
-def valid_options(options: dict[str, Any]) -> bool:
-    """True if every option is a field of TrainConfig.
+def override(config: TrainConfig, options: dict[str, Any]) -> TrainConfig:
+    """The configuration with some fields changed.
 
     Raises:
-        ConfigError: one is not.
+        ConfigError: there is no such field, or its value is wrong.
     """
     known = TrainConfig.__dataclass_fields__
     unknown = [name for name in options if name not in known]
     if unknown:
         raise ConfigError(f"train has no option {unknown[0]!r}; there are {', '.join(known)}")
-    return True
-
-
-def check_classes(detector: Detector, dataset: Dataset) -> None:
-    """Raise an AnnotationError unless a detector can learn from a dataset."""
-    if dataset.classes != detector.classes:
-        raise AnnotationError(
-            f"{dataset.name}: its classes ({', '.join(dataset.classes)}) are not "
-            f"the detector's ({', '.join(detector.classes)})"
-        )
-    if not len(dataset.boxes):
-        raise AnnotationError(f"{dataset.name}: there is no box to learn from")
+    return replace(config, **options)
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
