@@ -102,7 +102,7 @@ def test_current_may_be_a_file(data, tmp_path, capsys):
 
 
 def test_size_may_be_height_and_width(data, capsys):
-    assert main(["anchors", str(data), "--size", "[416, 832]", "--count", "2", "--mode", "stretch", "--json"]) == 0
+    assert main(["anchors", str(data), "--size", "416x832", "--count", "2", "--mode", "stretch", "--json"]) == 0
     wide = json.loads(capsys.readouterr().out)["anchors"]
     assert np.array(wide)[:, 0].max() > 200
 

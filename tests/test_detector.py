@@ -168,9 +168,12 @@ def test_wrong_files_are_named(detector, tmp_path):
     detector.save(tmp_path / "good.keras")
     data = (tmp_path / "good.keras").read_bytes()
     (tmp_path / "short.keras").write_bytes(data[: len(data) // 2])
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 1
+    (tmp_path / "flipped.keras").write_bytes(flipped)
     with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
         archive.writestr("config.json", json.dumps([1]))
-    for name in ("none", "text", "other", "short", "empty"):
+    for name in ("none", "text", "other", "short", "flipped", "empty"):
         with pytest.raises(WeightsError, match=rf"{name}\.keras: ") as raised:
             load(tmp_path / f"{name}.keras")
         assert "\n" not in str(raised.value)

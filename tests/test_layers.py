@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"errors"},
-    {"files", "structs", "config", "resources"},
+    {"files"},
+    {"structs", "config", "resources"},
     {"images", "letterbox", "draw", "plots"},
     {"anchors"},
     {"ops"},

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -229,6 +231,7 @@ def test_the_command_trains_evaluates_and_starts_again_from_its_config(digits, t
         (["--epochs", "0"], "epochs must be > 0"),
         (["--epochs", "x"], 'Parser key "epochs"'),
         (["--loss.box", "iou"], 'Parser key "loss.box"'),
+        (["--anchors", "x" * 300], "xxx"),
         (["--val", "nothing"], "neither a split of"),
         (["--split", "nothing"], "there is no split 'nothing'"),
         (["--model", "yolov9"], "model must be one of"),
@@ -245,3 +248,49 @@ def test_faults_are_one_line_and_exit_code_2(digits, tmp_path, capsys, options, 
     assert message in lines[-1]
     assert lines[-1].startswith("yolov3 train: ")
     assert not any("Traceback" in line for line in lines)
+
+
+def test_other_splits_than_train_hold_out_a_tenth(digits, tmp_path, caplog):
+    """val may be part of them."""
+    from yolo.cli.main import main
+
+    lists = digits / "ImageSets" / "Main"
+    whole = "".join((lists / f"{name}.txt").read_text().strip() + "\n" for name in ("train", "val"))
+    (lists / "trainval.txt").write_text(whole)
+    options = [str(digits), "--model", "yolov3-tiny", "--size", "64", "--epochs", "1", "--split", "trainval"]
+    try:
+        assert main(["train", *options, "--out", str(tmp_path / "a")]) == 0
+        assert "a fixed tenth is held out, 1 of 12" in caplog.text
+        assert main(["train", *options, "--val", "val", "--out", str(tmp_path / "b")]) == 0
+        assert "4 of the 4 validation pictures are trained on too" in caplog.text
+    finally:
+        (lists / "trainval.txt").unlink()
+
+
+def test_weights_keep_their_model(digits, tmp_path, capsys):
+    from yolo.cli.main import main
+
+    dataset = yolo.load_dataset(digits, "train")
+    make_detector(dataset).save(tmp_path / "a.keras")
+    options = ["train", str(digits), "--weights", str(tmp_path / "a.keras"), "--out", str(tmp_path / "run")]
+    for wrong in (["--model", "yolov3"], ["--letterbox", "stretch"], ["--anchors", "yolov3-coco"]):
+        assert main([*options, *wrong]) == 2
+        assert "leave the option out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_training_and_the_demo_as_processes(tmp_path):
+    """As a user runs them: exit code 0, results alone on stdout."""
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "yolo", *arguments, "--json"]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    demo = run("demo", "--scenes", "8", "--epochs", "1")
+    assert demo.returncode == 0, demo.stderr
+    assert json.loads(demo.stdout)["images"] == 120
+    trained = run("train", "demo/digits", "--model", "yolov3-tiny", "--size", "64", "--epochs", "1")
+    assert trained.returncode == 0, trained.stderr
+    assert json.loads(trained.stdout)["images"] == 120
+    assert (tmp_path / "runs" / "train-1" / "best.keras").is_file()
+    assert "WARNING" not in trained.stderr

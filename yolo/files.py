@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and strict JSON."""
+"""Questions about paths that no name makes fail, writing files whole or not at all, strict JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,31 @@ def write_whole(path: str | Path, write: Callable[[Path], Any], *, error: type[Y
         YoloError: of the kind given: the file cannot be written.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    # Short, so that a name the file system takes stays one it takes.
+    temporary = target.with_name(f".{os.getpid()}{target.suffix}")
     try:
         write(temporary)
         temporary.replace(target)
-    except OSError as fault:
-        raise error(f"{target}: cannot be written ({fault.strerror or fault})") from fault
+    except (OSError, UnicodeEncodeError) as fault:
+        raise error(f"{target}: cannot be written ({getattr(fault, 'strerror', None) or fault})") from fault
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def exists(path: str | Path) -> bool:
+    """Whether there is such a file or folder; False for names no file can have, at which Path's methods raise."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: str | Path) -> bool:
+    """As `exists`, of files alone."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | Path) -> bool:
+    """As `exists`, of folders alone."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def write_text(path: str | Path, text: str) -> None:

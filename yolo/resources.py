@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from yolo.files import is_file
+
 PACKAGE = Path(__file__).parent
 
 
@@ -16,4 +18,4 @@ def shipped_folder(name: str) -> Path:
 def shipped_file(folder: str, name: str) -> Path | None:
     """A file of one of these folders, or None."""
     path = shipped_folder(folder) / name
-    return path if path.is_file() else None
+    return path if is_file(path) else None

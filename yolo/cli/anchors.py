@@ -21,10 +21,10 @@ from yolo.anchors import (
     read_anchors,
     write_anchors,
 )
-from yolo.cli.common import add_data_arguments, choose_split
+from yolo.cli.common import add_data_arguments, choose_split, parse_size
 from yolo.config import LetterboxMode
 from yolo.errors import ConfigError
-from yolo.files import to_json
+from yolo.files import is_file, to_json
 from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=9, help="number of anchors")
     parser.add_argument(
         "--size",
-        type=int | tuple[int, int],
-        default=PUBLISHED_SIZE,
-        help="network input: one side or [height, width]",
+        type=str,
+        default=str(PUBLISHED_SIZE),
+        help="network input: a side, or HEIGHTxWIDTH",
     )
     parser.add_argument("--mode", type=LetterboxMode, default="letterbox", help="how pictures are brought to that size")
     parser.add_argument(
@@ -55,6 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     from yolo.datasets.load import load_dataset
 
+    arguments.size = parse_size(arguments.size)
     out, plot = output_files(arguments)
     name, current = current_anchors(arguments)
     dataset = load_dataset(arguments.data, choose_split(arguments, "train"), images=arguments.images)
@@ -104,7 +105,7 @@ def output_files(arguments: Namespace) -> tuple[Path | None, Path | None]:
 def current_anchors(arguments: Namespace) -> tuple[str, Anchors]:
     """Name and anchors to compare with, for the input size."""
     name = arguments.current or ("yolov3-tiny-coco" if arguments.count == 6 else "yolov3-coco")
-    if Path(name).is_file():
+    if is_file(name):
         return name, read_anchors(name, arguments.size)
     return name, published_anchors(name, arguments.size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from argparse import ArgumentError
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,12 +13,13 @@ from typing import Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from yolo.config import canvas_size
 from yolo.errors import ConfigError, YoloError
 
 Config = TypeVar("Config")
 
-QUIET = "3"
-"""The level of TensorFlow's messages unless the user sets another."""
+QUIET = ("2", "3")
+"""Levels of TensorFlow's messages at which its start-up is not shown either; `main.py` sets the last by default."""
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -49,13 +51,13 @@ def underscored(argument: str) -> str:
     return "--" + option[2:].replace("-", "_") + equals + value
 
 
-def add_config(parser: ArgumentParser, config: type, *, skip: set[str] | None = None) -> None:
+def add_config(parser: ArgumentParser, config: type) -> None:
     """An option for every field of a configuration dataclass, with its docstring as help."""
-    parser.add_class_arguments(config, skip=skip or set())
+    parser.add_class_arguments(config)
 
 
-def make_config(config: type[Config], arguments: Namespace, **given: Any) -> Config:
-    """The dataclass from its options; ``given`` overrides."""
+def make_config(config: type[Config], arguments: Namespace) -> Config:
+    """The dataclass from its options."""
     values = {}
     for item in fields(config):  # type: ignore[arg-type]
         if item.name in arguments:
@@ -63,7 +65,7 @@ def make_config(config: type[Config], arguments: Namespace, **given: Any) -> Con
             # A nested configuration arrives as a namespace; its class is the field's default factory.
             nested: Any = item.default_factory
             values[item.name] = nested(**value.as_dict()) if isinstance(value, Namespace) else value
-    return config(**{**values, **given})
+    return config(**values)
 
 
 def add_data_arguments(parser: ArgumentParser, *, split: str) -> None:
@@ -89,7 +91,7 @@ def start_keras() -> None:
     ``TF_CPP_MIN_LOG_LEVEL=0`` shows them.
     """
     with ExitStack() as stack:
-        if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == QUIET:
+        if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in QUIET:
             kept = os.dup(2)
             stack.callback(os.close, kept)
             stack.callback(os.dup2, kept, 2)
@@ -97,6 +99,18 @@ def start_keras() -> None:
                 os.dup2(nowhere.fileno(), 2)
         import keras  # noqa: F401
         import tensorflow  # noqa: F401 - the pipeline's, on every backend
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of ``416`` or ``320x416``.
+
+    Raises:
+        ConfigError: it is neither, or not a multiple of 32.
+    """
+    match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text.strip())
+    if match is None:
+        raise ConfigError(f"size: expected a side such as 416, or HEIGHTxWIDTH such as 320x416, got {text!r}")
+    return canvas_size((int(match[1]), int(match[2] or match[1])))
 
 
 def prepare_output(folder: str | Path, *, force: bool) -> Path:

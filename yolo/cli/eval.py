@@ -9,7 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import add_data_arguments, choose_split, prepare_output, start_keras
-from yolo.config import NmsConfig
+from yolo.config import NmsConfig, check
 from yolo.datasets.load import load_dataset
 from yolo.errors import ConfigError
 from yolo.evaluation.metrics import compute_metrics
@@ -35,24 +35,34 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     if (arguments.weights is None) == (arguments.detections is None):
         raise ConfigError("give either WEIGHTS DATA or --detections R.json DATA (both names side by side)")
+    check(arguments.batch > 0, "batch", "> 0", arguments.batch)
+    check(0 < arguments.voc_iou <= 1, "voc_iou", "in (0, 1]", arguments.voc_iou)
+    nms = NmsConfig(conf=arguments.conf, iou=arguments.iou)
     folder = prepare_output(arguments.out, force=arguments.force) if arguments.out else None
-    dataset = load_dataset(arguments.data, choose_split(arguments, "val", "test"), images=arguments.images)
-    found = read_results(arguments.detections, dataset) if arguments.detections else detect_all(dataset, arguments)
+    split = choose_split(arguments, "val", "valid", "test")
+    if arguments.detections:
+        dataset = load_dataset(arguments.data, split, images=arguments.images)
+        found = read_results(arguments.detections, dataset)
+    else:
+        dataset, found = detect_all(arguments, split, nms)
     metrics = compute_metrics(dataset, found, voc_iou=arguments.voc_iou)
     if folder:
         write_text(folder / "metrics.json", to_json(metrics, indent=2) + "\n")
-        write_text(folder / "results.json", to_json(to_results(dataset, found)) + "\n")
-        logger.info("metrics.json and results.json written to %s", folder)
+        if not arguments.detections:  # else it would be a copy, or take the original's place
+            write_text(folder / "results.json", to_json(to_results(dataset, found)) + "\n")
+        logger.info("results written to %s", folder)
     print(to_json(metrics) if arguments.json else to_text(metrics))
 
 
-def detect_all(dataset: Dataset, arguments: Namespace) -> DetectionColumns:
-    nms = NmsConfig(conf=arguments.conf, iou=arguments.iou)
+def detect_all(arguments: Namespace, split: str | None, nms: NmsConfig) -> tuple[Dataset, DetectionColumns]:
+    """The dataset, in the order of the model's classes, and what the model finds in it."""
     start_keras()
     from yolo.evaluation.evaluator import find_all
     from yolo.model.detector import load
 
-    return find_all(load(arguments.weights), dataset, batch=arguments.batch, nms=nms)
+    detector = load(arguments.weights)
+    dataset = load_dataset(arguments.data, split, images=arguments.images, classes=detector.classes)
+    return dataset, find_all(detector, dataset, batch=arguments.batch, nms=nms)
 
 
 def to_text(metrics: dict[str, Any]) -> str:

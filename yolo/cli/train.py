@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import count
@@ -18,13 +17,14 @@ from yolo.cli.common import (
     add_data_arguments,
     choose_split,
     make_config,
+    parse_size,
     prepare_output,
     start_keras,
 )
-from yolo.config import LetterboxMode, Precision, TrainConfig, canvas_size
+from yolo.config import LetterboxMode, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
-from yolo.files import to_json
+from yolo.files import exists, is_file, to_json
 from yolo.structs import Dataset
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_SIZE = 416
+DEFAULT_MODEL = "yolov3"
+DEFAULT_LETTERBOX: LetterboxMode = "letterbox"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -44,7 +46,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=None,
         help="a split or another dataset to validate on (default: val if there is one, else a tenth)",
     )
-    parser.add_argument("--model", type=str, default="yolov3", help="yolov3, yolov3-spp or yolov3-tiny")
+    parser.add_argument(
+        "--model",
+        type=str | None,
+        default=None,
+        help="yolov3, yolov3-spp or yolov3-tiny (default: that of --weights, else yolov3)",
+    )
     parser.add_argument("--weights", type=str | None, default=None, help="a .keras file to begin from")
     parser.add_argument(
         "--size",
@@ -52,7 +59,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=None,
         help="side of the canvas, or HEIGHTxWIDTH; multiples of 32 (default: that of --weights, else 416)",
     )
-    parser.add_argument("--letterbox", type=LetterboxMode, default="letterbox", help="how pictures are put on it")
+    parser.add_argument(
+        "--letterbox",
+        type=LetterboxMode | None,
+        default=None,
+        help="how pictures are put on it (default: that of --weights, else letterbox)",
+    )
     parser.add_argument(
         "--anchors",
         type=str,
@@ -76,12 +88,11 @@ def run(arguments: Namespace) -> None:
     import keras
 
     keras.config.set_dtype_policy(arguments.precision)
-    detector = make_detector(arguments, dataset, size, config)
+    detector = make_detector(arguments, dataset, size, config.seed)
     from yolo.training.run_folder import RunFolder
     from yolo.training.trainer import train
 
-    options = {key: arguments[key] for key in ("model", "anchors", "letterbox", "precision")}
-    RunFolder(folder).write_config({**options, "size": "x".join(map(str, detector.canvas)), **asdict(config)})
+    RunFolder(folder).write_config({**describe(arguments, detector), **asdict(config)})
     result = train(detector, dataset, validation=validation, out=folder, config=config, live=True)
     logger.info("best epoch %d; everything is in %s", result.best_epoch, folder)
     coco = result.metrics["coco"]
@@ -90,21 +101,10 @@ def run(arguments: Namespace) -> None:
     print(to_json(result.metrics) if arguments.json else text)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """(height, width) of ``416`` or ``320x416``.
-
-    Raises:
-        ConfigError: it is neither, or not a multiple of 32.
-    """
-    match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text.strip())
-    if match is None:
-        raise ConfigError(f"size: expected a side such as 416, or HEIGHTxWIDTH such as 320x416, got {text!r}")
-    return canvas_size((int(match[1]), int(match[2] or match[1])))
-
-
 def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
     """The pictures to learn from, and those to validate on if there are any."""
-    dataset = load_dataset(arguments.data, choose_split(arguments, "train"), images=arguments.images)
+    split = choose_split(arguments, "train", "trainval")
+    dataset = load_dataset(arguments.data, split, images=arguments.images)
     logger.info(
         "%s: %d pictures, %d boxes, %d classes",
         dataset.name,
@@ -113,16 +113,30 @@ def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
         len(dataset.classes),
     )
     splits = available_splits(arguments.data)
-    chosen = arguments.val or ("val" if "val" in splits and arguments.split != "val" else None)
+    # Any other split than train may hold the pictures of val too.
+    given = next((name for name in ("val", "valid") if name in splits), None) if split == "train" else None
+    chosen = arguments.val or given
     if chosen is None:
         return dataset, None
     if chosen in splits:
-        return dataset, load_dataset(arguments.data, chosen, images=arguments.images, classes=dataset.classes)
-    if not Path(chosen).exists():
-        raise AnnotationError(
-            f"--val {chosen}: neither a split of {arguments.data} ({', '.join(splits) or 'it has none'}) nor a dataset"
+        validation = load_dataset(arguments.data, chosen, images=arguments.images, classes=dataset.classes)
+    elif exists(chosen):
+        validation = load_dataset(chosen, classes=dataset.classes)
+    else:
+        has = ", ".join(splits) or "it has none"
+        raise AnnotationError(f"--val {chosen}: neither a split of {arguments.data} ({has}) nor a dataset")
+    warn_of_overlap(dataset, validation)
+    return dataset, validation
+
+
+def warn_of_overlap(dataset: Dataset, validation: Dataset) -> None:
+    """Say so if the metrics will come from pictures that are learned."""
+    learned = {dataset.path(index) for index in range(len(dataset))}
+    shared = sum(validation.path(index) in learned for index in range(len(validation)))
+    if shared:
+        logger.warning(
+            "%d of the %d validation pictures are trained on too: the metrics flatter", shared, len(validation)
         )
-    return dataset, load_dataset(chosen, classes=dataset.classes)
 
 
 def next_folder() -> Path:
@@ -131,49 +145,67 @@ def next_folder() -> Path:
     return next(folder for folder in folders if not folder.exists())
 
 
-def make_detector(
-    arguments: Namespace, dataset: Dataset, size: tuple[int, int] | None, config: TrainConfig
-) -> Detector:
-    """A new detector, or the one in ``--weights``, whose model, anchors and letterbox stay."""
-    from yolo.model.detector import Detector, load
+def describe(arguments: Namespace, detector: Detector) -> dict[str, Any]:
+    """The options that, given again with the same data, make the same detector."""
+    return {
+        "model": detector.variant,
+        "weights": arguments.weights,
+        "size": "x".join(map(str, detector.canvas)),
+        "letterbox": detector.letterbox,
+        "anchors": arguments.anchors,
+        "precision": arguments.precision,
+    }
 
-    if arguments.weights is None:
-        size = size or (DEFAULT_SIZE, DEFAULT_SIZE)
-        anchors = choose_anchors(arguments, dataset, size)
-        options: dict[str, Any] = {
-            "anchors": anchors,
-            "letterbox": arguments.letterbox,
-            "seed": config.seed,
-        }
-        return Detector(arguments.model, classes=dataset.classes, size=size, **options)
+
+def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int] | None, seed: int) -> Detector:
+    """A new detector, or the one in ``--weights``."""
+    from yolo.model.detector import Detector
+
+    if arguments.weights is not None:
+        return load_weights(arguments, size)
+    model, mode = arguments.model or DEFAULT_MODEL, arguments.letterbox or DEFAULT_LETTERBOX
+    size = size or (DEFAULT_SIZE, DEFAULT_SIZE)
+    anchors = choose_anchors(arguments.anchors, dataset, model, size, mode=mode, seed=seed)
+    return Detector(model, classes=dataset.classes, anchors=anchors, size=size, letterbox=mode, seed=seed)
+
+
+def load_weights(arguments: Namespace, size: tuple[int, int] | None) -> Detector:
+    """The detector in ``--weights``, on another canvas if one is asked for.
+
+    Raises:
+        ConfigError: an option asks for what the file does not hold.
+    """
+    from yolo.model.detector import load
+
     detector = load(arguments.weights)
+    for option, held in (("model", detector.variant), ("letterbox", detector.letterbox)):
+        if arguments[option] not in (None, held):
+            raise ConfigError(f"--{option} {arguments[option]}: {arguments.weights} has {held}; leave the option out")
+    if arguments.anchors != "auto":
+        raise ConfigError(f"--anchors: {arguments.weights} has its own; leave the option out")
     if size not in (None, detector.canvas):
         detector = detector.resized(size)
-    if detector.classes != dataset.classes:
-        raise ConfigError(
-            f"{arguments.weights}: its classes are {', '.join(detector.classes)}, "
-            f"those of {arguments.data} are {', '.join(dataset.classes)}"
-        )
     logger.info("beginning from %s: %s at %d x %d", arguments.weights, detector.variant, *detector.canvas)
     return detector
 
 
-def choose_anchors(arguments: Namespace, dataset: Dataset, size: tuple[int, int]) -> Any:
-    """The anchors that ``--anchors`` asks for; ``auto`` fits them and says what that gains."""
-    if arguments.anchors != "auto":
-        file = Path(arguments.anchors)
-        return read_anchors(file, size) if file.is_file() else published_anchors(arguments.anchors, size)
+def choose_anchors(
+    wanted: str, dataset: Dataset, model: str, size: tuple[int, int], *, mode: LetterboxMode, seed: int
+) -> Any:
+    """The anchors of a file or a published set; ``auto`` fits them and says what that gains."""
+    if wanted != "auto":
+        return read_anchors(wanted, size) if is_file(wanted) else published_anchors(wanted, size)
     from yolo.model.networks import VARIANTS
 
-    if arguments.model not in VARIANTS:
+    if model not in VARIANTS:
         return None  # the detector says what is wrong
-    current = published_anchors(VARIANTS[arguments.model].anchors, size)
+    current = published_anchors(VARIANTS[model].anchors, size)
     try:
-        fitted = fit_anchors(dataset, len(current), size, seed=arguments.seed, mode=arguments.letterbox)
+        fitted = fit_anchors(dataset, len(current), size, seed=seed, mode=mode)
     except (AnnotationError, ConfigError) as error:
         logger.warning("%s; the published anchors are used", error)
         return current
-    shapes = canvas_shapes(dataset, size, mode=arguments.letterbox)
+    shapes = canvas_shapes(dataset, size, mode=mode)
     logger.info(
         "anchors fitted to the boxes: mean IoU %.3f (published ones: %.3f)",
         *(measure_anchors(shapes, each).mean_iou for each in (fitted, current)),

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.datasets.columns import LARGEST_SIDE, Columns, build_dataset
-from yolo.datasets.reading import is_file, is_folder
 from yolo.datasets.repair import SHARED_ID, Repairs
 from yolo.errors import AnnotationError, MediaError
+from yolo.files import is_file, is_folder
 from yolo.images import image_size
 from yolo.structs import Dataset
 

@@ -101,6 +101,9 @@ def check_classes(classes: Sequence[str], *, place: str) -> tuple[str, ...]:
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise AnnotationError(f"{place}: class {doubled[0]!r} is twice in the list; names have to differ")
+    for name in names:
+        if not name.isprintable():
+            raise AnnotationError(f"{place}: class {name!a} has characters that cannot be printed; rename it")
     if "" in names:
         raise AnnotationError(f"{place}: class {names.index('')} has an empty name; give it one")
     return names

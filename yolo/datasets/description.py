@@ -19,10 +19,11 @@ from typing import Any
 import yaml
 
 from yolo.datasets.columns import check_classes
-from yolo.datasets.reading import exists, is_folder, read_text
+from yolo.datasets.reading import read_text
 from yolo.errors import AnnotationError
+from yolo.files import exists, is_folder
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "valid", "test")
 
 
 def read_description(path: Path) -> dict[str, Any]:

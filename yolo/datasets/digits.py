@@ -17,6 +17,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from yolo.datasets.voc_writer import write_voc_annotation
+from yolo.files import write_text, write_whole
 
 CLASSES = tuple("0123456789")
 VAL_SHARE = 0.2
@@ -81,13 +82,13 @@ def make_digits(folder: str | Path, *, train: int = 800, val: int = 120, size: i
         for number, name in enumerate(names):
             rng = np.random.default_rng([seed, split == "val", number])
             write_scene(root, name, make_scene(photographs, digits[split], size, rng))
-        (root / "ImageSets" / "Main" / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+        write_text(root / "ImageSets" / "Main" / f"{split}.txt", "".join(f"{name}\n" for name in names))
     return root
 
 
 def write_scene(root: Path, name: str, scene: Scene) -> None:
     _, data = cv2.imencode(".jpg", scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-    (root / "JPEGImages" / f"{name}.jpg").write_bytes(data.tobytes())
+    write_whole(root / "JPEGImages" / f"{name}.jpg", lambda path: path.write_bytes(data.tobytes()))
     write_voc_annotation(
         root / "Annotations" / f"{name}.xml",
         filename=f"{name}.jpg",

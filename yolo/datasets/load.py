@@ -10,10 +10,10 @@ from typing import Any
 
 from yolo.datasets.coco import load_coco
 from yolo.datasets.description import SPLITS, base_folder, class_list, read_description, resolve
-from yolo.datasets.reading import exists, is_folder
 from yolo.datasets.voc import find_roots, load_voc, split_names
 from yolo.datasets.yolo_txt import load_yolo
 from yolo.errors import AnnotationError
+from yolo.files import exists, is_folder
 from yolo.structs import Dataset
 
 DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml")

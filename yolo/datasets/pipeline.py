@@ -79,11 +79,13 @@ class Loader:
         if size != sample.size:
             self._report_mismatch(index, sample, size)
         letterbox = Letterbox(size, self.canvas_size, self.mode)
+        # A sliver of a large picture may lose its last float of width on the canvas.
+        boxes, whole = _inside(letterbox.boxes_to_canvas(boxes), self.canvas_size)
         return Record(
             image=letterbox.apply(image),
-            boxes=letterbox.boxes_to_canvas(boxes),
-            labels=sample.labels[kept],
-            ignore=sample.ignore[kept],
+            boxes=boxes,
+            labels=sample.labels[kept][whole],
+            ignore=sample.ignore[kept][whole],
             picture=np.int64(index),
             size=np.array(size, np.int32),
         )

@@ -1,8 +1,7 @@
-"""What the readers share: text files, and questions about paths that no name makes fail."""
+"""What the readers share: text files."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from yolo.errors import AnnotationError
@@ -48,16 +47,3 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     lines = enumerate(text.split("\n"), start=1)
     return [(number, line.strip()) for number, line in lines if line.strip()]
-
-
-def exists(path: Path) -> bool:
-    # The methods of Path raise for names that are too long, which a broken file can hold.
-    return os.path.exists(path)  # noqa: PTH110
-
-
-def is_file(path: Path) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113
-
-
-def is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from yolo.datasets.columns import Columns, build_dataset, unique_ids
 from yolo.datasets.description import base_folder, class_list, resolve
-from yolo.datasets.reading import is_file, is_folder, read_lines
+from yolo.datasets.reading import read_lines
 from yolo.datasets.repair import LISTED_TWICE, REPEATED, Repairs
 from yolo.errors import AnnotationError, MediaError
+from yolo.files import is_file, is_folder
 from yolo.images import image_size, list_images
 from yolo.structs import Dataset
 

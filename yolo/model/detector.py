@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from yolo.anchors import published_anchors
+from yolo.anchors import published_anchors, sort_anchors
 from yolo.config import LetterboxMode, LossConfig, NmsConfig, canvas_size, check
 from yolo.errors import ConfigError, WeightsError
-from yolo.files import write_whole
+from yolo.files import is_file, write_whole
 from yolo.images import read_image
 from yolo.letterbox import Letterbox
 from yolo.model.layers import Convolutions
@@ -75,6 +76,7 @@ class Detector(keras.Model):
     ):
         super().__init__(name=name)
         check(model in VARIANTS, "model", f"one of {', '.join(VARIANTS)}", model)
+        check(letterbox in get_args(LetterboxMode), "letterbox", "letterbox or stretch", letterbox)
         check(len(classes) > 0, "classes", "at least one name", list(classes))
         check(len(set(classes)) == len(classes), "classes", "names that differ", list(classes))
         self.variant = model
@@ -287,7 +289,7 @@ def sorted_anchors(anchors: Any) -> NDArray[np.float32]:
     shapes = np.asarray(anchors, np.float32)
     good = shapes.ndim == 2 and shapes.shape[1] == 2 and bool((shapes > 0).all() and np.isfinite(shapes).all())
     check(good, "anchors", "pairs of positive widths and heights", np.asarray(anchors).tolist())
-    return shapes[np.argsort(shapes.prod(axis=1), kind="stable")]
+    return sort_anchors(shapes)
 
 
 def share_anchors(anchors: NDArray[np.float32], variant: Variant) -> list[NDArray[np.float32]]:
@@ -330,7 +332,7 @@ def load(path: str | Path) -> Detector:
         raise WeightsError(f"{path}: a Keras model, but not a detector of this package")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path}: the file is damaged ({error})") from error
 
 
@@ -340,7 +342,7 @@ def read_description(path: Path) -> dict[str, Any]:
     Raises:
         WeightsError: the file is missing or is not one.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise WeightsError(f"{path}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:

@@ -79,8 +79,8 @@ class Progress(keras.callbacks.Callback):
         if not math.isfinite(logs.get("loss", 0.0)):
             rate = float(self.model.optimizer.learning_rate)
             raise ConfigError(
-                f"the loss is no longer finite (epoch {self.epoch + 1}, step {batch + 1}); the weights saved "
-                f"before are good: start again from them with a --learning_rate below {rate:.2g}"
+                f"the loss is no longer finite (epoch {self.epoch + 1}, step {batch + 1}); "
+                f"start again with a --learning_rate below {rate:.2g}"
             )
         if self.live:
             print(f"\r{self.line(batch + 1, logs)}  ", end="", file=sys.stderr, flush=True)

@@ -77,6 +77,8 @@ def train(
         raise AnnotationError(f"{dataset.name}: there is no box to learn from")
     if validation is None:
         dataset, validation = hold_out(dataset)
+    if validation.ignore.all():  # also if there is none
+        logger.warning("%s: the validation pictures have no box to find: mAP is undefined", validation.name)
     steps = math.ceil(len(dataset) / config.batch)
     clock = DataClock()
     batches = clock.timed(
@@ -182,7 +184,8 @@ class Validation(keras.callbacks.Callback):
         logs["evaluation_seconds"] = time.perf_counter() - began
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         self.result.history.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})
-        better = bool(np.nan_to_num(logs["AP"], nan=-1.0) > self.best)
+        # Of equal epochs the later one: it has learned longer.
+        better = bool(np.nan_to_num(logs["AP"], nan=-1.0) >= self.best)
         logger.info(
             "epoch %d/%d  AP50 %.4f  AP %.4f%s",
             epoch + 1,
