@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import pytest
 
 from yolo.config import AugmentConfig, LossConfig, NmsConfig, TrainConfig, canvas_size
@@ -40,7 +41,16 @@ def test_options_do_not_change():
         TrainConfig().epochs = 3
 
 
-@pytest.mark.parametrize(("size", "expected"), [(416, (416, 416)), ((320, 416), (320, 416)), ([32, 64], (32, 64))])
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (416, (416, 416)),
+        (np.int64(416), (416, 416)),
+        ((320, 416), (320, 416)),
+        ([32, 64], (32, 64)),
+        (np.array([32, 64]), (32, 64)),
+    ],
+)
 def test_canvas_sizes(size, expected):
     assert canvas_size(size) == expected
 

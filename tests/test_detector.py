@@ -188,6 +188,32 @@ def test_a_file_without_its_weights_is_damaged(detector, tmp_path):
         load(tmp_path / "bad.keras")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": [100, 64]},
+        {"size": None},
+        {"classes": ["a"]},  # the weights are those of two
+        {"classes": 3},
+        {"anchors": [[1, 2], [3]]},
+        {"model": "yolov3"},
+        {"nms": {"conf": "x"}},
+        {"unknown": 1},
+    ],
+)
+def test_a_description_that_contradicts_itself_is_one_line_with_the_file(detector, tmp_path, change):
+    detector.save(tmp_path / "good.keras")
+    with zipfile.ZipFile(tmp_path / "good.keras") as good, zipfile.ZipFile(tmp_path / "bad.keras", "w") as bad:
+        described = json.loads(good.read("config.json"))
+        described["config"] |= change
+        bad.writestr("config.json", json.dumps(described))
+        for name in ("metadata.json", "model.weights.h5"):
+            bad.writestr(name, good.read(name))
+    with pytest.raises(WeightsError, match=r"bad\.keras: the file is damaged \(.+\)") as raised:
+        load(tmp_path / "bad.keras")
+    assert "\n" not in str(raised.value)
+
+
 def test_a_detector_is_saved_as_keras_files_alone(detector, tmp_path):
     with pytest.raises(WeightsError, match=r"ends in \.keras"):
         detector.save(tmp_path / "a.h5")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
@@ -50,6 +51,31 @@ def test_ciou_by_the_formula():
     penalty = 4 / math.pi**2 * (math.atan(2) - math.atan(0.5)) ** 2
     expected = overlap - distance - penalty**2 / (1 - overlap + penalty)
     assert value(box_ops.ciou, a, b) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_gradient_of_ciou_holds_the_weight_of_its_penalty_still():
+    """Finite differences of the formula in float64, the weight taken once."""
+    a, b = np.array([1.0, 2.0, 9.0, 5.0]), np.array([3.0, 1.0, 8.0, 11.0])
+
+    def parts(box):
+        width, height = (min(box[2 + i], b[2 + i]) - max(box[i], b[i]) for i in (0, 1))
+        areas = [(each[2] - each[0]) * (each[3] - each[1]) for each in (box, b)]
+        overlap = width * height / (sum(areas) - width * height)
+        diagonal = sum((max(box[2 + i], b[2 + i]) - min(box[i], b[i])) ** 2 for i in (0, 1))
+        distance = sum(((box[i] + box[2 + i] - b[i] - b[2 + i]) / 2) ** 2 for i in (0, 1))
+        angles = [math.atan((each[2] - each[0]) / (each[3] - each[1])) for each in (box, b)]
+        return overlap, distance / diagonal, 4 / math.pi**2 * (angles[0] - angles[1]) ** 2
+
+    overlap, _, penalty = parts(a)
+    weight = penalty / (1 - overlap + penalty)
+    steps = np.eye(4) * 1e-6
+    values = [[o - d - weight * p for o, d, p in (parts(a + step), parts(a - step))] for step in steps]
+    variable = tf.constant(a, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(variable)
+        found = box_ops.ciou(variable, tf.constant(b, tf.float32))
+    expected = [(up - down) / 2e-6 for up, down in values]
+    np.testing.assert_allclose(tape.gradient(found, variable), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_pairwise_is_every_with_every():

@@ -89,7 +89,7 @@ def test_nothing_above_the_threshold_is_nothing():
 
 
 def random_cases(seed, count, boxes):
-    """Boxes on a coarse grid with coarse scores, so that equal scores and overlaps on the threshold occur."""
+    """Boxes on a coarse grid, so that overlaps on the threshold occur; no two scores of a case are equal."""
     rng = np.random.default_rng(seed)
     corner = rng.integers(0, 12, (count, boxes, 2))
     corners = np.concatenate([corner, corner + rng.integers(1, 9, corner.shape)], -1).astype(np.float32)
@@ -109,6 +109,32 @@ def test_it_is_tensorflows_greedy_result(boxes, iou):
         # Its threshold compares with >, as ours; boxes may be given as corners in any axis order.
         expected = tf.image.non_max_suppression(corners[case], scores[case], boxes, iou, 0.2999)
         np.testing.assert_allclose(kept_scores[case][valid[case]], scores[case][expected.numpy()], rtol=1e-6)
+
+
+def test_of_equal_scores_the_first_box_comes_first():
+    """As in TensorFlow's, on 1000 cases of 30 boxes with eight different scores."""
+    corners, _ = random_cases(3, 1000, 30)
+    scores = (np.random.default_rng(3).integers(1, 9, (1000, 30)) / 8).astype(np.float32)
+    predictions = Predictions(*map(keras.ops.convert_to_tensor, (corners, scores, np.ones((1000, 30, 1), np.float32))))
+    kept = suppress(predictions, NmsConfig(conf=0.25, iou=0.5))
+    boxes, valid = (keras.ops.convert_to_numpy(part) for part in (kept.boxes, kept.valid))
+    for case in range(1000):
+        expected = tf.image.non_max_suppression(corners[case], scores[case], 30, 0.5, 0.2499).numpy()
+        np.testing.assert_array_equal(boxes[case][valid[case]], corners[case, expected])
+
+
+def test_across_classes_it_is_tensorflows_result_over_all_pairs():
+    corners, _ = random_cases(4, 300, 20)
+    rng = np.random.default_rng(4)
+    scores = rng.permuted(np.tile(np.linspace(0.01, 0.99, 60, dtype=np.float32), (300, 1)), axis=1).reshape(300, 20, 3)
+    predictions = Predictions(*map(keras.ops.convert_to_tensor, (corners, np.ones((300, 20), np.float32), scores)))
+    kept = suppress(predictions, NmsConfig(conf=0.2, iou=0.4, class_agnostic=True))
+    boxes, labels, valid = (keras.ops.convert_to_numpy(part) for part in (kept.boxes, kept.labels, kept.valid))
+    for case in range(300):
+        pairs = np.repeat(corners[case], 3, axis=0)
+        expected = tf.image.non_max_suppression(pairs, scores[case].ravel(), 60, 0.4, 0.2).numpy()
+        np.testing.assert_array_equal(boxes[case][valid[case]], pairs[expected])
+        np.testing.assert_array_equal(labels[case][valid[case]], expected % 3)
 
 
 def test_several_classes_are_tensorflows_result_class_by_class():

@@ -6,6 +6,7 @@ docstring below a field is also its ``--help``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,7 +33,7 @@ def canvas_size(size: int | tuple[int, int] | list[int]) -> tuple[int, int]:
     Raises:
         ConfigError: a side is not a positive multiple of 32.
     """
-    sides = (size, size) if isinstance(size, int) else tuple(size)
+    sides = tuple(size) if isinstance(size, Iterable) else (size, size)  # numpy's integers are no int
     check(len(sides) == 2, "size", "one number or height and width", size)
     for side in sides:
         near = max(STRIDE, round(side / STRIDE) * STRIDE)

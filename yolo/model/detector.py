@@ -332,8 +332,18 @@ def load(path: str | Path) -> Detector:
         raise WeightsError(f"{path}: a Keras model, but not a detector of this package")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(f"{path}: the file is damaged ({error})") from error
+    except (
+        ConfigError,
+        ValueError,
+        TypeError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = str(error).partition("\n")[0]  # Keras' messages go on over many lines
+        raise WeightsError(f"{path}: the file is damaged ({reason})") from error
 
 
 def read_description(path: Path) -> dict[str, Any]:
