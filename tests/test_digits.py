@@ -116,7 +116,7 @@ def test_the_splits_have_no_digit_in_common():
 
 def test_scenes_are_moderately_full(scenes):
     counts = [len(scene.labels) for scene in scenes]
-    assert min(counts) >= 1
+    assert min(counts) >= 2
     assert max(counts) == COUNTS[1]
     assert set(np.concatenate([scene.labels for scene in scenes]).tolist()) == set(range(10))
     for scene in scenes:

@@ -21,8 +21,8 @@ HEAD_DEVIATION = 0.01
 class BatchNorm(keras.layers.BatchNormalization):
     """Keras' batch norm over the channels; in training on TensorFlow as its one fused operation.
 
-    Keras computes moments and normalizes in several passes there, which costs a step of
-    yolov3-tiny a tenth of its time on a CPU (docs/BENCHMARKS.md). The weights are the same.
+    Keras computes moments and normalizes in several passes there, which was slower
+    on a CPU (docs/BENCHMARKS.md). The weights are the same.
     """
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Tensor:
