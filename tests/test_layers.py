@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"files"},
-    {"structs", "config", "resources"},
-    {"images", "letterbox", "draw", "plots"},
+    {"structs", "config", "resources", "downloads"},
+    {"images", "letterbox", "draw", "plots", "darknet", "published", "archives"},
     {"anchors"},
     {"ops"},
     {"model"},

@@ -1,0 +1,180 @@
+"""Published weights by name: downloaded once into a cache folder, checked before each use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolo.downloads import Remote, download, fetch, file_digest
+from yolo.errors import ConfigError, WeightsError
+from yolo.files import is_file, write_text
+
+logger = logging.getLogger(__name__)
+
+HOST = "https://data.pjreddie.com/files"
+"""To which Darknet's own page, pjreddie.com/darknet/yolo, links; the older pjreddie.com/media/files comes and goes."""
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """A file of weights in Darknet's format."""
+
+    url: str
+    size: int
+    """Bytes: 20 of header and 4 a number of the network's .cfg."""
+    sha256: str | None
+    """As at least two other projects publish it; None: none was found that does. Then the first download
+    of the right size is trusted, and its SHA-256 remembered beside it."""
+    model: str
+    """The built-in network it is of."""
+    classes: str
+    """Name of the list of its classes; empty without heads."""
+    partial: bool
+    """Whether it holds the backbone alone."""
+
+
+PUBLISHED = {
+    "yolov3-coco": PublishedWeights(
+        f"{HOST}/yolov3.weights",
+        248_007_048,
+        "523e4e69e1d015393a1b0a441cef1d9c7659e3eb2d7e15f793f060a21b32f297",
+        model="yolov3",
+        classes="coco",
+        partial=False,
+    ),
+    "yolov3-spp-coco": PublishedWeights(
+        f"{HOST}/yolov3-spp.weights",
+        252_209_544,
+        "87a1e8c85c763316f34e428f2295e1db9ed4abcec59dd9544f8052f50de327b4",
+        model="yolov3-spp",
+        classes="coco",
+        partial=False,
+    ),
+    "yolov3-tiny-coco": PublishedWeights(
+        f"{HOST}/yolov3-tiny.weights",
+        35_434_956,
+        "dccea06f59b781ec1234ddf8d1e94b9519a97f4245748a7d4db75d5b7080a42c",
+        model="yolov3-tiny",
+        classes="coco",
+        partial=False,
+    ),
+    "darknet53-imagenet": PublishedWeights(
+        f"{HOST}/darknet53.conv.74",
+        162_482_580,
+        None,
+        model="yolov3",
+        classes="",
+        partial=True,
+    ),
+}
+
+
+def published_file(name: str, *, offline: bool = False, mirror: str | None = None) -> Path:
+    """The file of published weights in the cache folder, downloaded the first time.
+
+    A file there that is broken or was altered is deleted and downloaded again; offline it is refused, and
+    left where it is.
+
+    Args:
+        name: one of `PUBLISHED`.
+        offline: download nothing.
+        mirror: address of another folder that has the file.
+
+    Raises:
+        WeightsError: there is no such name, the download failed, or ``offline`` and the file is not usable.
+    """
+    folder = cache_folder()
+    remote = remote_file(name, folder).at(mirror)
+    path = folder / remote.name
+    if offline and not is_file(path):
+        raise WeightsError(f"{name}: not in the cache, and offline; put {remote.url} at {path}")
+    fault = remote.fault(path) if is_file(path) else None
+    if fault and offline:
+        raise WeightsError(f"{path}: not the published file, and offline: {fault}; put {remote.url} there")
+    if fault:
+        logger.warning("%s: broken or altered: %s; it is deleted and downloaded again", path, fault)
+        discard(path)
+    if not is_file(path):
+        if remote.digest != PUBLISHED[name].sha256:
+            logger.warning("%s: has to be what it was on its first use; if not, delete %s", path, sidecar(path).name)
+        # Not keras.utils.get_file: no timeout, no resuming, progress on stdout, and a name that this host refuses.
+        download(remote, path, error=WeightsError)
+    remember(remote, path)
+    return path
+
+
+def fetch_published(name: str, folder: Path, *, mirror: str | None = None) -> Path:
+    """As `published_file`, in a folder of the user's: a file of that name that is another one is left alone.
+
+    Raises:
+        WeightsError: there is no such name, the download failed, or another file is in its place.
+    """
+    remote = remote_file(name, folder).at(mirror)
+    path = fetch(remote, folder / remote.name, error=WeightsError)
+    remember(remote, path)
+    return path
+
+
+def cache_folder() -> Path:
+    """``$YOLO_CACHE``, else ``$XDG_CACHE_HOME/yolov3-keras``, else ``~/.cache/yolov3-keras``.
+
+    Raises:
+        WeightsError: none is set and there is no home.
+    """
+    try:
+        own = os.environ.get("YOLO_CACHE")
+        if own:
+            return Path(own).expanduser()
+        shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        # Relative ones are to be ignored, says the XDG specification.
+        return (shared if shared.is_absolute() else Path.home() / ".cache") / "yolov3-keras"
+    except RuntimeError as error:
+        raise WeightsError(f"no cache folder: {error} Set YOLO_CACHE to a folder") from error
+
+
+def remote_file(name: str, folder: Path) -> Remote:
+    """What is to be downloaded; the digest is the published one, else the one remembered in the folder.
+
+    Raises:
+        WeightsError: there is no such name.
+    """
+    if name not in PUBLISHED:
+        raise WeightsError(f"{name}: no published weights of that name; there are {', '.join(PUBLISHED)}")
+    weights = PUBLISHED[name]
+    remote = Remote(weights.url, weights.size, weights.sha256)
+    return remote if remote.digest else Remote(remote.url, remote.size, remembered(folder / remote.name))
+
+
+def sidecar(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def remembered(path: Path) -> str | None:
+    """The SHA-256 that a file had when it was first used."""
+    try:
+        found = re.match(r"[0-9a-f]{64}\b", sidecar(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found[0] if found else None
+
+
+def remember(remote: Remote, path: Path) -> None:
+    """Write down the SHA-256 of a file whose digest is not known, as the program sha256sum would."""
+    if remote.digest is not None:
+        return
+    digest = file_digest(path, "0" * 64)
+    logger.warning("%s: nobody publishes its SHA-256; on this first use it is %s", path, digest)
+    try:
+        write_text(sidecar(path), f"{digest}  {path.name}\n")
+    except ConfigError as error:  # a shared cache that may only be read serves all the same
+        logger.warning("%s", error)
+
+
+def discard(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise WeightsError(f"{path}: broken or altered, and cannot be deleted ({error.strerror})") from error
