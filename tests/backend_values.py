@@ -95,7 +95,7 @@ def train_two_steps():
         rng = np.random.default_rng(len(layer.name))
         layer.set_weights(
             [
-                rng.normal(0, 0.05, w.shape) if "kernel" in v.path else w
+                rng.normal(0, np.sqrt(2 / np.prod(w.shape[:-1])), w.shape) if "kernel" in v.path else w
                 for v, w in zip(layer.weights, layer.get_weights(), strict=True)
             ]
         )

@@ -8,14 +8,15 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from encoding import encode_boxes
 from keras import ops
 from PIL import Image
 
 import yolo
 from yolo.config import NmsConfig
 from yolo.errors import ConfigError, MediaError, WeightsError
-from yolo.model.detector import Detector, load
-from yolo.ops.decode import encode_boxes
+from yolo.model.detector import Detector
+from yolo.model.loading import load
 
 ANCHORS = [[10, 10], [20, 20], [30, 40], [40, 30], [60, 60], [80, 50]]
 
@@ -232,7 +233,10 @@ def test_a_detector_is_saved_as_keras_files_alone(detector, tmp_path):
         ({"anchors": [1, 2]}, "anchors must be pairs"),
         ({"classes": []}, "classes must be at least one name"),
         ({"classes": ["a", "a"]}, "classes must be names that differ"),
-        ({"model": "yolov4"}, "model must be one of yolov3, yolov3-spp, yolov3-tiny, got yolov4"),
+        (
+            {"model": "yolov4"},
+            "model must be one of yolov3, yolov3-spp, yolov3-tiny, or a Darknet .cfg file, got yolov4",
+        ),
     ],
 )
 def test_wrong_options_are_named(options, message):
@@ -242,7 +246,7 @@ def test_wrong_options_are_named(options, message):
 
 
 def test_the_largest_anchors_go_to_the_coarsest_scale(detector):
-    coarse, fine = detector.scale_anchors
+    coarse, fine = detector.architecture.anchors
     assert coarse.prod(axis=1).min() >= fine.prod(axis=1).max()
     published = yolo.Detector("yolov3-tiny", classes=["a"], size=832)
-    np.testing.assert_allclose(published.scale_anchors[0][-1], [688, 638])  # 344 x 319 at 416
+    np.testing.assert_allclose(published.architecture.anchors[0][-1], [688, 638])  # 344 x 319 at 416

@@ -69,7 +69,7 @@ def test_convolutions_stand_in_the_order_of_darknets_file(model, shared):
 
 
 def test_stride_2_pads_all_four_sides():
-    layer = Convolution(1, 3, 2, head=True)
+    layer = Convolution(1, 3, 2, activation="linear", batch_norm=False)
     layer.build((None, 4, 4, 1))
     layer.convolution.set_weights([np.arange(9, dtype=np.float32).reshape(3, 3, 1, 1), np.zeros(1, np.float32)])
     picture = np.zeros((1, 4, 4, 1), np.float32)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from encoding import encode_boxes
 from keras import ops
 
-from yolo.ops.decode import decode, decode_boxes, encode_boxes
+from yolo.ops.decode import decode, decode_boxes
 from yolo.ops.slots import flatten_maps, make_slots
 from yolo.ops.targets import match
 
@@ -101,18 +102,17 @@ def test_with_several_anchors_too_the_first_box_owns_the_slot():
 
 
 def test_decoding_by_hand():
-    raw = np.array([[0, 0, 0, 0], [np.log(3), -np.log(3), np.log(2), np.log(0.5)]], np.float32)
+    raw = np.zeros((len(SLOTS), 4), np.float32)
     rows = [0, 24]  # coarse cell (0, 0), anchor 40 x 20; fine cell (0, 1), anchor 8 x 8
-    found = decode_boxes(ops.convert_to_tensor(raw), SLOTS.cell[rows], SLOTS.stride[rows], SLOTS.anchor[rows])
+    raw[24] = [np.log(3), -np.log(3), np.log(2), np.log(0.5)]
+    found = ops.convert_to_numpy(decode_boxes(ops.convert_to_tensor(raw), SLOTS))[rows]
     expected = [around(16, 16, 40, 20), around(0.75 * 16, 1.25 * 16, 16, 4)]
-    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_huge_numbers_decode_to_finite_boxes():
-    raw = np.array([[1e4, -1e4, 1e4, -1e4]], np.float32)
-    found = ops.convert_to_numpy(
-        decode_boxes(ops.convert_to_tensor(raw), *(p[:1] for p in (SLOTS.cell, SLOTS.stride, SLOTS.anchor)))
-    )
+    raw = np.tile(np.array([1e4, -1e4, 1e4, -1e4], np.float32), (len(SLOTS), 1))
+    found = ops.convert_to_numpy(decode_boxes(ops.convert_to_tensor(raw), SLOTS))
     assert np.isfinite(found).all()
 
 

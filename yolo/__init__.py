@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from yolo.datasets.load import load_dataset
     from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
     from yolo.evaluation.evaluator import evaluate
-    from yolo.model.detector import Detector, load
+    from yolo.model.detector import Detector
+    from yolo.model.loading import load
     from yolo.structs import Dataset, Detections, Sample
     from yolo.training.trainer import train
 
@@ -28,7 +29,7 @@ _MODULES = {
     "YoloError": "yolo.errors",
     "evaluate": "yolo.evaluation.evaluator",
     "fit_anchors": "yolo.anchors",
-    "load": "yolo.model.detector",
+    "load": "yolo.model.loading",
     "load_dataset": "yolo.datasets.load",
     "train": "yolo.training.trainer",
 }

@@ -1,13 +1,14 @@
 """Between a picture and the network's canvas: the only place that crosses the two frames.
 
 ``letterbox`` keeps the picture's shape and fills the rest with grey; ``stretch`` is
-Darknet's plain resize. Both are an affine map of continuous pixels, so boxes go there and
+Darknet's plain resize, number for number. Both are an affine map of continuous pixels, so boxes go there and
 back without loss.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode
 
+Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.float32])
+
+REMAP_LIMIT = 2**15 - 2
+"""OpenCV's remap takes no longer sides."""
 GREY = 127
 """Darknet fills with 0.5."""
 
@@ -52,6 +57,8 @@ class Letterbox:
         """The (H, W, 3) uint8 picture on its canvas, (rows, columns, 3) uint8."""
         if image.shape[:2] != self.image_size:
             raise ValueError(f"expected a picture of {self.image_size}, got {image.shape[:2]}")
+        if self.mode == "stretch":
+            return stretch(image, self.canvas_size)
         rows, columns = self.inner_size
         # Averaging when shrinking much: bilinear would skip pixels and alias.
         shrinks = min(self.scale) < 0.5
@@ -63,6 +70,12 @@ class Letterbox:
         top, left = self.offset
         canvas[top : top + rows, left : left + columns] = inner
         return canvas
+
+    def apply_unrounded(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `apply`, but ``stretch`` is not rounded to whole numbers: scores come out as Darknet's do."""
+        if self.mode == "stretch":
+            return stretch(image.astype(np.float32), self.canvas_size)
+        return self.apply(image).astype(np.float32)
 
     def boxes_to_canvas(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 4) xyxy from the picture's pixels to the canvas'."""
@@ -80,6 +93,22 @@ class Letterbox:
             np.array([horizontal, vertical, horizontal, vertical]),
             np.array([left, top, left, top], np.float64),
         )
+
+
+def stretch(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """A picture (H, W, 3) resized to (height, width) as the Darknet program does.
+
+    Bilinear between corner pixels that stay corner pixels, without averaging when shrinking
+    (resize_image in Darknet's image.c): networks trained there have seen nothing else.
+    """
+    if max(image.shape[:2]) > REMAP_LIMIT:
+        image = cv2.resize(image, [min(side, REMAP_LIMIT) for side in image.shape[1::-1]], interpolation=cv2.INTER_AREA)
+    down, across = (
+        np.arange(new, dtype=np.float32) * np.float32((old - 1) / max(1, new - 1))
+        for old, new in zip(image.shape[:2], size, strict=True)
+    )
+    columns, rows = np.meshgrid(across, down)
+    return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def letterbox_scales(

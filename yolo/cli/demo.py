@@ -64,7 +64,8 @@ def run(arguments: Namespace) -> None:
     folder, began = prepare_output(arguments.out, force=arguments.force), time.monotonic()
     start_keras()
     from yolo.evaluation.evaluator import evaluate
-    from yolo.model.detector import Detector, load
+    from yolo.model.detector import Detector
+    from yolo.model.loading import load
     from yolo.training.trainer import train
 
     logger.info("1. data: handwritten digits over photographs, as a VOC dataset in %s", folder / "digits")

@@ -81,7 +81,7 @@ def detect(
 ) -> Iterator[Prediction | Unreadable]:
     """Load the model and run it over the pictures."""
     start_keras()
-    from yolo.model.detector import load
+    from yolo.model.loading import load
 
     detector = load(weights)
     return predict(detector, paths, nms=replace(detector.nms, **changes), batch=batch)

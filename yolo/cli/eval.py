@@ -58,7 +58,7 @@ def detect_all(arguments: Namespace, split: str | None, nms: NmsConfig) -> tuple
     """The dataset, in the order of the model's classes, and what the model finds in it."""
     start_keras()
     from yolo.evaluation.evaluator import find_all
-    from yolo.model.detector import load
+    from yolo.model.loading import load
 
     detector = load(arguments.weights)
     dataset = load_dataset(arguments.data, split, images=arguments.images, classes=detector.classes)

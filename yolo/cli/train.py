@@ -175,7 +175,7 @@ def load_weights(arguments: Namespace, size: tuple[int, int] | None) -> Detector
     Raises:
         ConfigError: an option asks for what the file does not hold.
     """
-    from yolo.model.detector import load
+    from yolo.model.loading import load
 
     detector = load(arguments.weights)
     for option, held in (("model", detector.variant), ("letterbox", detector.letterbox)):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,14 +12,13 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from yolo.anchors import published_anchors, sort_anchors
-from yolo.config import LetterboxMode, LossConfig, NmsConfig, canvas_size, check
-from yolo.errors import ConfigError, WeightsError
-from yolo.files import is_file, write_whole
+from yolo.config import LetterboxMode, LossConfig, NmsConfig, check
+from yolo.errors import WeightsError
+from yolo.files import write_whole
 from yolo.images import read_image
 from yolo.letterbox import Letterbox
-from yolo.model.layers import Convolutions
-from yolo.model.networks import VARIANTS, Variant
+from yolo.model.architecture import Architecture, design, sides
+from yolo.model.layers import Convolution, Convolutions
 from yolo.ops.boxes import Tensor
 from yolo.ops.decode import decode
 from yolo.ops.loss import LossTerms, yolo_loss
@@ -32,8 +28,6 @@ from yolo.structs import Detections
 
 OBJECTS_EXPECTED = 8
 """Objects a picture for which the heads' first biases are set."""
-LARGEST_CONFIG = 64 * 2**20
-"""Bytes of description in a model file, at most."""
 Picture = str | Path | NDArray[np.uint8]
 
 
@@ -46,12 +40,15 @@ class Detector(keras.Model):
     what `yolo.datasets.pipeline` delivers, or with `yolo.train`.
 
     Args:
-        model: ``yolov3``, ``yolov3-spp`` or ``yolov3-tiny``.
+        model: ``yolov3``, ``yolov3-spp``, ``yolov3-tiny``, or a Darknet network file (``.cfg``).
         classes: their names.
-        anchors: (A, 2) width and height in canvas pixels, shared out over the scales by area;
-            None: the published ones, scaled to the canvas.
-        size: side of the canvas, or (height, width); multiples of 32.
-        letterbox: how a picture is put on the canvas.
+        anchors: (A, 2) width and height in canvas pixels, shared out over the scales by area, or one
+            such list a scale, coarse to fine; None: the network's own (the published ones, scaled
+            to the canvas).
+        size: side of the canvas, or (height, width); multiples of 32. None: 416, or that of the file.
+        letterbox: how a picture is put on the canvas; None: ``letterbox``, or as the file says
+            (``stretch`` if it says nothing).
+        cfg: text of the network file that ``model`` names, in place of reading it.
         nms: thresholds of `detect`.
         seed: of the initial weights.
         origin: where the weights come from: dataset, configuration, versions.
@@ -67,48 +64,69 @@ class Detector(keras.Model):
         *,
         classes: Sequence[str],
         anchors: Any = None,
-        size: int | tuple[int, int] = 416,
-        letterbox: LetterboxMode = "letterbox",
+        size: int | tuple[int, int] | None = None,
+        letterbox: LetterboxMode | None = None,
+        cfg: str | None = None,
         nms: NmsConfig | dict[str, Any] | None = None,
         seed: int = 0,
         origin: dict[str, Any] | None = None,
         name: str = "detector",
     ):
         super().__init__(name=name)
-        check(model in VARIANTS, "model", f"one of {', '.join(VARIANTS)}", model)
-        check(letterbox in get_args(LetterboxMode), "letterbox", "letterbox or stretch", letterbox)
+        check(letterbox in (None, *get_args(LetterboxMode)), "letterbox", "letterbox or stretch", letterbox)
         check(len(classes) > 0, "classes", "at least one name", list(classes))
         check(len(set(classes)) == len(classes), "classes", "names that differ", list(classes))
-        self.variant = model
         self.classes = tuple(str(each) for each in classes)
-        self.canvas = canvas_size(size)
-        self.anchors = sorted_anchors(
-            published_anchors(VARIANTS[model].anchors, self.canvas) if anchors is None else anchors
+        self.architecture = design(
+            str(model), cfg=cfg, classes=len(classes), anchors=anchors, size=size, letterbox=letterbox
         )
-        self.letterbox = letterbox
         self.nms = NmsConfig(**nms) if isinstance(nms, dict) else nms or NmsConfig()
         self.seed = seed
         self.origin = dict(origin or {})
-        self.scale_anchors = share_anchors(self.anchors, VARIANTS[model])
         self.loss_config = LossConfig()
         self.loss_trackers = [keras.metrics.Mean(name=f"{term}_loss") for term in ("box", "objectness", "class")]
         self._runtime = _Runtime()
-        self.network = self._build_network(VARIANTS[model])
+        self.network = self._build_network(self.architecture)
         self.built = True
 
-    def _build_network(self, variant: Variant) -> keras.Model:
+    def _build_network(self, architecture: Architecture) -> keras.Model:
         images = keras.Input((*self.canvas, 3), name="images")
-        conv = Convolutions(self.seed)
         biases = [
             np.tile(head_bias(stride, len(shapes), len(self.classes), self.canvas), len(shapes))
-            for stride, shapes in zip(variant.strides, self.scale_anchors, strict=True)
+            for stride, shapes in zip(architecture.strides, architecture.anchors, strict=True)
         ]
-        maps = variant.build(layers.Rescaling(1 / 255)(images), conv, biases)
+        maps = architecture.build(layers.Rescaling(1 / 255)(images), Convolutions(self.seed), biases)
         shaped = [
             layers.Reshape((*raw.shape[1:3], len(shapes), 5 + len(self.classes)), dtype="float32")(raw)
-            for raw, shapes in zip(maps, self.scale_anchors, strict=True)
+            for raw, shapes in zip(maps, architecture.anchors, strict=True)
         ]
-        return keras.Model(images, shaped, name=self.variant)
+        return keras.Model(images, shaped, name="network")
+
+    @property
+    def variant(self) -> str:
+        """The network's name."""
+        return self.architecture.model
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """(height, width) of the network's input."""
+        return self.architecture.canvas
+
+    @property
+    def letterbox(self) -> LetterboxMode:
+        """How a picture is put on the canvas."""
+        return self.architecture.letterbox
+
+    @property
+    def anchors(self) -> NDArray[np.float32]:
+        """(A, 2) width and height in canvas pixels, the finest scale's first."""
+        return np.concatenate(self.architecture.anchors[::-1])
+
+    @property
+    def convolutions(self) -> list[Convolution]:
+        """The convolutions in the order of Darknet's files."""
+        found = [layer for layer in self.network.layers if isinstance(layer, Convolution)]
+        return sorted(found, key=lambda layer: int(layer.name.removeprefix("conv_")))
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing is left to build: the network is made with the detector."""
@@ -120,7 +138,8 @@ class Detector(keras.Model):
     @property
     def slots(self) -> Slots:
         """The slots of the canvas."""
-        return make_slots(self.canvas, VARIANTS[self.variant].strides, self.scale_anchors)
+        shape = self.architecture
+        return make_slots(self.canvas, shape.strides, shape.anchors, shape.coding)
 
     # Training
 
@@ -162,7 +181,7 @@ class Detector(keras.Model):
         if not images:
             return []
         boxes = [Letterbox(image.shape[:2], self.canvas, self.letterbox) for image in images]
-        batch = np.stack([box.apply(image) for box, image in zip(boxes, images, strict=True)])
+        batch = np.stack([box.apply_unrounded(image) for box, image in zip(boxes, images, strict=True)])
         return self.unpad(self.find(batch, nms), boxes)
 
     def unpad(self, kept: Kept, letterboxes: Sequence[Letterbox]) -> list[Detections]:
@@ -216,22 +235,28 @@ class Detector(keras.Model):
         return {
             "model": self.variant,
             "classes": list(self.classes),
-            "anchors": self.anchors.tolist(),
+            "anchors": [shapes.tolist() for shapes in self.architecture.anchors],
             "size": list(self.canvas),
             "letterbox": self.letterbox,
+            "cfg": self.architecture.cfg,
             "nms": asdict(self.nms),
             "seed": self.seed,
             "origin": self.origin,
             "name": self.name,
         }
 
-    def resized(self, size: int | tuple[int, int]) -> Detector:
+    def resized(self, size: int | tuple[int, int], *, letterbox: LetterboxMode | None = None) -> Detector:
         """The same detector, with the same weights and anchors in pixels, on another canvas.
 
+        Args:
+            size: side of the canvas, or (height, width).
+            letterbox: another way onto it; None: the same.
+
         Raises:
-            ConfigError: a side is not a multiple of 32.
+            ConfigError: the network's grids do not divide it.
         """
-        other = Detector.from_config({**self.get_config(), "size": canvas_size(size)})
+        changes = {"size": sides(size), "letterbox": letterbox or self.letterbox}
+        other = Detector.from_config({**self.get_config(), **changes})
         other.set_weights(self.get_weights())
         return other
 
@@ -280,33 +305,6 @@ class _Runtime:
         return self.finders[nms]
 
 
-def sorted_anchors(anchors: Any) -> NDArray[np.float32]:
-    """Anchors (A, 2) by area, smallest first.
-
-    Raises:
-        ConfigError: not positive pairs of numbers.
-    """
-    shapes = np.asarray(anchors, np.float32)
-    good = shapes.ndim == 2 and shapes.shape[1] == 2 and bool((shapes > 0).all() and np.isfinite(shapes).all())
-    check(good, "anchors", "pairs of positive widths and heights", np.asarray(anchors).tolist())
-    return sort_anchors(shapes)
-
-
-def share_anchors(anchors: NDArray[np.float32], variant: Variant) -> list[NDArray[np.float32]]:
-    """The anchors of each scale, coarse to fine: the largest to the coarsest.
-
-    Raises:
-        ConfigError: they cannot be shared out evenly.
-    """
-    scales = len(variant.strides)
-    if len(anchors) == 0 or len(anchors) % scales:
-        raise ConfigError(
-            f"anchors: {len(anchors)} cannot be shared out evenly over {scales} heads; "
-            f"fit a multiple of {scales} (yolov3 anchors DATA --count {max(1, round(len(anchors) / scales)) * scales})"
-        )
-    return np.split(anchors, scales)[::-1]
-
-
 def head_bias(stride: int, anchors: int, classes: int, canvas: tuple[int, int]) -> NDArray[np.float32]:
     """(5 + C,) first biases of a slot: objectness near its frequency, classes at 1 / C.
 
@@ -319,46 +317,3 @@ def head_bias(stride: int, anchors: int, classes: int, canvas: tuple[int, int]) 
     bias = np.zeros(5 + classes, np.float32)
     bias[4], bias[5:] = np.log(objectness / (1 - objectness)), np.log(of_class / (1 - of_class))
     return bias
-
-
-def load(path: str | Path) -> Detector:
-    """The detector in a ``.keras`` file.
-
-    Raises:
-        WeightsError: the file is missing, damaged, or not a detector of this package.
-    """
-    described = read_description(Path(path))
-    if described.get("registered_name") != "yolo>Detector":
-        raise WeightsError(f"{path}: a Keras model, but not a detector of this package")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (
-        ConfigError,
-        ValueError,
-        TypeError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        reason = str(error).partition("\n")[0]  # Keras' messages go on over many lines
-        raise WeightsError(f"{path}: the file is damaged ({reason})") from error
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """The ``config.json`` of a ``.keras`` file.
-
-    Raises:
-        WeightsError: the file is missing or is not one.
-    """
-    if not is_file(path):
-        raise WeightsError(f"{path}: no such file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > LARGEST_CONFIG:
-                raise WeightsError(f"{path}: its config.json is too large to be a detector's")
-            described = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise WeightsError(f"{path}: not a .keras file, or a damaged one") from error
-    return described if isinstance(described, dict) else {}

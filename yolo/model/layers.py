@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,10 +12,23 @@ from yolo.ops.boxes import Tensor
 
 LEAK = 0.1
 """Slope of Darknet's leaky ReLU below zero."""
-BATCH_NORM_EPSILON = 1e-5
+BATCH_NORM_EPSILON = 1e-6
+"""As the Darknet program on a CPU and OpenCV: with 1e-5 the full network's outputs are 2e-4 off theirs."""
 BATCH_NORM_MOMENTUM = 0.97
 HEAD_DEVIATION = 0.01
 """Standard deviation of a head's first weights: all slots begin near their prior."""
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda x: x,
+    "leaky": lambda x: ops.leaky_relu(x, negative_slope=LEAK),
+    "relu": ops.relu,
+    "relu6": ops.relu6,
+    "logistic": ops.sigmoid,
+    "mish": lambda x: x * ops.tanh(ops.softplus(x)),
+    "swish": ops.silu,
+}
+"""By Darknet's names."""
 
 
 @keras.saving.register_keras_serializable(package="yolo")
@@ -51,15 +65,19 @@ class BatchNorm(keras.layers.BatchNormalization):
 class Convolution(keras.layers.Layer):
     """A [convolutional] section of Darknet: convolution, batch norm or bias, activation.
 
-    Takes (B, h, w, channels), gives (B, h / strides, w / strides, filters). Stride 2 pads all
-    four sides as Darknet does; Keras' "same" would pad the far ones alone.
+    Takes (B, h, w, channels), gives (B, h / strides, w / strides, filters). With strides all
+    four sides are padded, as Darknet does; Keras' "same" would pad the far ones alone.
 
     Args:
         filters: channels that come out.
         kernel_size: side of the kernel.
-        strides: 1 or 2.
-        head: a linear output with a bias in place of batch norm and leaky ReLU.
-        bias: (filters,) initial bias of a head.
+        strides: one number, or downwards and across.
+        padding: zeros on each side; None: half the kernel.
+        groups: into which the channels are split.
+        depthwise: every channel has a filter of its own: there are as many groups as channels and filters.
+        activation: one of `ACTIVATIONS`.
+        batch_norm: in place of a bias.
+        head_bias: (filters,) first bias of a head, whose first kernel is small too.
         seed: of the initial weights.
         **options: those of any Keras layer.
     """
@@ -68,58 +86,78 @@ class Convolution(keras.layers.Layer):
         self,
         filters: int,
         kernel_size: int,
-        strides: int = 1,
+        strides: int | tuple[int, int] = 1,
         *,
-        head: bool = False,
-        bias: Any = None,
+        padding: int | None = None,
+        groups: int = 1,
+        depthwise: bool = False,
+        activation: str = "leaky",
+        batch_norm: bool = True,
+        head_bias: Any = None,
         seed: int | None = None,
         **options: Any,
     ):
         super().__init__(**options)
-        initializers = keras.initializers
-        self.convolution = keras.layers.Conv2D(
-            filters,
-            kernel_size,
-            strides,
-            padding="same" if strides == 1 else "valid",
-            use_bias=head,
-            kernel_initializer=(
-                initializers.RandomNormal(stddev=HEAD_DEVIATION, seed=seed)
-                if head
-                else initializers.HeNormal(seed=seed)
-            ),
-            bias_initializer="zeros" if bias is None else initializers.Constant(bias),
-            dtype=self.dtype_policy,
-            name="convolution",
+        self.filters, self.activation = filters, activation
+        side = kernel_size // 2 if padding is None else padding
+        # Without strides the two kinds of padding are one, and Keras' own is a step less.
+        same = strides in (1, (1, 1)) and kernel_size == 2 * side + 1
+        self.padding = None if same or not side else keras.layers.ZeroPadding2D(side, dtype=self.dtype_policy)
+        first_bias = "zeros" if head_bias is None else keras.initializers.Constant(head_bias)
+        common = {
+            "kernel_size": kernel_size,
+            "strides": strides,
+            "padding": "same" if same else "valid",
+            "use_bias": not batch_norm,
+            "bias_initializer": first_bias,
+            "dtype": self.dtype_policy,
+            "name": "convolution",
+        }
+        self.convolution = (
+            keras.layers.DepthwiseConv2D(**common, depthwise_initializer=_depthwise_initializer(filters, seed))
+            if depthwise
+            else keras.layers.Conv2D(
+                filters, groups=groups, **common, kernel_initializer=_initializer(seed, head=head_bias is not None)
+            )
         )
-        self.padding = keras.layers.ZeroPadding2D(kernel_size // 2, dtype=self.dtype_policy) if strides > 1 else None
         self.batch_norm = (
-            None
-            if head
-            else BatchNorm(
+            BatchNorm(
                 momentum=BATCH_NORM_MOMENTUM,
                 epsilon=BATCH_NORM_EPSILON,
+                beta_initializer=first_bias,
                 dtype=self.dtype_policy,
                 name="batch_norm",
             )
+            if batch_norm
+            else None
         )
 
     def build(self, input_shape: Any) -> None:
         self.convolution.build(input_shape)
         if self.batch_norm is not None:
-            self.batch_norm.build((*input_shape[:-1], self.convolution.filters))
+            self.batch_norm.build((*input_shape[:-1], self.filters))
         self.built = True
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         outputs = self.convolution(inputs if self.padding is None else self.padding(inputs))
-        if self.batch_norm is None:
-            return outputs
-        return ops.leaky_relu(self.batch_norm(outputs, training=training), negative_slope=LEAK)
+        if self.batch_norm is not None:
+            outputs = self.batch_norm(outputs, training=training)
+        return ACTIVATIONS[self.activation](outputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.padding is not None:
             input_shape = self.padding.compute_output_shape(input_shape)
         return self.convolution.compute_output_shape(input_shape)
+
+
+def _initializer(seed: int | None, *, head: bool) -> keras.Initializer:
+    initializers = keras.initializers
+    return initializers.RandomNormal(stddev=HEAD_DEVIATION, seed=seed) if head else initializers.HeNormal(seed=seed)
+
+
+def _depthwise_initializer(channels: int, seed: int | None) -> keras.Initializer:
+    # Keras takes all channels for the inputs of a filter; it has but one.
+    return keras.initializers.VarianceScaling(2.0 * channels, "fan_in", "truncated_normal", seed=seed)
 
 
 class Convolutions:
@@ -131,20 +169,81 @@ class Convolutions:
 
     def __init__(self, seed: int):
         self.seed = seed
-        self.count = 0
+        self.layers: list[Convolution] = []
 
     def __call__(
-        self, inputs: Tensor, filters: int, kernel_size: int, strides: int = 1, *, head_bias: Any = None
+        self, inputs: Tensor, filters: int, kernel_size: int, strides: int | tuple[int, int] = 1, **options: Any
     ) -> Tensor:
-        """Apply the next one; ``head_bias`` (filters,) makes it a linear output."""
+        """Apply the next one; ``options`` are those of `Convolution`."""
+        count = len(self.layers)
         layer = Convolution(
-            filters,
-            kernel_size,
-            strides,
-            head=head_bias is not None,
-            bias=head_bias,
-            seed=self.seed * 1009 + self.count,
-            name=f"conv_{self.count}",
+            filters, kernel_size, strides, **options, seed=self.seed * 1009 + count, name=f"conv_{count}"
         )
-        self.count += 1
+        self.layers.append(layer)
         return layer(inputs)
+
+    def head(self, inputs: Tensor, bias: Any) -> Tensor:
+        """Apply the next one as a head: linear, 1 x 1, with this first bias (filters,)."""
+        return self(inputs, len(bias), 1, activation="linear", batch_norm=False, head_bias=bias)
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class MaxPool(keras.layers.Layer):
+    """A [maxpool] section of Darknet: half of the padding, rounded down, lies before the map, the rest behind.
+
+    Args:
+        size: side of the window.
+        strides: downwards and across.
+        padding: in all, of each axis.
+        **options: those of any Keras layer.
+    """
+
+    def __init__(self, size: int, strides: tuple[int, int], padding: int, **options: Any):
+        super().__init__(**options)
+        self.size, self.strides, self.padding = size, strides, padding
+
+    def call(self, inputs: Tensor) -> Tensor:
+        before = self.padding // 2
+        sides = (before, self.padding - before)
+        # What lies outside must never be the largest.
+        outside = ops.pad(inputs, ((0, 0), sides, sides, (0, 0)), constant_values=-float("inf"))
+        return ops.max_pool(outside if self.padding else inputs, self.size, self.strides, padding="valid")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        height, width = (
+            None if length is None else (length + self.padding - self.size) // stride + 1
+            for length, stride in zip(input_shape[1:3], self.strides, strict=True)
+        )
+        return (input_shape[0], height, width, input_shape[3])
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class Reorganize(keras.layers.Layer):
+    """A [reorg] section of Darknet (YOLOv2, section 2): blocks of cells become channels.
+
+    Darknet reads its input, channels first, as if it had fewer channels and larger sides, gathers
+    blocks of that, and reads the outcome as a smaller map of more channels. Published YOLOv2 weights
+    have learned to live with the order that comes of it.
+
+    Args:
+        stride: side of a block.
+        **options: those of any Keras layer.
+    """
+
+    def __init__(self, stride: int, **options: Any):
+        super().__init__(**options)
+        self.stride = stride
+
+    def call(self, inputs: Tensor) -> Tensor:
+        _, height, width, channels = inputs.shape
+        s = self.stride
+        x = ops.transpose(inputs, (0, 3, 1, 2))
+        x = ops.reshape(x, (-1, channels // (s * s), height, s, width, s))
+        x = ops.transpose(x, (0, 3, 5, 1, 2, 4))
+        x = ops.reshape(x, (-1, channels * s * s, height // s, width // s))
+        return ops.transpose(x, (0, 2, 3, 1))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, channels = input_shape
+        s = self.stride
+        return (batch, height // s, width // s, channels * s * s)

@@ -41,7 +41,7 @@ def yolov3(images: Tensor, conv: Convolutions, biases: Sequence[Any], *, pyramid
     for features, filters, bias in zip(darknet53(images, conv), (512, 256, 128), biases, strict=True):
         joined = features if x is None else layers.concatenate([layers.UpSampling2D()(conv(x, filters, 1)), features])
         x = neck(joined, filters, conv, pyramid=pyramid and not heads)
-        heads.append(conv(conv(x, 2 * filters, 3), len(bias), 1, head_bias=bias))  # 13, 26, 52
+        heads.append(conv.head(conv(x, 2 * filters, 3), bias))  # 13, 26, 52
     return heads
 
 
@@ -69,9 +69,9 @@ def yolov3_tiny(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> li
     # Darknet pads this pool, whose stride is 1, below and to the right: so does "same".
     x = conv(layers.MaxPooling2D(2, strides=1, padding="same")(x), 1024, 3)
     x = conv(x, 256, 1)
-    coarse = conv(conv(x, 512, 3), len(biases[0]), 1, head_bias=biases[0])  # 13
+    coarse = conv.head(conv(x, 512, 3), biases[0])  # 13
     x = layers.concatenate([layers.UpSampling2D()(conv(x, 128, 1)), fine])
-    return [coarse, conv(conv(x, 256, 3), len(biases[1]), 1, head_bias=biases[1])]  # 13, 26
+    return [coarse, conv.head(conv(x, 256, 3), biases[1])]  # 13, 26
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,14 @@ class Variant:
     """Of its scales, coarse to fine."""
     anchors: str
     """The published anchors it comes with."""
+    weights: int
+    """Numbers in its weights file, less those of the classes."""
+    weights_of_class: int
+    """Numbers that a class adds."""
 
 
 VARIANTS = {
-    "yolov3": Variant(yolov3, (32, 16, 8), "yolov3-coco"),
-    "yolov3-spp": Variant(yolov3_spp, (32, 16, 8), "yolov3-coco"),
-    "yolov3-tiny": Variant(yolov3_tiny, (32, 16), "yolov3-tiny-coco"),
+    "yolov3": Variant(yolov3, (32, 16, 8), "yolov3-coco", 61_570_957, 5_385),
+    "yolov3-spp": Variant(yolov3_spp, (32, 16, 8), "yolov3-coco", 62_621_581, 5_385),
+    "yolov3-tiny": Variant(yolov3_tiny, (32, 16), "yolov3-tiny-coco", 8_673_934, 2_310),
 }

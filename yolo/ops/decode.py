@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from yolo.ops.boxes import Tensor
-from yolo.ops.slots import Slots, flatten_maps
+from yolo.ops.slots import Coding, Slots, flatten_maps
 
 LARGEST_EXPONENT = 10.0
 """A box is at most e^10 times its anchor: keeps float32 areas finite whatever a network says."""
@@ -24,38 +23,36 @@ class Predictions(NamedTuple):
     objectness: Tensor
     """(B, P) in 0..1."""
     classes: Tensor
-    """(B, P, C) in 0..1, each class for itself."""
+    """(B, P, C) in 0..1, each class for itself unless the slots' coding says that they exclude each other."""
 
 
 def decode(maps: Sequence[Tensor], slots: Slots) -> Predictions:
     """Raw maps (B, h, w, A, 5 + C), coarse to fine, as boxes and probabilities."""
     raw = flatten_maps(maps)
     return Predictions(
-        boxes=decode_boxes(raw[..., :4], slots.cell, slots.stride, slots.anchor),
+        boxes=decode_boxes(raw[..., :4], slots),
         objectness=ops.sigmoid(raw[..., 4]),
-        classes=ops.sigmoid(raw[..., 5:]),
+        classes=ops.softmax(raw[..., 5:]) if slots.coding.softmax else ops.sigmoid(raw[..., 5:]),
     )
 
 
-def decode_boxes(raw: Tensor, cell: Tensor, stride: Tensor, anchor: Tensor) -> Tensor:
-    """Boxes xyxy (..., 4) in canvas pixels from raw t_x, t_y, t_w, t_h (..., 4) and their slots' constants."""
-    cell, stride, anchor = (ops.convert_to_tensor(part) for part in (cell, stride, anchor))
-    centre = (ops.sigmoid(raw[..., :2]) + cell) * stride
-    half = ops.exp(ops.minimum(raw[..., 2:4], LARGEST_EXPONENT)) * anchor / 2.0
+def decode_boxes(raw: Tensor, slots: Slots) -> Tensor:
+    """Boxes xyxy (..., P, 4) in canvas pixels from raw t_x, t_y, t_w, t_h (..., P, 4)."""
+    cell, stride, anchor, scale = (
+        ops.convert_to_tensor(part) for part in (slots.cell, slots.stride, slots.anchor, slots.scale_xy)
+    )
+    centre = (centre_offset(raw[..., :2], scale) + cell) * stride
+    half = ops.exp(log_size(raw[..., 2:4], slots.coding)) * anchor / 2.0
     return ops.concatenate([centre - half, centre + half], axis=-1)
 
 
-def encode_boxes(
-    boxes: NDArray[np.float32],
-    cell: NDArray[np.float32],
-    stride: NDArray[np.float32],
-    anchor: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """The raw t_x, t_y, t_w, t_h (..., 4) that decode to these boxes: the inverse of `decode_boxes`, in numpy.
+def centre_offset(raw: Tensor, scale: Tensor) -> Tensor:
+    """Where a centre lies from its cell's corner, in cells: sigmoid(t), stretched about the cell's middle."""
+    return ops.sigmoid(raw) * scale - (scale - 1.0) / 2.0
 
-    A centre on the border of its cell would need an infinite t; it is moved inside by a thousandth of the cell.
-    """
-    corner, opposite = boxes[..., :2], boxes[..., 2:]
-    offset = np.clip((corner + opposite) / 2 / stride - cell, 1e-3, 1 - 1e-3)
-    size = np.log((opposite - corner) / anchor)
-    return np.concatenate([np.log(offset / (1 - offset)), size], -1).astype(np.float32)
+
+def log_size(raw: Tensor, coding: Coding) -> Tensor:
+    """Logarithm of width and height over the anchor's."""
+    if coding.sizes == "squared":
+        return 2.0 * (math.log(2.0) + ops.log_sigmoid(raw))
+    return ops.minimum(raw, LARGEST_EXPONENT)

@@ -10,7 +10,7 @@ from keras import ops
 from yolo.config import LossConfig
 from yolo.ops import boxes as box_ops
 from yolo.ops.boxes import Tensor, pairwise_iou
-from yolo.ops.decode import decode_boxes
+from yolo.ops.decode import centre_offset, decode_boxes, log_size
 from yolo.ops.slots import Slots, flatten_maps
 from yolo.ops.targets import match
 
@@ -47,7 +47,7 @@ def yolo_loss(
         ignore: (B, M) bool; crowds and difficult objects own no slot and punish none.
     """
     raw = flatten_maps(maps)  # (B, P, 5 + C)
-    predicted = decode_boxes(raw[..., :4], slots.cell, slots.stride, slots.anchor)
+    predicted = decode_boxes(raw[..., :4], slots)
     owners = match(boxes, valid & ~ignore, slots.layout, assign_iou=config.assign_iou)
     owned = take_rows(raw, owners.slot)  # (B, K, 5 + C)
     true_boxes, true_labels = ops.take(boxes, owners.box, axis=1), ops.take(labels, owners.box, axis=1)
@@ -61,7 +61,9 @@ def yolo_loss(
         box=config.box_weight * masked_sum(box, owners.valid),
         objectness=config.objectness_weight * objectness_loss(raw[..., 4], owners.slot, owners.valid, left_out),
         classes=config.class_weight
-        * masked_sum(class_loss(owned[..., 5:], true_labels, config.label_smoothing), owners.valid),
+        * masked_sum(
+            class_loss(owned[..., 5:], true_labels, config.label_smoothing, softmax=slots.coding.softmax), owners.valid
+        ),
     )
 
 
@@ -100,23 +102,31 @@ def objectness_loss(logits: Tensor, slot: Tensor, valid: Tensor, left_out: Tenso
     return background + masked_sum(correction, valid)
 
 
-def class_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """(B, K) sum over classes of the binary cross-entropy of logits (B, K, C) with labels (B, K)."""
+def class_loss(logits: Tensor, labels: Tensor, smoothing: float, *, softmax: bool = False) -> Tensor:
+    """(B, K) sum over classes of the binary cross-entropy of logits (B, K, C) with labels (B, K).
+
+    With ``softmax`` the cross-entropy of classes that exclude each other (YOLOv2).
+    """
     target = ops.one_hot(labels, logits.shape[-1], dtype="float32")
+    if softmax:
+        target = target * (1.0 - smoothing) + smoothing / logits.shape[-1]
+        return -ops.sum(target * ops.log_softmax(logits), axis=-1)
     target = target * (1.0 - smoothing) + smoothing / 2.0
     return ops.sum(ops.softplus(logits) - logits * target, axis=-1)
 
 
 def squared_error(owned: Tensor, boxes: Tensor, slot: Tensor, slots: Slots) -> Tensor:
-    """(B, K) squared error on sigmoid(t_x), sigmoid(t_y), t_w, t_h against the boxes (B, K, 4).
+    """(B, K) squared error on the centre's place in its cell and the logarithm of the size against boxes (B, K, 4).
 
     As in Darknet, small boxes weigh up to twice as much as large ones: 2 - area / canvas area.
     """
-    cell, stride, anchor = (
-        ops.take(ops.convert_to_tensor(part), slot, axis=0) for part in (slots.cell, slots.stride, slots.anchor)
+    cell, stride, anchor, scale_xy = (
+        ops.take(ops.convert_to_tensor(part), slot, axis=0)
+        for part in (slots.cell, slots.stride, slots.anchor, slots.scale_xy)
     )
     centre, size = (boxes[..., :2] + boxes[..., 2:]) / 2.0, boxes[..., 2:] - boxes[..., :2]
     offset = ops.clip(centre / stride - cell, 0.0, 1.0)
-    scale = ops.log(ops.maximum(size, 1e-3) / anchor)
-    error = ops.sum(ops.square(ops.sigmoid(owned[..., :2]) - offset) + ops.square(owned[..., 2:4] - scale), axis=-1)
+    log_ratio = ops.log(ops.maximum(size, 1e-3) / anchor)
+    predicted = centre_offset(owned[..., :2], scale_xy), log_size(owned[..., 2:4], slots.coding)
+    error = ops.sum(ops.square(predicted[0] - offset) + ops.square(predicted[1] - log_ratio), axis=-1)
     return error * (2.0 - box_ops.area(boxes) / (slots.canvas[0] * slots.canvas[1]))

@@ -7,12 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
 from yolo.ops.boxes import Tensor
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What a slot's numbers mean beyond YOLOv3's own rules."""
+
+    sizes: Literal["exponential", "squared"] = "exponential"
+    """Width over the anchor's: e^t (YOLOv2, figure 3), or (2 sigmoid(t))^2 (Scaled-YOLOv4, Darknet's new_coords)."""
+    softmax: bool = False
+    """Classes exclude each other, as in YOLOv2; else each stands for itself."""
+    scale_xy: tuple[float, ...] = ()
+    """Of each scale: how far beyond its cell a centre can reach (YOLOv4, section 3.4); () is 1 everywhere."""
+
+
+YOLOV3 = Coding()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,23 +59,33 @@ class Slots:
     """(P, 1) canvas pixels a cell."""
     anchor: NDArray[np.float32]
     """(P, 2) width and height of the slot's anchor in canvas pixels."""
+    scale_xy: NDArray[np.float32]
+    """(P, 1) the range of a centre, in cells around its own cell's middle."""
     layout: Layout
     canvas: tuple[int, int]
     """(height, width) in pixels."""
+    coding: Coding = YOLOV3
 
     def __len__(self) -> int:
         return len(self.cell)
 
 
-def make_slots(canvas: tuple[int, int], strides: Sequence[int], anchors: Sequence[NDArray[np.float32]]) -> Slots:
+def make_slots(
+    canvas: tuple[int, int],
+    strides: Sequence[int],
+    anchors: Sequence[NDArray[np.float32]],
+    coding: Coding = YOLOV3,
+) -> Slots:
     """The slots of a (height, width) canvas whose scales have these strides and anchors (A, 2), coarse to fine."""
-    cells, slot_strides, slot_anchors, layouts, first = [], [], [], [], 0
-    for stride, shapes in zip(strides, anchors, strict=True):
+    cells, slot_strides, slot_anchors, slot_scales, layouts, first = [], [], [], [], [], 0
+    scales = coding.scale_xy or (1.0,) * len(strides)
+    for stride, shapes, scale_xy in zip(strides, anchors, scales, strict=True):
         rows, columns, count = canvas[0] // stride, canvas[1] // stride, len(shapes)
         row, column, index = (axis.ravel() for axis in np.mgrid[:rows, :columns, :count])
         cells.append(np.stack([column, row], -1))
         slot_strides.append(np.full((len(row), 1), stride))
         slot_anchors.append(shapes[index])
+        slot_scales.append(np.full((len(row), 1), scale_xy))
         layouts.append([(stride, rows, columns, first + i, count) for i in range(count)])
         first += len(row)
     per_anchor = np.concatenate(layouts).T
@@ -68,10 +94,10 @@ def make_slots(canvas: tuple[int, int], strides: Sequence[int], anchors: Sequenc
         per_anchor[0].astype(np.float32),
         *per_anchor[1:].astype(np.int32),
     )
-    cell, slot_stride, slot_anchor = (
-        np.concatenate(part).astype(np.float32) for part in (cells, slot_strides, slot_anchors)
+    cell, slot_stride, slot_anchor, slot_scale = (
+        np.concatenate(part).astype(np.float32) for part in (cells, slot_strides, slot_anchors, slot_scales)
     )
-    return Slots(cell, slot_stride, slot_anchor, layout, canvas)
+    return Slots(cell, slot_stride, slot_anchor, slot_scale, layout, canvas, coding)
 
 
 def flatten_maps(maps: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,172 @@
+"""Darknet's network files: sections of ``key=value`` lines, and a reader of their options that names every fault."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from yolo.errors import ConfigError
+from yolo.files import is_file
+
+LARGEST_FILE = 4 * 2**20
+"""Bytes of a network file, at most; the largest known ones have 40 kB."""
+LARGEST_NUMBER = 10**6
+"""No count, size or index of a network is larger."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One ``key=value`` line."""
+
+    value: str
+    line: int
+    """Counted from 1."""
+
+
+@dataclass
+class Section:
+    """A ``[kind]`` and its options; what has been asked for is remembered, so that the rest can be named."""
+
+    kind: str
+    line: int
+    source: str
+    """The file's name, for messages."""
+    options: dict[str, Option] = field(default_factory=dict)
+    repeated: dict[str, Option] = field(default_factory=dict)
+    """Options given again with another value."""
+    asked: set[str] = field(default_factory=set)
+
+    def fault(self, message: str, key: str | None = None) -> NoReturn:
+        """Raise a ConfigError that names file, line and section."""
+        option = self.options.get(key) if key else None
+        named = f" {key}={option.value}" if option else ""
+        raise ConfigError(f"{self.source}:{option.line if option else self.line}: [{self.kind}]{named}: {message}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """The value as written."""
+        self.asked.add(key)
+        if key in self.repeated:
+            self.fault(f"given again as {self.repeated[key].value} in line {self.repeated[key].line}", key)
+        if key in self.options:
+            return self.options[key].value
+        if default is None:
+            self.fault(f"{key} is missing")
+        return default
+
+    def number(
+        self, key: str, default: float | None = None, *, low: float = -math.inf, high: float = math.inf
+    ) -> float:
+        """A number in low..high."""
+        return self._number(key, self.text(key, None if default is None else str(default)), low, high)
+
+    def integer(self, key: str, default: int | None = None, *, low: int = 0, high: int = LARGEST_NUMBER) -> int:
+        """A whole number in low..high."""
+        return self._integer(key, self.text(key, None if default is None else str(default)), low, high)
+
+    def flag(self, key: str) -> bool:
+        """0 or 1; 0 where it is not given."""
+        return self.integer(key, 0, high=1) == 1
+
+    def integers(self, key: str, *, low: int = 0) -> list[int]:
+        """Whole numbers with commas between."""
+        return [self._integer(key, part, low, LARGEST_NUMBER) for part in self._parts(key)]
+
+    def numbers(self, key: str) -> list[float]:
+        """Numbers with commas between."""
+        return [self._number(key, part, -math.inf, math.inf) for part in self._parts(key)]
+
+    def choice(self, key: str, allowed: Collection[str], default: str) -> str:
+        """One of the words allowed."""
+        value = self.text(key, default)
+        if value not in allowed:
+            self.fault(f"not supported; there are {', '.join(allowed)}", key)
+        return value
+
+    def only(self, **values: str) -> None:
+        """Options that Darknet knows and this package does not: any other value than these is a fault."""
+        for key, value in values.items():
+            if self.text(key, value) != value:
+                self.fault(f"not supported (only {value})", key)
+
+    def finish(self, ignored: Collection[str]) -> None:
+        """Name an option nobody has asked for, unless it is one of the ignored."""
+        unknown = [key for key in self.options if key not in self.asked and key not in ignored]
+        if unknown:
+            self.fault("unknown option; remove the line if it does not change what the network computes", unknown[0])
+
+    def _parts(self, key: str) -> list[str]:
+        return [part for part in self.text(key).split(",") if part]
+
+    def _number(self, key: str, text: str, low: float, high: float) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            self.fault("a number is expected", key)
+        if not (math.isfinite(value) and low <= value <= high):
+            self.fault(f"expected a number in {low:g}..{high:g}", key)
+        return value
+
+    def _integer(self, key: str, text: str, low: int, high: int) -> int:
+        value = self._number(key, text, low, high)
+        if value != int(value):
+            self.fault("a whole number is expected", key)
+        return int(value)
+
+
+def read_cfg(path: str | Path) -> str:
+    """The text of a network file.
+
+    Raises:
+        ConfigError: it is missing, cannot be read, or is far too large to be one.
+    """
+    if not is_file(path):
+        raise ConfigError(f"{path}: no such file")
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > LARGEST_FILE or b"\0" in content:
+        raise ConfigError(f"{path}: not a Darknet network file")
+    return content.decode("utf-8", errors="replace")  # comments may be in any encoding
+
+
+def split_sections(text: str, source: str) -> list[Section]:
+    """The sections in the file's order, the first of them ``[net]``.
+
+    As Darknet does, blanks are dropped wherever they stand, and of an option given twice the first
+    counts; ``#`` and ``;`` begin a comment.
+
+    Args:
+        text: the file's text.
+        source: its name, for messages.
+
+    Raises:
+        ConfigError: a line is neither a section nor an option, or ``[net]`` is not the first section.
+    """
+    sections: list[Section] = []
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = "".join(raw.partition("#")[0].partition(";")[0].split())
+        if line.startswith("["):
+            if not line.endswith("]"):
+                raise ConfigError(f"{source}:{number}: {line[:60]}: a section ends with ]")
+            sections.append(Section(line[1:-1], number, source))
+        elif line:
+            key, equals, value = line.partition("=")
+            if not (key and equals and sections):
+                raise ConfigError(f"{source}:{number}: expected [section] or key=value, got {line[:60]!r}")
+            _add(sections[-1], key, Option(value, number))
+    if not sections or sections[0].kind not in ("net", "network"):
+        place = sections[0].line if sections else 1
+        raise ConfigError(f"{source}:{place}: not a Darknet network file: its first section has to be [net]")
+    return sections
+
+
+def _add(section: Section, key: str, option: Option) -> None:
+    if key not in section.options:
+        section.options[key] = option
+    elif section.options[key].value != option.value:
+        section.repeated.setdefault(key, option)

@@ -1,0 +1,64 @@
+"""Darknet's lists of class names: one a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from yolo.errors import ConfigError
+from yolo.files import is_file, write_text
+from yolo.resources import shipped_file
+
+LARGEST_FILE = 2**20
+USUAL = {20: "voc.names", 80: "coco.names"}
+"""Shipped lists by their length: those of the published detectors."""
+
+
+def read_names(path: str | Path, count: int | None = None) -> list[str]:
+    """The names in a file, in their order; blank lines are skipped.
+
+    Args:
+        path: the file.
+        count: how many there have to be; None: any number.
+
+    Raises:
+        ConfigError: it is missing, cannot be read, holds a name twice, or another number of names.
+    """
+    if not is_file(path):
+        raise ConfigError(f"{path}: no such file")
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > LARGEST_FILE or b"\0" in content:
+        raise ConfigError(f"{path}: not a list of names, one a line")
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8; save the file in this encoding") from error
+    places: dict[str, int] = {}
+    for number, text in enumerate(lines, 1):
+        name = text.strip()
+        if name in places:
+            raise ConfigError(f"{path}:{number}: {name!r} stands in line {places[name]} already")
+        if name:
+            places[name] = number
+    if not places or count not in (None, len(places)):
+        raise ConfigError(f"{path}: {len(places)} names; the network has {count or 'at least one'} classes")
+    return list(places)
+
+
+def usual_names(count: int) -> list[str] | None:
+    """VOC's 20 or COCO's 80 names in Darknet's order; None for other numbers."""
+    path = shipped_file("data", USUAL[count]) if count in USUAL else None
+    return read_names(path) if path else None
+
+
+def write_names(path: str | Path, names: Sequence[str]) -> None:
+    """Write one name a line.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    write_text(path, "".join(f"{name}\n" for name in names))

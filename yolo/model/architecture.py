@@ -1,0 +1,182 @@
+"""Which network a name, a Darknet file or a Keras backbone stands for, and how its heads are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.anchors import published_anchors, sort_anchors
+from yolo.config import LetterboxMode, canvas_size, check
+from yolo.darknet.cfg import read_cfg
+from yolo.darknet.edit import retarget
+from yolo.darknet.network import head_of
+from yolo.darknet.plan import make_detector_plan
+from yolo.errors import ConfigError
+from yolo.model.cfg_network import build_plan
+from yolo.model.layers import Convolutions
+from yolo.model.networks import VARIANTS
+from yolo.ops.boxes import Tensor
+from yolo.ops.slots import YOLOV3, Coding
+
+DEFAULT_SIZE = 416
+DEFAULT_LETTERBOX: LetterboxMode = "letterbox"
+
+Anchors = tuple[NDArray[np.float32], ...]
+"""(A, 2) widths and heights in canvas pixels of each scale, coarse to fine."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network's shape, ready to be built."""
+
+    model: str
+    """The name it is known by."""
+    build: Callable[[Tensor, Convolutions, Sequence[Any]], list[Tensor]]
+    """From pictures (B, H, W, 3) in 0..1 and the heads' first biases to one map (B, h, w, A x (5 + C)) a scale."""
+    canvas: tuple[int, int]
+    letterbox: LetterboxMode
+    strides: tuple[int, ...]
+    """Of its scales, coarse to fine."""
+    anchors: Anchors
+    coding: Coding
+    cfg: str | None = None
+    """Text of the Darknet network file, if it is one."""
+
+
+def design(
+    model: str,
+    *,
+    cfg: str | None,
+    classes: int,
+    anchors: Any,
+    size: int | tuple[int, int] | None,
+    letterbox: LetterboxMode | None,
+) -> Architecture:
+    """The network that goes by a name.
+
+    Args:
+        model: one of `VARIANTS`, or the name of a Darknet network file.
+        cfg: that file's text; None: it is read.
+        classes: their number.
+        anchors: (A, 2) pairs, shared out over the scales by area, or one such list a scale, coarse to
+            fine; None: the network's own.
+        size: side of the canvas or (height, width); None: the network's own.
+        letterbox: how pictures come onto the canvas; None: the network's own.
+
+    Raises:
+        ConfigError: one of these does not fit the others.
+    """
+    if cfg is not None or model.endswith(".cfg"):
+        text = read_cfg(model) if cfg is None else cfg
+        return _design_cfg(Path(model).name, text, classes=classes, anchors=anchors, size=size, letterbox=letterbox)
+    check(model in VARIANTS, "model", f"one of {', '.join(VARIANTS)}, or a Darknet .cfg file", model)
+    variant, canvas = VARIANTS[model], canvas_size(size or DEFAULT_SIZE)
+    scales = len(variant.strides)
+    flat = published_anchors(variant.anchors, canvas) if anchors is None else anchors
+    return Architecture(
+        model=model,
+        build=variant.build,
+        canvas=canvas,
+        letterbox=letterbox or DEFAULT_LETTERBOX,
+        strides=variant.strides,
+        anchors=arrange_anchors(flat, [1] * scales),
+        coding=YOLOV3,
+    )
+
+
+def _design_cfg(
+    name: str,
+    text: str,
+    *,
+    classes: int,
+    anchors: Any,
+    size: int | tuple[int, int] | None,
+    letterbox: LetterboxMode | None,
+) -> Architecture:
+    """The network of a Darknet file, changed to what is asked for."""
+    own = make_detector_plan(text, name, canvas=None if size is None else sides(size))
+    counts = [len(head_of(layer).anchors) for layer in own.heads]
+    shares = [count // math.gcd(*counts) for count in counts]
+    text = retarget(
+        text,
+        name,
+        canvas=own.canvas,
+        letterbox=letterbox or own.letterbox,
+        classes=classes,
+        anchors=None if anchors is None else arrange_anchors(anchors, shares),
+    )
+    plan = make_detector_plan(text, name)
+    heads = [head_of(layer) for layer in plan.heads]
+    return Architecture(
+        model=name,
+        build=partial(build_plan, plan=plan),
+        canvas=plan.canvas,
+        letterbox=plan.letterbox,
+        strides=tuple(head.stride for head in heads),
+        anchors=tuple(np.array(head.anchors, np.float32) for head in heads),
+        coding=Coding(heads[0].sizes, heads[0].softmax, tuple(head.scale_xy for head in heads)),
+        cfg=text,
+    )
+
+
+def sides(size: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of one side or both; whether they suit a network is seen when its grids are known."""
+    height, width = (size, size) if isinstance(size, int) else size
+    check(height > 0 and width > 0, "size", "> 0", size)
+    return int(height), int(width)
+
+
+def arrange_anchors(anchors: Any, shares: Sequence[int]) -> Anchors:
+    """The anchors of each scale, coarse to fine.
+
+    Args:
+        anchors: one list of pairs a scale, taken as it is; or (A, 2) pairs, of which the largest go
+            to the coarsest scale.
+        shares: in which proportion the scales get pairs.
+
+    Raises:
+        ConfigError: they are not positive pairs of numbers, or cannot be shared out evenly.
+    """
+    if _nested(anchors):
+        check(len(anchors) == len(shares), "anchors", f"one list for each of {len(shares)} heads", len(anchors))
+        return tuple(_checked_anchors(each) for each in anchors)
+    flat = sort_anchors(_checked_anchors(anchors))
+    portion, rest = divmod(len(flat), sum(shares))
+    if rest or not portion:
+        raise ConfigError(
+            f"anchors: {len(flat)} cannot be shared out evenly over {len(shares)} heads; fit a multiple of "
+            f"{sum(shares)} (yolov3 anchors DATA --count {max(1, round(len(flat) / sum(shares))) * sum(shares)})"
+        )
+    # Sorted by area, so that the finest scale's come first.
+    borders = np.cumsum([portion * share for share in shares[::-1]])[:-1]
+    return tuple(np.split(flat, borders)[::-1])
+
+
+def _nested(anchors: Any) -> bool:
+    """Whether these are lists of pairs, one a scale, and not pairs."""
+    try:
+        return np.ndim(anchors[0][0]) == 1
+    except (TypeError, IndexError, KeyError, ValueError):
+        return False
+
+
+def _checked_anchors(anchors: Any) -> NDArray[np.float32]:
+    """Pairs (A, 2).
+
+    Raises:
+        ConfigError: they are not positive pairs of numbers.
+    """
+    try:
+        shapes = np.asarray(anchors, np.float32)
+    except (TypeError, ValueError):
+        shapes = np.zeros(0, np.float32)
+    good = shapes.ndim == 2 and shapes.shape[1] == 2 and bool((shapes > 0).all() and np.isfinite(shapes).all())
+    check(good, "anchors", "pairs of positive widths and heights", anchors)
+    return shapes

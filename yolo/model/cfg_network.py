@@ -1,0 +1,111 @@
+"""From the plan of a Darknet network file to Keras layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import layers, ops
+
+from yolo.darknet import network as darknet
+from yolo.darknet.network import PICTURE, Plan
+from yolo.model.layers import ACTIVATIONS, Convolutions, MaxPool, Reorganize
+from yolo.ops.boxes import Tensor
+
+
+def build_plan(images: Tensor, conv: Convolutions, biases: Sequence[Any], *, plan: Plan) -> list[Tensor]:
+    """The network of a plan.
+
+    Args:
+        images: (B, H, W, 3) in 0..1 on the plan's canvas.
+        conv: makes its convolutions.
+        biases: (A x (5 + C),) first biases of each head, coarse to fine.
+        plan: a network that detects.
+
+    Returns:
+        One (B, h, w, A x (5 + C)) map a head, coarse to fine. The convolution before a head is
+        always linear: what an activation would do there is part of decoding.
+    """
+    # A head's convolution stands right before it: the plan has made sure.
+    head_biases = {head.index - 1: bias for head, bias in zip(plan.heads, biases, strict=True)}
+    outputs: list[Tensor] = []
+    for layer in plan.layers:
+        inputs = [images if index == PICTURE else outputs[index] for index in layer.inputs]
+        if isinstance(layer.settings, darknet.Convolution):
+            outputs.append(_convolution(layer.settings, inputs[0], conv, head_biases.get(layer.index)))
+        else:
+            outputs.append(_other(layer.settings, inputs))
+    return [outputs[head.index] for head in plan.heads]
+
+
+def _convolution(settings: darknet.Convolution, x: Tensor, conv: Convolutions, head_bias: Any) -> Tensor:
+    down, across = settings.strides
+    depthwise = settings.groups == settings.channels == settings.filters > 1 and down == across
+    return conv(
+        x,
+        settings.filters,
+        settings.size,
+        # TensorFlow's depthwise kernel wants one stride, Keras' own check of "same" either.
+        down if down == across else (down, across),
+        padding=settings.padding,
+        groups=settings.groups,
+        depthwise=depthwise,
+        activation="linear" if head_bias is not None else settings.activation,
+        batch_norm=settings.batch_normalize,
+        head_bias=head_bias,
+    )
+
+
+def _other(settings: darknet.Settings, inputs: list[Tensor]) -> Tensor:
+    """What a section without weights gives."""
+    x = inputs[0]
+    match settings:
+        case darknet.MaxPool():
+            x = _max_pool(settings, x)
+        case darknet.AveragePool():
+            x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+        case darknet.Upsample():
+            x = layers.UpSampling2D(settings.stride)(x)
+            x = x if settings.scale == 1 else x * settings.scale
+        case darknet.Route():
+            x = _route(settings, inputs)
+        case darknet.Shortcut():
+            x = ACTIVATIONS[settings.activation](_sum(inputs))
+        case darknet.Scale():
+            x = ACTIVATIONS[settings.activation](inputs[1] * x)
+        case darknet.Dropout():
+            x = layers.Dropout(settings.probability)(x)
+        case darknet.Reorganize():
+            x = Reorganize(settings.stride)(x)
+        case darknet.Softmax():
+            x = ops.softmax(x)
+    return x  # that of a head, which only says what its input means, as it is
+
+
+def _max_pool(settings: darknet.MaxPool, x: Tensor) -> Tensor:
+    """Keras' own pool where its "same" pads as Darknet does: by less than two cells an axis in all."""
+    size, strides, padding = settings.size, settings.strides, settings.padding
+    same = padding == size - 1 and (strides == (1, 1) or (size == 2 and strides == (2, 2)))
+    return layers.MaxPooling2D(size, strides, padding="same")(x) if same else MaxPool(size, strides, padding)(x)
+
+
+def _route(settings: darknet.Route, inputs: list[Tensor]) -> Tensor:
+    """The inputs' channels, or one group of each, one behind the other."""
+    if settings.groups > 1:
+        widths = [each.shape[-1] // settings.groups for each in inputs]
+        inputs = [
+            each[..., settings.group * width : (settings.group + 1) * width]
+            for each, width in zip(inputs, widths, strict=True)
+        ]
+    return inputs[0] if len(inputs) == 1 else layers.concatenate(inputs)
+
+
+def _sum(inputs: list[Tensor]) -> Tensor:
+    """The sum, with the channels of the first: those the others lack are taken for 0, those it lacks left out."""
+    channels = inputs[0].shape[-1]
+    fitted = []
+    for each in inputs:
+        lacking = max(0, channels - each.shape[-1])
+        kept = each[..., :channels]
+        fitted.append(ops.pad(kept, ((0, 0), (0, 0), (0, 0), (0, lacking))) if lacking else kept)
+    return layers.add(fitted)

@@ -1,0 +1,210 @@
+"""From a file to a Detector: Keras' own files and Darknet's."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from yolo.config import LetterboxMode
+from yolo.darknet.cfg import read_cfg
+from yolo.darknet.names import read_names, usual_names
+from yolo.darknet.network import head_of
+from yolo.darknet.plan import make_detector_plan
+from yolo.darknet.weights import ConvolutionWeights, Header, read_header, read_weights
+from yolo.errors import ConfigError, WeightsError
+from yolo.files import is_file
+from yolo.model.darknet_weights import set_weights, settings_of
+from yolo.model.detector import Detector
+from yolo.model.networks import VARIANTS
+
+logger = logging.getLogger(__name__)
+
+LARGEST_CONFIG = 64 * 2**20
+"""Bytes of description in a model file, at most."""
+MOST_CLASSES = 10_000
+"""A weights file without a description is recognised up to so many."""
+PARTIAL_NAME = re.compile(r"\.conv\.\d+$")
+"""What Darknet calls a file of the first layers, as in ``darknet53.conv.74``."""
+
+
+def is_darknet(path: str | Path) -> bool:
+    """Whether a file's name is one that Darknet gives to weights."""
+    name = Path(path).name
+    return Path(name).suffix in (".weights", ".backup") or PARTIAL_NAME.search(name) is not None
+
+
+def load(
+    path: str | Path,
+    *,
+    cfg: str | Path | None = None,
+    names: str | Path | Sequence[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    letterbox: LetterboxMode | None = None,
+) -> Detector:
+    """The detector in a file.
+
+    Args:
+        path: a ``.keras`` file, or Darknet weights.
+        cfg: the Darknet network file that belongs to the weights; None: they are of one of the
+            built-in networks, which their size tells.
+        names: the classes of Darknet weights: a list, or a file with one a line; None: the names of
+            COCO or VOC if there are 80 or 20.
+        size: another canvas than the file's own.
+        letterbox: another way onto it than the file's own.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or not of this network.
+        ConfigError: the network file or the names are not right, or do not belong to this kind of file.
+    """
+    if is_darknet(path):
+        return load_darknet(path, cfg=cfg, names=names, size=size, letterbox=letterbox)
+    for option, value in (("cfg", cfg), ("names", names)):
+        if value is not None:
+            raise ConfigError(f"{option} {value}: {path} is not a Darknet .weights file and needs none")
+    detector = load_keras(path)
+    if size is not None or letterbox is not None:
+        detector = detector.resized(size or detector.canvas, letterbox=letterbox)
+    return detector
+
+
+def load_keras(path: str | Path) -> Detector:
+    """The detector in a ``.keras`` file.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or not a detector of this package.
+    """
+    described = read_description(Path(path))
+    if described.get("registered_name") != "yolo>Detector":
+        raise WeightsError(f"{path}: a Keras model, but not a detector of this package")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (
+        ConfigError,
+        ValueError,
+        TypeError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = str(error).partition("\n")[0]  # Keras' messages go on over many lines
+        raise WeightsError(f"{path}: the file is damaged ({reason})") from error
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The ``config.json`` of a ``.keras`` file.
+
+    Raises:
+        WeightsError: the file is missing or is not one.
+    """
+    if not is_file(path):
+        raise WeightsError(f"{path}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > LARGEST_CONFIG:
+                raise WeightsError(f"{path}: its config.json is too large to be a detector's")
+            described = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise WeightsError(f"{path}: not a .keras file, or a damaged one") from error
+    return described if isinstance(described, dict) else {}
+
+
+def load_darknet(
+    path: str | Path,
+    *,
+    cfg: str | Path | None = None,
+    names: str | Path | Sequence[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    letterbox: LetterboxMode | None = None,
+) -> Detector:
+    """The detector of a Darknet weights file; as `load`."""
+    if cfg is None:
+        return _load_builtin(path, names, size, letterbox)
+    text = read_cfg(cfg)
+    plan = make_detector_plan(text, str(cfg))
+    # Before anything is built: a network far larger than the file is never allocated.
+    header, numbers = read_weights(path, plan.convolutions)
+    classes = choose_names(names, head_of(plan.heads[0]).classes, path)
+    detector = Detector(str(cfg), cfg=text, classes=classes, size=size, letterbox=letterbox)
+    return _filled(detector, path, header, numbers)
+
+
+def _load_builtin(
+    path: str | Path,
+    names: str | Path | Sequence[str] | None,
+    size: int | tuple[int, int] | None,
+    letterbox: LetterboxMode | None,
+) -> Detector:
+    """Weights whose network their size tells."""
+    model, count = recognise(path)
+    detector = Detector(model, classes=choose_names(names, count, path), size=size, letterbox=letterbox)
+    header, numbers = read_weights(path, [settings_of(layer) for layer in detector.convolutions])
+    logger.info("%s: recognised as %s of %d classes by its size", path, model, count)
+    return _filled(detector, path, header, numbers)
+
+
+def recognise(path: str | Path) -> tuple[str, int]:
+    """The built-in network and its number of classes, by the size of a weights file.
+
+    Raises:
+        WeightsError: it is none of theirs.
+    """
+    header = read_header(path)
+    size = Path(path).stat().st_size
+    for model, variant in VARIANTS.items():
+        classes, rest = divmod((size - header.size) // 4 - variant.weights, variant.weights_of_class)
+        if not rest and 0 < classes <= MOST_CLASSES and (size - header.size) % 4 == 0:
+            return model, classes
+    raise WeightsError(
+        f"{path}: {size} bytes is the size of none of the networks {', '.join(VARIANTS)}; name its .cfg file (--cfg)"
+    )
+
+
+def choose_names(names: str | Path | Sequence[str] | None, count: int, path: str | Path) -> list[str]:
+    """The class names of Darknet weights, which do not hold them.
+
+    Raises:
+        ConfigError: there are not as many as the network has classes.
+    """
+    if isinstance(names, str | Path):
+        return read_names(names, count)
+    if names is not None:
+        if len(names) != count:
+            raise ConfigError(f"names: {len(names)} of them, but {path} has {count} classes")
+        return list(names)
+    usual = usual_names(count)
+    if usual is not None:
+        logger.info("%s: its %d classes are taken for %s, ... (name others with --names)", path, count, usual[0])
+        return usual
+    logger.warning("%s: its %d classes have no names; give a file of them (--names)", path, count)
+    return [f"class {index}" for index in range(count)]
+
+
+def _filled(detector: Detector, path: str | Path, header: Header, numbers: Sequence[ConvolutionWeights]) -> Detector:
+    set_weights(detector, numbers)
+    detector.origin = {"weights": Path(path).name, "darknet": asdict(header)}
+    return detector
+
+
+def load_first_convolutions(detector: Detector, path: str | Path) -> int:
+    """Begin a detector from a Darknet file of its first convolutions, such as ``darknet53.conv.74``.
+
+    Returns:
+        How many it held.
+
+    Raises:
+        WeightsError: it is of another network.
+    """
+    header, numbers = read_weights(path, [settings_of(layer) for layer in detector.convolutions], partial=True)
+    _filled(detector, path, header, numbers)
+    return len(numbers)
