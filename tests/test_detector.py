@@ -235,7 +235,7 @@ def test_a_detector_is_saved_as_keras_files_alone(detector, tmp_path):
         ({"classes": ["a", "a"]}, "classes must be names that differ"),
         (
             {"model": "yolov4"},
-            "model must be one of yolov3, yolov3-spp, yolov3-tiny, or a Darknet .cfg file, got yolov4",
+            "model must be one of yolov3, yolov3-spp, yolov3-tiny, a Darknet .cfg file, or keras:NAME .*, got yolov4",
         ),
     ],
 )

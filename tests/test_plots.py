@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from yolo.errors import ConfigError
-from yolo.plots import plot_anchor_counts, plot_training
+from yolo.plots import plot_anchor_counts, plot_runs, plot_training
 
 NAN = math.nan
 FULL = {
@@ -70,3 +70,10 @@ def test_anchor_counts(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match="cannot be written"):
         plot_training(FULL, tmp_path / "none" / "curves.png")
+
+
+def test_runs_of_one_kind_share_a_colour(tmp_path):
+    plot_runs({"one": [[0.1, 0.2, 0.3]], "two": [[0.5, NAN, 0.6], [0.7, 0.8, 0.9]]}, tmp_path / "runs.png")
+    assert coloured_pixels(tmp_path / "runs.png") > 500
+    plot_runs({}, tmp_path / "none.png", metric="AP")
+    assert coloured_pixels(tmp_path / "none.png") == 0

@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -267,15 +268,111 @@ def test_other_splits_than_train_hold_out_a_tenth(digits, tmp_path, caplog):
         (lists / "trainval.txt").unlink()
 
 
-def test_weights_keep_their_model(digits, tmp_path, capsys):
+def test_weights_of_another_network_are_refused(digits, tmp_path, capsys):
     from yolo.cli.main import main
 
     dataset = yolo.load_dataset(digits, "train")
     make_detector(dataset).save(tmp_path / "a.keras")
     options = ["train", str(digits), "--weights", str(tmp_path / "a.keras"), "--out", str(tmp_path / "run")]
-    for wrong in (["--model", "yolov3"], ["--letterbox", "stretch"], ["--anchors", "yolov3-coco"]):
-        assert main([*options, *wrong]) == 2
-        assert "leave the option out" in capsys.readouterr().err
+    assert main([*options, "--model", "yolov3"]) == 2
+    assert "layers of yolov3 fit: the weights are of another network (yolov3-tiny)" in capsys.readouterr().err
+
+
+NET = """[net]
+width=64
+height=64
+channels=3
+[convolutional]
+batch_normalize=1
+filters=8
+size=3
+stride=16
+pad=1
+activation=relu
+[convolutional]
+filters=14
+size=1
+activation=linear
+[yolo]
+mask=0,1
+anchors=10,20, 30,15
+classes=2
+num=2
+"""
+
+
+@pytest.fixture
+def darknet(tmp_path, monkeypatch):
+    """A small Darknet network that knows the digits 3 and, by another name, something else."""
+    from yolo.model.darknet_weights import save_darknet_weights
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.cfg").write_text(NET)
+    (tmp_path / "net.names").write_text("3\ncat\n")
+    detector = Detector("net.cfg", classes=["3", "cat"])
+    detector.origin = {"darknet": {"major": 0, "minor": 2, "revision": 0, "seen": 1000}}
+    save_darknet_weights(detector, "net.weights")
+    return detector
+
+
+def test_training_from_darknet_weights(digits, darknet, caplog):
+    from yolo.cli.main import main
+
+    weights = ["--cfg", "net.cfg", "--weights", "net.weights", "--names", "net.names"]
+    options = ["train", str(digits), *weights, "--freeze", "backbone", "--epochs", "1", "--batch", "4"]
+    assert main([*options, "--out", "run"]) == 0
+    assert "classes kept     1 (3)" in caplog.text
+    assert "classes new      9 (0, 1, 2, 4, 5, 6, 7, 8, 9)" in caplog.text
+    assert "epochs 1 to 1: the first 1 of 2 layers (conv_0 to conv_0) are frozen, statistics too" in caplog.text
+    trained = yolo.load("run/last.keras")
+    for ours, theirs in zip(darknet.convolutions[0].get_weights(), trained.convolutions[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(theirs, ours)
+    np.testing.assert_array_equal(trained.anchors, darknet.anchors)
+    assert (trained.canvas, trained.letterbox, trained.variant) == ((64, 64), "stretch", "net.cfg")
+    assert trained.origin["start"]["weights"] == "net.weights"
+    assert trained.origin["darknet"] == {"major": 0, "minor": 2, "revision": 0, "seen": 1008}
+    # The run's own options make the same run.
+    config = yaml.safe_load(Path("run/config.yaml").read_text())
+    assert (config["cfg"], config["weights"], config["freeze"]) == ("net.cfg", "net.weights", "backbone")
+    assert main(["train", str(digits), "--config", "run/config.yaml", "--out", "again"]) == 0
+    for ours, theirs in zip(trained.get_weights(), yolo.load("again/last.keras").get_weights(), strict=True):
+        np.testing.assert_allclose(theirs, ours, atol=1e-5)
+
+
+def test_a_network_file_is_trained_from_nothing(digits, darknet, caplog):
+    from yolo.cli.main import main
+
+    options = ["train", str(digits), "--epochs", "1", "--batch", "8"]
+    assert main([*options, "--model", "net.cfg", "--size", "96", "--out", "run"]) == 0
+    trained = yolo.load("run/last.keras")
+    assert trained.canvas == (96, 96)
+    assert trained.classes == tuple("0123456789")
+    assert not np.array_equal(trained.anchors, darknet.anchors)  # fitted
+    assert "anchors fitted to the boxes" in caplog.text
+    caplog.clear()
+    anchors = ["--weights", "run/last.keras", "--anchors", "auto", "--size", "64"]
+    assert main([*options, *anchors, "--out", "other"]) == 0
+    assert "the anchors are not those of the weights" in caplog.text
+
+
+@pytest.mark.usefixtures("darknet")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "yolov3", "--cfg", "net.cfg"], "--model yolov3 and --cfg net.cfg: give one of them"),
+        (["--weights", "net.weights"], "is the size of none of the networks"),
+        (["--weights", "net.weights", "--cfg", "nothing.cfg"], "nothing.cfg: no such file"),
+        (["--freeze", "head"], "freeze must be backbone, neck or a number of layers"),
+        (["--unfreeze-at", "3"], "unfreeze_at must be given with freeze"),
+        (["--model", "net.cfg", "--freeze", "2"], "freeze must be backbone, neck or a number of layers in 1..1, got 2"),
+        (["--model", "net.cfg", "--size", "48"], "size must be a multiple of 32"),
+    ],
+)
+def test_faults_of_transfer_are_one_line(digits, capsys, options, message):
+    from yolo.cli.main import main
+
+    assert main(["train", str(digits), "--epochs", "1", "--out", "run", *options]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.slow

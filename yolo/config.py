@@ -15,6 +15,8 @@ from yolo.errors import ConfigError
 LetterboxMode = Literal["letterbox", "stretch"]
 BoxLoss = Literal["giou", "diou", "ciou", "squared"]
 Optimizer = Literal["adamw", "sgd"]
+NewClasses = Literal["fresh", "sampled"]
+"""What a class that the weights do not know begins with: small random filters, or those of a random old class."""
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 STRIDE = 32
@@ -141,6 +143,12 @@ class TrainConfig:
     """Of sgd."""
     clip_norm: float = 10.0
     """Largest global norm of the gradient; 0: no limit."""
+    freeze: str | int | None = None
+    """Train without changing the older layers: backbone, neck (all but the heads), or the first so many."""
+    unfreeze_at: int | None = None
+    """After so many epochs the frozen layers are trained too; unset: never."""
+    unfrozen_rate: float = 0.1
+    """Rate of the layers that were frozen, as a share of that of the others."""
     seed: int = 0
     """Of the weights, the order of the pictures and every augmentation."""
     workers: int = 0
@@ -159,6 +167,13 @@ class TrainConfig:
         check(self.warmup_epochs >= 0, "warmup_epochs", ">= 0", self.warmup_epochs)
         check(self.weight_decay >= 0, "weight_decay", ">= 0", self.weight_decay)
         check(0 <= self.momentum < 1, "momentum", "in [0, 1)", self.momentum)
+        if self.freeze is not None:
+            good = self.freeze in ("backbone", "neck") or str(self.freeze).isdecimal()
+            check(good, "freeze", "backbone, neck or a number of layers", self.freeze)
+        if self.unfreeze_at is not None:
+            check(self.freeze is not None, "unfreeze_at", "given with freeze", self.unfreeze_at)
+            check(self.unfreeze_at > 0, "unfreeze_at", "> 0", self.unfreeze_at)
+        check(0 <= self.unfrozen_rate <= 1, "unfrozen_rate", "in 0..1", self.unfrozen_rate)
         check(self.clip_norm >= 0, "clip_norm", ">= 0", self.clip_norm)
         check(self.workers >= 0, "workers", ">= 0", self.workers)
         check(0 <= self.seed < 2**32, "seed", "in 0..2**32 - 1", self.seed)

@@ -45,6 +45,30 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | Path) -> N
     save_figure(figure, path)
 
 
+def plot_runs(runs: Mapping[str, Sequence[Sequence[float]]], path: str | Path, *, metric: str = "AP50") -> None:
+    """A metric of several kinds of runs over their epochs, as a PNG: one colour a kind, one line a run.
+
+    Args:
+        runs: the kinds' names, and one value an epoch of each of their runs; values may be NaN.
+        path: the file, replaced at once when the picture is complete.
+        metric: what the values are.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    figure = _figure(7, 4.2)
+    axes = figure.subplots()
+    for index, (name, curves) in enumerate(runs.items()):
+        for number, values in enumerate(curves):
+            label = None if number else f"{name} ({len(curves)} runs)" if len(curves) > 1 else name
+            epochs = np.arange(1, len(values) + 1)
+            colour = COLOURS[index % len(COLOURS)]
+            axes.plot(epochs, np.asarray(values, np.float64), "o-", color=colour, markersize=3.5, label=label)
+    axes.set_ylim(0, 1)
+    _finish(axes, title=f"{metric} of several runs", x_label="epoch", y_label=metric)
+    save_figure(figure, path)
+
+
 def plot_anchor_counts(
     mean_ious: Mapping[int, float],
     path: str | Path,

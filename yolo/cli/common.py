@@ -9,12 +9,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
-from yolo.config import canvas_size
+from yolo.config import LetterboxMode, canvas_size
 from yolo.errors import ConfigError, YoloError
+
+if TYPE_CHECKING:
+    from yolo.model.detector import Detector
 
 Config = TypeVar("Config")
 
@@ -73,6 +76,41 @@ def add_data_arguments(parser: ArgumentParser, *, split: str) -> None:
     parser.add_argument("data", type=str, help="a dataset .yaml, a VOC folder or a COCO .json")
     parser.add_argument("--split", type=str | None, default=None, help=f"part of the dataset (default: {split})")
     parser.add_argument("--images", type=str | None, default=None, help="folder of a COCO file's pictures")
+
+
+def add_weights_options(parser: ArgumentParser) -> None:
+    """How WEIGHTS are to be read, where they do not say it themselves."""
+    parser.add_argument("--cfg", type=str | None, default=None, help="Darknet network file of .weights")
+    parser.add_argument("--names", type=str | None, default=None, help="file of the class names of .weights")
+    parser.add_argument(
+        "--letterbox",
+        type=LetterboxMode | None,
+        default=None,
+        help="how pictures are put on the canvas (default: the model's own; stretch for a .cfg that says nothing)",
+    )
+    parser.add_argument("--offline", action="store_true", help="download nothing")
+
+
+def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) -> Detector:
+    """The detector that WEIGHTS and the options of `add_weights_options` name.
+
+    Raises:
+        YoloError: there is none, or an option does not fit it.
+    """
+    start_keras()
+    from yolo.model.loading import load
+
+    return load(
+        arguments.weights,
+        cfg=arguments.cfg,
+        names=arguments.names,
+        size=size,
+        letterbox=arguments.letterbox,
+        offline=arguments.offline,
+    )
+
+
+WEIGHTS_HELP = "a .keras file, Darknet .weights (with --cfg), or a published name such as yolov3-coco"
 
 
 def choose_split(arguments: Namespace, *preferred: str) -> str | None:

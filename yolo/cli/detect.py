@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import prepare_output, start_keras
+from yolo.cli.common import WEIGHTS_HELP, add_weights_options, load_detector, parse_size, prepare_output
 from yolo.config import NmsConfig, check
 from yolo.detect.predictor import Prediction, Unreadable, predict
 from yolo.detect.sinks import check_targets, output_names, to_line, to_record, write_picture
@@ -25,11 +25,13 @@ SECONDS_BETWEEN_NEWS = 5.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("weights", type=str, help="a .keras file")
+    parser.add_argument("weights", type=str, help=WEIGHTS_HELP)
     parser.add_argument("sources", type=str, nargs="+", metavar="SOURCE", help="pictures, folders, globs")
     parser.add_argument(
         "--out", type=str | None, default=None, help="folder for annotated pictures and detections.json"
     )
+    add_weights_options(parser)
+    parser.add_argument("--size", type=str | None, default=None, help="another canvas than the model's own")
     parser.add_argument("--conf", type=float | None, default=None, help="lowest score; unset: the model's own")
     parser.add_argument(
         "--iou",
@@ -52,7 +54,8 @@ def run(arguments: Namespace) -> None:
     if arguments.out is not None:
         check_targets(Path(arguments.out), names, paths)
         folder = prepare_output(arguments.out, force=arguments.force)
-    results = detect(arguments.weights, paths, changes, batch=arguments.batch)
+    detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
+    results = predict(detector, paths, nms=replace(detector.nms, **changes), batch=arguments.batch)
     targets = [folder / name if folder else None for name in names]
     records = deliver(results, targets, lines=not arguments.json)
     if not records:
@@ -74,17 +77,6 @@ def nms_changes(arguments: Namespace) -> dict[str, Any]:
         changes["class_agnostic"] = True
     NmsConfig(**changes)
     return changes
-
-
-def detect(
-    weights: str, paths: Sequence[Path], changes: dict[str, Any], *, batch: int
-) -> Iterator[Prediction | Unreadable]:
-    """Load the model and run it over the pictures."""
-    start_keras()
-    from yolo.model.loading import load
-
-    detector = load(weights)
-    return predict(detector, paths, nms=replace(detector.nms, **changes), batch=batch)
 
 
 def deliver(

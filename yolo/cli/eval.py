@@ -8,7 +8,15 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import add_data_arguments, choose_split, prepare_output, start_keras
+from yolo.cli.common import (
+    WEIGHTS_HELP,
+    add_data_arguments,
+    add_weights_options,
+    choose_split,
+    load_detector,
+    parse_size,
+    prepare_output,
+)
 from yolo.config import NmsConfig, check
 from yolo.datasets.load import load_dataset
 from yolo.errors import ConfigError
@@ -21,9 +29,11 @@ logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("weights", type=str, nargs="?", help="a .keras file; none with --detections")
+    parser.add_argument("weights", type=str, nargs="?", help=f"{WEIGHTS_HELP}; none with --detections")
     add_data_arguments(parser, split="val if there is one, else test, else everything")
     parser.add_argument("--detections", type=str | None, default=None, help="a COCO results file, instead of WEIGHTS")
+    add_weights_options(parser)
+    parser.add_argument("--size", type=str | None, default=None, help="another canvas than the model's own")
     parser.add_argument("--voc_iou", type=float, default=0.5, help="IoU from which on VOC counts a box as found")
     parser.add_argument("--batch", type=int, default=8, help="pictures at once")
     parser.add_argument("--conf", type=float, default=0.001, help="lowest score of a detection")
@@ -56,11 +66,9 @@ def run(arguments: Namespace) -> None:
 
 def detect_all(arguments: Namespace, split: str | None, nms: NmsConfig) -> tuple[Dataset, DetectionColumns]:
     """The dataset, in the order of the model's classes, and what the model finds in it."""
-    start_keras()
+    detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
     from yolo.evaluation.evaluator import find_all
-    from yolo.model.loading import load
 
-    detector = load(arguments.weights)
     dataset = load_dataset(arguments.data, split, images=arguments.images, classes=detector.classes)
     return dataset, find_all(detector, dataset, batch=arguments.batch, nms=nms)
 

@@ -15,8 +15,10 @@ COMMANDS = {
     "demo": "the whole job on data that needs no download: make, train, evaluate, detect, draw",
     "anchors": "fit anchors to a dataset and compare them with the current ones",
     "train": "train a detector on a dataset",
+    "convert": "between Keras' and Darknet's files, and to other classes",
     "eval": "metrics of a model, or of a COCO results file",
     "detect": "find objects in pictures, folders and globs",
+    "info": "what a model file, a .cfg or a dataset holds",
 }
 """Each is `yolo/cli/NAME.py` with `add_arguments(parser)` and `run(arguments)`."""
 

@@ -9,19 +9,22 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
 from yolo.cli.common import (
+    WEIGHTS_HELP,
     add_config,
     add_data_arguments,
+    add_weights_options,
     choose_split,
     make_config,
     parse_size,
     prepare_output,
     start_keras,
 )
-from yolo.config import LetterboxMode, Precision, TrainConfig
+from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files import exists, is_file, to_json
@@ -32,9 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_SIZE = 416
 DEFAULT_MODEL = "yolov3"
-DEFAULT_LETTERBOX: LetterboxMode = "letterbox"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -50,9 +51,24 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--model",
         type=str | None,
         default=None,
-        help="yolov3, yolov3-spp or yolov3-tiny (default: that of --weights, else yolov3)",
+        help="yolov3, yolov3-spp, yolov3-tiny or a Darknet .cfg file (default: that of --weights, else yolov3)",
     )
-    parser.add_argument("--weights", type=str | None, default=None, help="a .keras file to begin from")
+    parser.add_argument(
+        "--backbone",
+        type=str | None,
+        default=None,
+        help="in place of --model: a keras.applications network below YOLOv3's heads, such as keras:EfficientNetB0",
+    )
+    parser.add_argument(
+        "--weights",
+        type=str | None,
+        default=None,
+        help=f"what to begin from: {WEIGHTS_HELP}; darknet53.conv.74 and the like, .h5, "
+        "or imagenet with --backbone; what does not fit begins anew",
+    )
+    parser.add_argument(
+        "--new", type=NewClasses, default="fresh", help="filters of classes that --weights does not know"
+    )
     parser.add_argument(
         "--size",
         type=str | None,
@@ -60,22 +76,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="side of the canvas, or HEIGHTxWIDTH; multiples of 32 (default: that of --weights, else 416)",
     )
     parser.add_argument(
-        "--letterbox",
-        type=LetterboxMode | None,
-        default=None,
-        help="how pictures are put on it (default: that of --weights, else letterbox)",
-    )
-    parser.add_argument(
         "--anchors",
-        type=str,
-        default="auto",
-        help="a file, a published set, or auto: fitted to the pictures",
+        type=str | None,
+        default=None,
+        help="a file, a published set, or auto: fitted to the pictures (default: those of --weights, else auto)",
     )
     parser.add_argument("--precision", type=Precision, default="float32", help="arithmetic of the network")
     parser.add_argument(
         "--out", type=str | None, default=None, help="folder of the run (default: the next runs/train-N)"
     )
     parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
+    add_weights_options(parser)
     add_config(parser, TrainConfig)
 
 
@@ -147,67 +158,86 @@ def next_folder() -> Path:
 
 def describe(arguments: Namespace, detector: Detector) -> dict[str, Any]:
     """The options that, given again with the same data, make the same detector."""
+    given = ("model", "backbone", "weights", "cfg", "names", "new", "anchors", "precision")
     return {
-        "model": detector.variant,
-        "weights": arguments.weights,
+        **{name: arguments[name] for name in given},
         "size": "x".join(map(str, detector.canvas)),
         "letterbox": detector.letterbox,
-        "anchors": arguments.anchors,
-        "precision": arguments.precision,
     }
 
 
 def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int] | None, seed: int) -> Detector:
-    """A new detector, or the one in ``--weights``."""
-    from yolo.model.detector import Detector
-
-    if arguments.weights is not None:
-        return load_weights(arguments, size)
-    model, mode = arguments.model or DEFAULT_MODEL, arguments.letterbox or DEFAULT_LETTERBOX
-    size = size or (DEFAULT_SIZE, DEFAULT_SIZE)
-    anchors = choose_anchors(arguments.anchors, dataset, model, size, mode=mode, seed=seed)
-    return Detector(model, classes=dataset.classes, anchors=anchors, size=size, letterbox=mode, seed=seed)
-
-
-def load_weights(arguments: Namespace, size: tuple[int, int] | None) -> Detector:
-    """The detector in ``--weights``, on another canvas if one is asked for.
+    """A new detector for the dataset's classes, begun from ``--weights`` if there are any.
 
     Raises:
-        ConfigError: an option asks for what the file does not hold.
+        YoloError: the options do not fit each other, or the weights do not fit the network.
     """
-    from yolo.model.loading import load
+    from yolo.model.detector import Detector
+    from yolo.model.starting import begin, read_source
 
-    detector = load(arguments.weights)
-    for option, held in (("model", detector.variant), ("letterbox", detector.letterbox)):
-        if arguments[option] not in (None, held):
-            raise ConfigError(f"--{option} {arguments[option]}: {arguments.weights} has {held}; leave the option out")
-    if arguments.anchors != "auto":
-        raise ConfigError(f"--anchors: {arguments.weights} has its own; leave the option out")
-    if size not in (None, detector.canvas):
-        detector = detector.resized(size)
-    logger.info("beginning from %s: %s at %d x %d", arguments.weights, detector.variant, *detector.canvas)
+    source = read_source(
+        arguments.weights,
+        cfg=arguments.cfg or cfg_of(arguments.model),
+        names=arguments.names,
+        offline=arguments.offline,
+    )
+    options = network_options(arguments, source)
+    if size is not None:
+        options["size"] = size
+    anchors = choose_anchors(arguments.anchors, dataset, options, seed=seed)
+    if anchors is not None:
+        options["anchors"] = anchors
+    detector = Detector(**options, classes=dataset.classes, seed=seed)
+    if arguments.weights is not None:
+        begin(detector, source or arguments.weights, new=arguments.new, seed=seed, offline=arguments.offline)
+        logger.info("beginning from %s: %s at %d x %d", arguments.weights, detector.variant, *detector.canvas)
     return detector
 
 
-def choose_anchors(
-    wanted: str, dataset: Dataset, model: str, size: tuple[int, int], *, mode: LetterboxMode, seed: int
-) -> Any:
-    """The anchors of a file or a published set; ``auto`` fits them and says what that gains."""
-    if wanted != "auto":
-        return read_anchors(wanted, size) if is_file(wanted) else published_anchors(wanted, size)
-    from yolo.model.networks import VARIANTS
+def cfg_of(model: str | None) -> str | None:
+    """A model that is a network file."""
+    return model if model is not None and model.endswith(".cfg") else None
 
-    if model not in VARIANTS:
-        return None  # the detector says what is wrong
-    current = published_anchors(VARIANTS[model].anchors, size)
+
+def network_options(arguments: Namespace, source: Detector | None) -> dict[str, Any]:
+    """Which network to build: the one that is named, else that of the weights, else the default.
+
+    Raises:
+        ConfigError: several are named.
+    """
+    named = {name: arguments[name] for name in ("model", "backbone", "cfg") if arguments[name] is not None}
+    if len(set(named.values())) > 1:
+        raise ConfigError(f"{' and '.join(f'--{name} {value}' for name, value in named.items())}: give one of them")
+    letterbox = {} if arguments.letterbox is None else {"letterbox": arguments.letterbox}
+    if source is not None and (arguments.cfg or not named or source.variant in named.values()):
+        config = source.get_config()
+        kept = ("model", "cfg", "anchors", "size", "letterbox", "nms")
+        return {**{name: config[name] for name in kept}, **letterbox}
+    return {"model": next(iter(named.values()), DEFAULT_MODEL), **letterbox}
+
+
+def choose_anchors(wanted: str | None, dataset: Dataset, options: dict[str, Any], *, seed: int) -> Any:
+    """The anchors of a file or a published set, or those fitted to the boxes; None: the network's own.
+
+    They are fitted (``auto``) where nothing else is said and there are no weights that have learned others.
+    """
+    if wanted is None and "anchors" in options:
+        return None
+    from yolo.model.architecture import design
+
+    given = {name: options.get(name) for name in ("cfg", "anchors", "size", "letterbox")}
+    shape = design(options["model"], classes=len(dataset.classes), **given)
+    if wanted not in (None, "auto"):
+        return read_anchors(wanted, shape.canvas) if is_file(wanted) else published_anchors(wanted, shape.canvas)
+    current = np.concatenate(shape.anchors[::-1])
     try:
-        fitted = fit_anchors(dataset, len(current), size, seed=seed, mode=mode)
+        fitted = fit_anchors(dataset, len(current), shape.canvas, seed=seed, mode=shape.letterbox)
     except (AnnotationError, ConfigError) as error:
-        logger.warning("%s; the published anchors are used", error)
-        return current
-    shapes = canvas_shapes(dataset, size, mode=mode)
+        logger.warning("%s; the network's own anchors are used", error)
+        return None
+    shapes = canvas_shapes(dataset, shape.canvas, mode=shape.letterbox)
     logger.info(
-        "anchors fitted to the boxes: mean IoU %.3f (published ones: %.3f)",
+        "anchors fitted to the boxes: mean IoU %.3f (the network's own: %.3f)",
         *(measure_anchors(shapes, each).mean_iou for each in (fitted, current)),
     )
     return fitted

@@ -15,6 +15,9 @@ LARGEST_FILE = 4 * 2**20
 """Bytes of a network file, at most; the largest known ones have 40 kB."""
 LARGEST_NUMBER = 10**6
 """No count, size or index of a network is larger."""
+MOST_LAYERS = 2000
+LONGEST_SHOWN = 60
+"""Characters of a file that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +38,23 @@ class Section:
     source: str
     """The file's name, for messages."""
     options: dict[str, Option] = field(default_factory=dict)
-    repeated: dict[str, Option] = field(default_factory=dict)
-    """Options given again with another value."""
+    repeated: dict[str, list[Option]] = field(default_factory=dict)
+    """Options given again."""
     asked: set[str] = field(default_factory=set)
 
     def fault(self, message: str, key: str | None = None) -> NoReturn:
         """Raise a ConfigError that names file, line and section."""
         option = self.options.get(key) if key else None
-        named = f" {key}={option.value}" if option else ""
-        raise ConfigError(f"{self.source}:{option.line if option else self.line}: [{self.kind}]{named}: {message}")
+        named = f" {shortened(f'{key}={option.value}')}" if option else ""
+        line = option.line if option else self.line
+        raise ConfigError(f"{self.source}:{line}: [{shortened(self.kind)}]{named}: {message}")
 
     def text(self, key: str, default: str | None = None) -> str:
         """The value as written."""
         self.asked.add(key)
-        if key in self.repeated:
-            self.fault(f"given again as {self.repeated[key].value} in line {self.repeated[key].line}", key)
+        for again in self.repeated.get(key, ()):
+            if again.value != self.options[key].value:
+                self.fault(f"given again as {shortened(again.value)} in line {again.line}", key)
         if key in self.options:
             return self.options[key].value
         if default is None:
@@ -102,8 +107,10 @@ class Section:
 
     def _number(self, key: str, text: str, low: float, high: float) -> float:
         try:
-            value = float(text)
+            value = float(text) if text.isascii() and "_" not in text else None  # Python takes more than C
         except ValueError:
+            value = None
+        if value is None:
             self.fault("a number is expected", key)
         if not (math.isfinite(value) and low <= value <= high):
             self.fault(f"expected a number in {low:g}..{high:g}", key)
@@ -131,7 +138,7 @@ def read_cfg(path: str | Path) -> str:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     if len(content) > LARGEST_FILE or b"\0" in content:
         raise ConfigError(f"{path}: not a Darknet network file")
-    return content.decode("utf-8", errors="replace")  # comments may be in any encoding
+    return content.decode("utf-8-sig", errors="replace")  # comments may be in any encoding
 
 
 def split_sections(text: str, source: str) -> list[Section]:
@@ -145,19 +152,22 @@ def split_sections(text: str, source: str) -> list[Section]:
         source: its name, for messages.
 
     Raises:
-        ConfigError: a line is neither a section nor an option, or ``[net]`` is not the first section.
+        ConfigError: a line is neither a section nor an option, ``[net]`` is not the first section, or there are
+            too many.
     """
     sections: list[Section] = []
     for number, raw in enumerate(text.split("\n"), 1):
         line = "".join(raw.partition("#")[0].partition(";")[0].split())
         if line.startswith("["):
             if not line.endswith("]"):
-                raise ConfigError(f"{source}:{number}: {line[:60]}: a section ends with ]")
+                raise ConfigError(f"{source}:{number}: {shortened(line)}: a section ends with ]")
+            if len(sections) > MOST_LAYERS:
+                raise ConfigError(f"{source}:{number}: more layers than the {MOST_LAYERS} a network may have here")
             sections.append(Section(line[1:-1], number, source))
         elif line:
             key, equals, value = line.partition("=")
             if not (key and equals and sections):
-                raise ConfigError(f"{source}:{number}: expected [section] or key=value, got {line[:60]!r}")
+                raise ConfigError(f"{source}:{number}: expected [section] or key=value, got {shortened(line)!r}")
             _add(sections[-1], key, Option(value, number))
     if not sections or sections[0].kind not in ("net", "network"):
         place = sections[0].line if sections else 1
@@ -168,5 +178,10 @@ def split_sections(text: str, source: str) -> list[Section]:
 def _add(section: Section, key: str, option: Option) -> None:
     if key not in section.options:
         section.options[key] = option
-    elif section.options[key].value != option.value:
-        section.repeated.setdefault(key, option)
+    else:
+        section.repeated.setdefault(key, []).append(option)
+
+
+def shortened(text: str) -> str:
+    """What of a text fits into a message."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

@@ -76,7 +76,8 @@ def _set_anchors(editor: _Editor, plan: Plan, shapes: Anchors) -> None:
 
 def _set_region_anchors(editor: _Editor, layer: Layer, own: NDArray[np.float32]) -> None:
     """A region's anchors are its own alone, and counted in cells."""
-    editor.set(layer.section, "anchors", pairs(own / np.float32(head_of(layer).stride)))
+    stride = head_of(layer).stride
+    editor.set(layer.section, "anchors", ",  ".join(",".join(in_cells(side, stride) for side in each) for each in own))
     editor.set(layer.section, "num", str(len(own)))
 
 
@@ -90,6 +91,13 @@ def number(value: np.float32) -> str:
     return np.format_float_positional(value, unique=True, trim="-")
 
 
+def in_cells(length: np.float32, stride: int) -> str:
+    """A short text of a length, counted in cells, that is read as this length again."""
+    short = number(length / np.float32(stride))
+    exact = np.float32(float(short) * stride) == length
+    return short if exact else np.format_float_positional(np.float64(length) / stride, unique=True, trim="-")
+
+
 class _Editor:
     """The lines of a file, and the values that are to be set in them."""
 
@@ -98,13 +106,21 @@ class _Editor:
         self.added: dict[int, list[str]] = {}
 
     def set(self, section: Section, key: str, value: str, *, default: int | None = None) -> None:
-        """Replace the option's line, or add one behind the section's name."""
+        """Replace the option's line, wherever it is given, or add one behind the section's name."""
         option = section.options.get(key)
         if option is not None:
             if option.value != value:
-                self.lines[option.line - 1] = f"{key}={value}"
+                for each in (option, *section.repeated.get(key, ())):
+                    self._replace(each.line, f"{key}={value}")
         elif default is None or str(default) != value:
-            self.added.setdefault(section.line, []).append(f"{key}={value}")
+            ending = "\r" if self.lines[section.line - 1].endswith("\r") else ""
+            self.added.setdefault(section.line, []).append(f"{key}={value}{ending}")
+
+    def _replace(self, line: int, setting: str) -> None:
+        """Change a line and leave the comment and the blanks at its end."""
+        old = self.lines[line - 1]
+        setting_before = old.partition("#")[0].partition(";")[0].rstrip()
+        self.lines[line - 1] = setting + old[len(setting_before) :]
 
     def text(self) -> str:
         return "\n".join(

@@ -44,8 +44,10 @@ def read_names(path: str | Path, count: int | None = None) -> list[str]:
             raise ConfigError(f"{path}:{number}: {name!r} stands in line {places[name]} already")
         if name:
             places[name] = number
-    if not places or count not in (None, len(places)):
-        raise ConfigError(f"{path}: {len(places)} names; the network has {count or 'at least one'} classes")
+    if not places:
+        raise ConfigError(f"{path}: no names; expected one a line")
+    if count not in (None, len(places)):
+        raise ConfigError(f"{path}: {len(places)} names; the network has {count} classes")
     return list(places)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from yolo.config import LetterboxMode
-from yolo.darknet.cfg import Section, split_sections
+from yolo.darknet.cfg import MOST_LAYERS, Section, split_sections
 from yolo.darknet.network import (
     PICTURE,
     AveragePool,
@@ -33,7 +33,8 @@ from yolo.darknet.network import (
 from yolo.errors import ConfigError
 
 ACTIVATIONS = ("linear", "leaky", "relu", "relu6", "logistic", "mish", "swish")
-MOST_LAYERS = 2000
+MOST_SOURCES = 100
+"""Layers that one refers to."""
 LARGEST_SIDE = 16384
 LARGEST_MAP = 2**28
 """Values of one layer's output for one picture, at most."""
@@ -53,8 +54,6 @@ def make_plan(text: str, source: str = "network", *, canvas: tuple[int, int] | N
         ConfigError: file, line and section of what is wrong or not supported.
     """
     net, *sections = split_sections(text, source)
-    if len(sections) > MOST_LAYERS:
-        raise ConfigError(f"{source}: {len(sections)} sections; a network of at most {MOST_LAYERS} can be read")
     height, width = (net.integer(key, low=1, high=LARGEST_SIDE) for key in ("height", "width"))
     if net.integer("channels", 3) != 3:
         net.fault("only pictures in colour (channels=3) are supported", "channels")
@@ -75,6 +74,7 @@ def make_detector_plan(text: str, source: str = "network", *, canvas: tuple[int,
     plan = make_plan(text, source, canvas=canvas)
     if not plan.heads:
         raise ConfigError(f"{source}: no [yolo] or [region] section: the network does not detect")
+    _check_used(plan)
     first = head_of(plan.heads[0])
     for layer in plan.heads:
         head = head_of(layer)
@@ -83,6 +83,16 @@ def make_detector_plan(text: str, source: str = "network", *, canvas: tuple[int,
         if (head.sizes, head.softmax) != (first.sizes, first.softmax):
             layer.section.fault("heads of several kinds in one network are not supported")
     return plan
+
+
+def _check_used(plan: Plan) -> None:
+    """Keras leaves out what no head depends on; its numbers would be missing between those of others."""
+    used = {head.index for head in plan.heads}
+    for layer in reversed(plan.layers):
+        if layer.index in used:
+            used.update(layer.inputs)
+        elif isinstance(layer.settings, Convolution):
+            layer.section.fault("no [yolo] or [region] depends on this layer; such networks are not supported")
 
 
 class _Walk:
@@ -127,8 +137,8 @@ class _Walk:
             if not 0 <= index < len(self.layers):
                 section.fault(f"refers to layer {index}; only the layers 0 to {self.last} come before it", key)
             found.append(index)
-        if not found:
-            section.fault("names no layer", key)
+        if not 0 < len(found) <= MOST_SOURCES:
+            section.fault(f"names {len(found)} layers; expected 1 to {MOST_SOURCES}", key)
         return tuple(found)
 
 
@@ -169,11 +179,11 @@ def _convolutional(section: Section, walk: _Walk) -> Read:
 def _maxpool(section: Section, walk: _Walk) -> Read:
     section.only(maxpool_depth="0", antialiasing="0")
     shape, strides = walk.shape(walk.last), _strides(section)
-    size = section.integer("size", strides[0], low=1)
+    size = section.integer("size", section.integer("stride", 1, low=1), low=1)
     padding = section.integer("padding", size - 1, high=2 * size)
     height, width = ((side + padding - size) // stride + 1 for side, stride in zip(shape[:2], strides, strict=True))
     if padding - padding // 2 >= size:
-        section.fault(f"padding has to be smaller than twice the size of the window ({size})", "padding")
+        section.fault(f"a window of {size} could lie outside of the map; give at most {2 * size - 2}", "padding")
     return MaxPool(size, strides, padding), (walk.last,), Shape(height, width, shape.channels)
 
 
@@ -250,7 +260,10 @@ def _reorg(section: Section, walk: _Walk) -> Read:
 
 def _softmax(section: Section, walk: _Walk) -> Read:
     section.only(groups="1", temperature="1", spatial="0")
-    return Softmax(), (walk.last,), walk.shape(walk.last)
+    shape = walk.shape(walk.last)
+    if shape[:2] != (1, 1):  # Darknet would take all cells together
+        section.fault(f"only behind a map of one cell, not {shape.height} x {shape.width}")
+    return Softmax(), (walk.last,), shape
 
 
 def _yolo(section: Section, walk: _Walk) -> Read:

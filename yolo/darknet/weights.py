@@ -109,11 +109,14 @@ def read_weights(
     Raises:
         WeightsError: the file is of another network: where it parts from this one, and the byte counts.
     """
+    if not convolutions:
+        raise WeightsError(f"{path}: the network is not Darknet's: it has no convolutions to put the weights into")
     header = read_header(path)
     ends = header.size + 4 * np.cumsum([each.weights for each in convolutions], dtype=np.int64)
     size = Path(path).stat().st_size
     held = int(np.searchsorted(ends, size, side="right"))
-    whole = held > 0 and int(ends[held - 1]) == size
+    begin = int(ends[held - 1]) if held else header.size
+    whole = size == begin
     try:
         numbers = np.fromfile(path, "<f4", int((min(size, ends[-1]) - header.size) // 4), offset=header.size)
     except OSError as error:
@@ -121,14 +124,13 @@ def read_weights(
     counts = [each.weights for each in convolutions[:held]]
     parts = np.split(numbers[: sum(counts)], np.cumsum(counts)[:-1]) if held else []
     found = [_take(part, each) for part, each in zip(parts, convolutions, strict=False)]
-    _check_numbers(path, found)
+    _check_numbers(path, found, f"{size} bytes, the network needs {ends[-1]}")
     if held == len(ends) and not whole:
         raise WeightsError(
             f"{path}: {size} bytes, but the network ends with conv_{held - 1} at {ends[-1]}: "
             f"{size - ends[-1]} too many; the file is of another network"
         )
-    if held < len(ends) and not (whole and partial):
-        begin = int(ends[held - 1]) if held else header.size
+    if held < len(ends) and not (whole and partial and held):
         raise WeightsError(
             f"{path}: {size} bytes, but the network needs {ends[-1]}: the file ends "
             + (f"before conv_{held}" if whole else f"within conv_{held} (bytes {begin} to {ends[held]})")
@@ -144,20 +146,23 @@ def _take(numbers: Array, convolution: Convolution) -> ConvolutionWeights:
     return ConvolutionWeights(biases, numbers[vectors * convolution.filters :].reshape(convolution.kernel_shape), *norm)
 
 
-def _check_numbers(path: str | Path, found: Sequence[ConvolutionWeights]) -> None:
+def _check_numbers(path: str | Path, found: Sequence[ConvolutionWeights], sizes: str) -> None:
     """Numbers that no training leaves behind show where a file of another network parts from this one.
 
     Raises:
         WeightsError: a variance is negative, or something is not a finite number.
     """
     for index, each in enumerate(found):
-        if each.variances is not None and not (each.variances >= 0).all():
-            raise WeightsError(
-                f"{path}: negative variances in conv_{index}: the file is of another network, which parts from this "
-                f"one at conv_{index} or before, or it is damaged"
-            )
         if not all(np.isfinite(part).all() for part in each.parts()):
-            raise WeightsError(f"{path}: conv_{index} holds numbers that are not finite: the file is damaged")
+            fault = "numbers that are not finite"
+        elif each.variances is not None and (each.variances < 0).any():
+            fault = "negative variances"
+        else:
+            continue
+        raise WeightsError(
+            f"{path}: {fault} in conv_{index}: the file is of another network, which parts from this "
+            f"one at conv_{index} or before, or it is damaged ({sizes})"
+        )
 
 
 def write_weights(path: str | Path, header: Header, convolutions: Sequence[ConvolutionWeights]) -> None:

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 from yolo.anchors import published_anchors, sort_anchors
 from yolo.config import LetterboxMode, canvas_size, check
+from yolo.darknet import network as darknet
 from yolo.darknet.cfg import read_cfg
 from yolo.darknet.edit import retarget
-from yolo.darknet.network import head_of
+from yolo.darknet.network import Plan, head_of
 from yolo.darknet.plan import make_detector_plan
 from yolo.errors import ConfigError
+from yolo.model.backbones import PREFIX, backbone_variant
 from yolo.model.cfg_network import build_plan
 from yolo.model.layers import Convolutions
-from yolo.model.networks import VARIANTS
+from yolo.model.networks import VARIANTS, Variant
 from yolo.ops.boxes import Tensor
 from yolo.ops.slots import YOLOV3, Coding
 
@@ -39,13 +41,15 @@ class Architecture:
     model: str
     """The name it is known by."""
     build: Callable[[Tensor, Convolutions, Sequence[Any]], list[Tensor]]
-    """From pictures (B, H, W, 3) in 0..1 and the heads' first biases to one map (B, h, w, A x (5 + C)) a scale."""
+    """From pictures (B, H, W, 3) in 0..255 and the heads' first biases to one map (B, h, w, A x (5 + C)) a scale."""
     canvas: tuple[int, int]
     letterbox: LetterboxMode
     strides: tuple[int, ...]
     """Of its scales, coarse to fine."""
     anchors: Anchors
     coding: Coding
+    backbone: int = 0
+    """How many of its numbered convolutions, the first ones, are the backbone's."""
     cfg: str | None = None
     """Text of the Darknet network file, if it is one."""
 
@@ -62,7 +66,7 @@ def design(
     """The network that goes by a name.
 
     Args:
-        model: one of `VARIANTS`, or the name of a Darknet network file.
+        model: one of `VARIANTS`, ``keras:`` and the name of a backbone, or the name of a Darknet network file.
         cfg: that file's text; None: it is read.
         classes: their number.
         anchors: (A, 2) pairs, shared out over the scales by area, or one such list a scale, coarse to
@@ -76,8 +80,7 @@ def design(
     if cfg is not None or model.endswith(".cfg"):
         text = read_cfg(model) if cfg is None else cfg
         return _design_cfg(Path(model).name, text, classes=classes, anchors=anchors, size=size, letterbox=letterbox)
-    check(model in VARIANTS, "model", f"one of {', '.join(VARIANTS)}, or a Darknet .cfg file", model)
-    variant, canvas = VARIANTS[model], canvas_size(size or DEFAULT_SIZE)
+    variant, canvas = _find_variant(model), canvas_size(size or DEFAULT_SIZE)
     scales = len(variant.strides)
     flat = published_anchors(variant.anchors, canvas) if anchors is None else anchors
     return Architecture(
@@ -88,7 +91,16 @@ def design(
         strides=variant.strides,
         anchors=arrange_anchors(flat, [1] * scales),
         coding=YOLOV3,
+        backbone=variant.backbone,
     )
+
+
+def _find_variant(model: str) -> Variant:
+    if model.startswith(PREFIX):
+        return backbone_variant(model)
+    known = f"one of {', '.join(VARIANTS)}, a Darknet .cfg file, or {PREFIX}NAME of a backbone in keras.applications"
+    check(model in VARIANTS, "model", known, model)
+    return VARIANTS[model]
 
 
 def _design_cfg(
@@ -122,8 +134,23 @@ def _design_cfg(
         strides=tuple(head.stride for head in heads),
         anchors=tuple(np.array(head.anchors, np.float32) for head in heads),
         coding=Coding(heads[0].sizes, heads[0].softmax, tuple(head.scale_xy for head in heads)),
+        backbone=_backbone_length(plan),
         cfg=text,
     )
+
+
+def _backbone_length(plan: Plan) -> int:
+    """How many convolutions come before the necks: up to the last section that adds or shrinks before a head."""
+    first_head = min(head.index for head in plan.heads)
+    ends = [layer.index for layer in plan.layers[:first_head] if _adds_or_shrinks(layer.settings)]
+    body = plan.layers[: max(ends, default=-1) + 1]
+    return sum(isinstance(layer.settings, darknet.Convolution) for layer in body)
+
+
+def _adds_or_shrinks(settings: darknet.Settings) -> bool:
+    if isinstance(settings, darknet.Convolution | darknet.MaxPool):
+        return max(settings.strides) > 1
+    return isinstance(settings, darknet.Shortcut | darknet.Scale | darknet.Reorganize)
 
 
 def sides(size: int | tuple[int, int]) -> tuple[int, int]:

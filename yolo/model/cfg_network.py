@@ -17,7 +17,7 @@ def build_plan(images: Tensor, conv: Convolutions, biases: Sequence[Any], *, pla
     """The network of a plan.
 
     Args:
-        images: (B, H, W, 3) in 0..1 on the plan's canvas.
+        images: (B, H, W, 3), RGB in 0..255, on the plan's canvas.
         conv: makes its convolutions.
         biases: (A x (5 + C),) first biases of each head, coarse to fine.
         plan: a network that detects.
@@ -28,9 +28,9 @@ def build_plan(images: Tensor, conv: Convolutions, biases: Sequence[Any], *, pla
     """
     # A head's convolution stands right before it: the plan has made sure.
     head_biases = {head.index - 1: bias for head, bias in zip(plan.heads, biases, strict=True)}
-    outputs: list[Tensor] = []
+    picture, outputs = layers.Rescaling(1 / 255)(images), list[Tensor]()
     for layer in plan.layers:
-        inputs = [images if index == PICTURE else outputs[index] for index in layer.inputs]
+        inputs = [picture if index == PICTURE else outputs[index] for index in layer.inputs]
         if isinstance(layer.settings, darknet.Convolution):
             outputs.append(_convolution(layer.settings, inputs[0], conv, head_biases.get(layer.index)))
         else:
@@ -103,9 +103,11 @@ def _route(settings: darknet.Route, inputs: list[Tensor]) -> Tensor:
 def _sum(inputs: list[Tensor]) -> Tensor:
     """The sum, with the channels of the first: those the others lack are taken for 0, those it lacks left out."""
     channels = inputs[0].shape[-1]
-    fitted = []
-    for each in inputs:
-        lacking = max(0, channels - each.shape[-1])
-        kept = each[..., :channels]
-        fitted.append(ops.pad(kept, ((0, 0), (0, 0), (0, 0), (0, lacking))) if lacking else kept)
-    return layers.add(fitted)
+    return layers.add([_with_channels(each, channels) for each in inputs])
+
+
+def _with_channels(x: Tensor, channels: int) -> Tensor:
+    lacking = channels - x.shape[-1]
+    if lacking > 0:
+        return ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, lacking)))
+    return x[..., :channels] if lacking < 0 else x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from keras import layers, ops
 from yolo.darknet.network import Convolution as ConvolutionSettings
 from yolo.darknet.weights import ConvolutionWeights, Header, write_weights
 from yolo.errors import WeightsError
+from yolo.model.backbones import backbone_of
 from yolo.model.detector import Detector
 from yolo.model.layers import Convolution
 
@@ -69,6 +71,20 @@ def save_darknet_weights(detector: Detector, path: str | Path) -> None:
     Raises:
         WeightsError: the network is not Darknet's, or the file cannot be written.
     """
-    if not detector.convolutions:
+    if backbone_of(detector) is not None or not detector.convolutions:
         raise WeightsError(f"{path}: {detector.variant} is not a Darknet network; save it as .keras")
-    write_weights(path, Header(**detector.origin.get("darknet", {})), get_weights(detector))
+    write_weights(path, _header_of(detector, path), get_weights(detector))
+
+
+def _header_of(detector: Detector, path: str | Path) -> Header:
+    """The header the weights came with, and how many pictures were seen since.
+
+    Raises:
+        WeightsError: the model file's record of it is damaged.
+    """
+    try:
+        header = Header(**{key: int(value) for key, value in detector.origin.get("darknet", {}).items()})
+    except (AttributeError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: the model's record of its Darknet header is damaged ({error})") from error
+    fits = header.wide or header.seen < 2**31
+    return header if fits else replace(header, minor=2)

@@ -40,7 +40,8 @@ class Detector(keras.Model):
     what `yolo.datasets.pipeline` delivers, or with `yolo.train`.
 
     Args:
-        model: ``yolov3``, ``yolov3-spp``, ``yolov3-tiny``, or a Darknet network file (``.cfg``).
+        model: ``yolov3``, ``yolov3-spp``, ``yolov3-tiny``, a Darknet network file (``.cfg``), or ``keras:`` and
+            the name of a backbone in keras.applications, such as ``keras:EfficientNetB0``.
         classes: their names.
         anchors: (A, 2) width and height in canvas pixels, shared out over the scales by area, or one
             such list a scale, coarse to fine; None: the network's own (the published ones, scaled
@@ -95,7 +96,7 @@ class Detector(keras.Model):
             np.tile(head_bias(stride, len(shapes), len(self.classes), self.canvas), len(shapes))
             for stride, shapes in zip(architecture.strides, architecture.anchors, strict=True)
         ]
-        maps = architecture.build(layers.Rescaling(1 / 255)(images), Convolutions(self.seed), biases)
+        maps = architecture.build(images, Convolutions(self.seed), biases)
         shaped = [
             layers.Reshape((*raw.shape[1:3], len(shapes), 5 + len(self.classes)), dtype="float32")(raw)
             for raw, shapes in zip(maps, architecture.anchors, strict=True)
@@ -133,7 +134,16 @@ class Detector(keras.Model):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> list[Tensor]:
         """Raw maps (B, h, w, A, 5 + C), coarse to fine, of pictures (B, H, W, 3), RGB in 0..255."""
-        return self.network(ops.cast(inputs, "float32"), training=training)
+        maps = self.network(ops.cast(inputs, "float32"), training=training)
+        return maps if isinstance(maps, list) else [maps]  # Keras unpacks the list of a single head
+
+    @property
+    def heads(self) -> list[Convolution]:
+        """The last convolution of each scale, coarse to fine."""
+        by_output = {id(layer.output): layer for layer in self.convolutions}
+        # Each output is the reshaped one of a head.
+        reshaped = [output._keras_history.operation for output in self.network.outputs]
+        return [by_output[id(operation.input)] for operation in reshaped]
 
     @property
     def slots(self) -> Slots:

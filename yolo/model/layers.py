@@ -133,7 +133,8 @@ class Convolution(keras.layers.Layer):
         )
 
     def build(self, input_shape: Any) -> None:
-        self.convolution.build(input_shape)
+        # Keras refuses a map that is smaller than the kernel before it is padded.
+        self.convolution.build(input_shape if self.padding is None else self.padding.compute_output_shape(input_shape))
         if self.batch_norm is not None:
             self.batch_norm.build((*input_shape[:-1], self.filters))
         self.built = True

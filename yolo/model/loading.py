@@ -25,6 +25,7 @@ from yolo.files import is_file
 from yolo.model.darknet_weights import set_weights, settings_of
 from yolo.model.detector import Detector
 from yolo.model.networks import VARIANTS
+from yolo.published import PUBLISHED, published_file
 
 logger = logging.getLogger(__name__)
 
@@ -49,22 +50,30 @@ def load(
     names: str | Path | Sequence[str] | None = None,
     size: int | tuple[int, int] | None = None,
     letterbox: LetterboxMode | None = None,
+    offline: bool = False,
 ) -> Detector:
     """The detector in a file.
 
     Args:
-        path: a ``.keras`` file, or Darknet weights.
+        path: a ``.keras`` file, Darknet weights, or the name of published weights (``yolov3-coco``),
+            which are downloaded the first time.
         cfg: the Darknet network file that belongs to the weights; None: they are of one of the
             built-in networks, which their size tells.
         names: the classes of Darknet weights: a list, or a file with one a line; None: the names of
             COCO or VOC if there are 80 or 20.
         size: another canvas than the file's own.
         letterbox: another way onto it than the file's own.
+        offline: take published weights from the cache alone.
 
     Raises:
-        WeightsError: the file is missing, damaged, or not of this network.
+        WeightsError: the file is missing, damaged, or not of this network, or cannot be downloaded.
         ConfigError: the network file or the names are not right, or do not belong to this kind of file.
     """
+    path = resolve(path, offline=offline)
+    if PARTIAL_NAME.search(Path(path).name):
+        raise WeightsError(
+            f"{path}: holds the first layers of a network alone; begin a training from it (yolov3 train DATA --weights)"
+        )
     if is_darknet(path):
         return load_darknet(path, cfg=cfg, names=names, size=size, letterbox=letterbox)
     for option, value in (("cfg", cfg), ("names", names)):
@@ -74,6 +83,17 @@ def load(
     if size is not None or letterbox is not None:
         detector = detector.resized(size or detector.canvas, letterbox=letterbox)
     return detector
+
+
+def resolve(path: str | Path, *, offline: bool = False) -> str | Path:
+    """The file a name stands for: itself, or that of published weights, downloaded the first time.
+
+    Raises:
+        WeightsError: they cannot be downloaded.
+    """
+    if str(path) in PUBLISHED and not is_file(path):
+        return published_file(str(path), offline=offline)
+    return path
 
 
 def load_keras(path: str | Path) -> Detector:

@@ -1,6 +1,6 @@
 """The three networks, top to bottom, convolutions in the order of Darknet's files.
 
-Each takes pictures (B, H, W, 3) in 0..1 and gives one (B, h, w, A x (5 + C)) map a scale, from
+Each takes pictures (B, H, W, 3), RGB in 0..255, and gives one (B, h, w, A x (5 + C)) map a scale, from
 the coarsest to the finest. Shapes on the lines are for 416 x 416.
 """
 
@@ -21,7 +21,7 @@ DARKNET53_STAGES = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))
 
 def darknet53(images: Tensor, conv: Convolutions) -> list[Tensor]:
     """Darknet-53 without its classifier (YOLOv3, section 2.4): feature maps of strides 32, 16 and 8."""
-    x = conv(images, 32, 3)  # 416
+    x = conv(layers.Rescaling(1 / 255)(images), 32, 3)  # 416
     stages = []
     for filters, blocks in DARKNET53_STAGES:
         x = conv(x, filters, 3, strides=2)  # 208, 104, 52, 26, 13
@@ -31,24 +31,31 @@ def darknet53(images: Tensor, conv: Convolutions) -> list[Tensor]:
     return stages[:1:-1]
 
 
-def yolov3(images: Tensor, conv: Convolutions, biases: Sequence[Any], *, pyramid: bool = False) -> list[Tensor]:
-    """Darknet-53, a feature pyramid and three heads (YOLOv3, section 2.3).
+def yolov3(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> list[Tensor]:
+    """Darknet-53, a feature pyramid and three heads (YOLOv3, section 2.3)."""
+    return pyramid(darknet53(images, conv), conv, biases)
 
-    ``pyramid`` puts spatial pyramid pooling before the coarsest head (yolov3-spp).
+
+def pyramid(
+    features: Sequence[Tensor], conv: Convolutions, biases: Sequence[Any], *, pooling: bool = False
+) -> list[Tensor]:
+    """A backbone's feature maps of strides 32, 16 and 8, joined on the way up, with a head each (YOLOv3, section 2.3).
+
+    ``pooling`` puts spatial pyramid pooling before the coarsest head (yolov3-spp).
     """
     heads: list[Tensor] = []
     x = None
-    for features, filters, bias in zip(darknet53(images, conv), (512, 256, 128), biases, strict=True):
-        joined = features if x is None else layers.concatenate([layers.UpSampling2D()(conv(x, filters, 1)), features])
-        x = neck(joined, filters, conv, pyramid=pyramid and not heads)
+    for own, filters, bias in zip(features, (512, 256, 128), biases, strict=True):
+        joined = own if x is None else layers.concatenate([layers.UpSampling2D()(conv(x, filters, 1)), own])
+        x = neck(joined, filters, conv, pooling=pooling and not heads)
         heads.append(conv.head(conv(x, 2 * filters, 3), bias))  # 13, 26, 52
     return heads
 
 
-def neck(x: Tensor, filters: int, conv: Convolutions, *, pyramid: bool) -> Tensor:
+def neck(x: Tensor, filters: int, conv: Convolutions, *, pooling: bool) -> Tensor:
     """The five convolutions between a scale's features and its head; spatial pyramid pooling between them adds one."""
     x = conv(conv(conv(x, filters, 1), 2 * filters, 3), filters, 1)
-    if pyramid:
+    if pooling:
         pools = [layers.MaxPooling2D(size, strides=1, padding="same")(x) for size in (13, 9, 5)]
         x = conv(layers.concatenate([*pools, x]), filters, 1)
     return conv(conv(x, 2 * filters, 3), filters, 1)
@@ -56,12 +63,12 @@ def neck(x: Tensor, filters: int, conv: Convolutions, *, pyramid: bool) -> Tenso
 
 def yolov3_spp(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> list[Tensor]:
     """YOLOv3 with spatial pyramid pooling."""
-    return yolov3(images, conv, biases, pyramid=True)
+    return pyramid(darknet53(images, conv), conv, biases, pooling=True)
 
 
 def yolov3_tiny(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> list[Tensor]:
     """Seven convolutions with pooling between, and two heads."""
-    x = conv(images, 16, 3)  # 416
+    x = conv(layers.Rescaling(1 / 255)(images), 16, 3)  # 416
     for filters in (32, 64, 128, 256):
         x = conv(layers.MaxPooling2D(2)(x), filters, 3)  # 208, 104, 52, 26
     fine = x
@@ -87,10 +94,12 @@ class Variant:
     """Numbers in its weights file, less those of the classes."""
     weights_of_class: int
     """Numbers that a class adds."""
+    backbone: int
+    """How many of its convolutions, the first ones, are the backbone's."""
 
 
 VARIANTS = {
-    "yolov3": Variant(yolov3, (32, 16, 8), "yolov3-coco", 61_570_957, 5_385),
-    "yolov3-spp": Variant(yolov3_spp, (32, 16, 8), "yolov3-coco", 62_621_581, 5_385),
-    "yolov3-tiny": Variant(yolov3_tiny, (32, 16), "yolov3-tiny-coco", 8_673_934, 2_310),
+    "yolov3": Variant(yolov3, (32, 16, 8), "yolov3-coco", 61_570_957, 5_385, 52),
+    "yolov3-spp": Variant(yolov3_spp, (32, 16, 8), "yolov3-coco", 62_621_581, 5_385, 52),
+    "yolov3-tiny": Variant(yolov3_tiny, (32, 16), "yolov3-tiny-coco", 8_673_934, 2_310, 7),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -42,8 +43,50 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "warmup": self.warmup, "steps": self.steps, "final": self.final}
 
 
-def make_optimizer(config: TrainConfig, model: keras.Model, *, steps_per_epoch: int) -> keras.Optimizer:
-    """The optimizer of a run; biases and batch norms are not decayed."""
+class _RatePerVariable:
+    """Some variables of an optimizer learn at a share of its rate."""
+
+    share = 1.0
+    slow: frozenset[int] = frozenset()
+    """Indices of these variables."""
+
+    def slow_down(self, variables: Sequence[Any], share: float) -> None:
+        """Let these of the variables it was built for learn at a share of the rate."""
+        self.share = share
+        self.slow = frozenset(self._get_variable_index(each) for each in variables)  # type: ignore[attr-defined]
+
+    def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
+        slow = self._get_variable_index(variable) in self.slow  # type: ignore[attr-defined]
+        super().update_step(gradient, variable, learning_rate * self.share if slow else learning_rate)  # type: ignore[misc]
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class AdamW(_RatePerVariable, keras.optimizers.AdamW):
+    """Keras' AdamW, with a rate of their own for some variables."""
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class SGD(_RatePerVariable, keras.optimizers.SGD):
+    """Keras' SGD, with a rate of their own for some variables."""
+
+
+def make_optimizer(
+    config: TrainConfig,
+    model: keras.Model,
+    *,
+    steps_per_epoch: int,
+    older: Sequence[Any] = (),
+    previous: keras.Optimizer | None = None,
+) -> keras.Optimizer:
+    """The optimizer of a run, or of a stage of it; biases and batch norms are not decayed.
+
+    Args:
+        config: the run's options.
+        model: what is trained.
+        steps_per_epoch: of the run.
+        older: variables that learn at ``config.unfrozen_rate``; those that are not trainable do not count.
+        previous: the optimizer of the stage before, whose steps and moments go on.
+    """
     steps = config.epochs * steps_per_epoch
     schedule = WarmupCosine(
         config.learning_rate or DEFAULT_RATES[config.optimizer],
@@ -55,12 +98,24 @@ def make_optimizer(config: TrainConfig, model: keras.Model, *, steps_per_epoch: 
         "learning_rate": schedule,
         "weight_decay": config.weight_decay,
         "global_clipnorm": config.clip_norm or None,
+        "name": config.optimizer,
     }
-    optimizer = (
-        keras.optimizers.AdamW(**options)
-        if config.optimizer == "adamw"
-        else keras.optimizers.SGD(momentum=config.momentum, nesterov=True, **options)
-    )
+    momentum = float(config.momentum)  # Keras takes no whole number
+    optimizer = AdamW(**options) if config.optimizer == "adamw" else SGD(momentum=momentum, nesterov=True, **options)
     undecayed = [each for each in model.trainable_variables if not each.path.endswith("kernel")]
     optimizer.exclude_from_weight_decay(var_list=undecayed)
+    optimizer.build(model.trainable_variables)
+    chosen = {id(each) for each in older}
+    optimizer.slow_down([each for each in model.trainable_variables if id(each) in chosen], config.unfrozen_rate)
+    if previous is not None:
+        carry_over(previous, optimizer)
     return optimizer
+
+
+def carry_over(previous: keras.Optimizer, optimizer: keras.Optimizer) -> None:
+    """Give an optimizer the count of steps, and the moments of the variables that both train, of another."""
+    known = {each.path: each for each in previous.variables}
+    for variable in optimizer.variables:
+        old = known.get(variable.path)
+        if old is not None and old.shape == variable.shape:
+            variable.assign(old)

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from yolo.config import TrainConfig
+from yolo.darknet.weights import Header
 from yolo.datasets.bridge import reported_failures
 from yolo.datasets.pipeline import training_batches
 from yolo.errors import AnnotationError, ConfigError
@@ -24,6 +25,10 @@ from yolo.structs import Dataset
 from yolo.training.optimizer import make_optimizer
 from yolo.training.progress import DataClock, Progress
 from yolo.training.run_folder import RunFolder
+from yolo.training.stages import Stage, older_layers, ordered_layers, set_frozen, stages
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
@@ -80,35 +85,57 @@ def train(
     if validation.ignore.all():  # also if there is none
         logger.warning("%s: the validation pictures have no box to find: mAP is undefined", validation.name)
     steps = math.ceil(len(dataset) / config.batch)
-    clock = DataClock()
-    batches = clock.timed(
-        training_batches(
-            dataset,
-            detector.canvas,
-            batch=config.batch,
-            seed=config.seed,
-            augment=config.augment,
-            mode=detector.letterbox,
-            workers=config.workers,
-        )
-    )
-    detector.origin = describe_origin(dataset, config)
-    detector.compile(optimizer=make_optimizer(config, detector, steps_per_epoch=steps), loss=config.loss)
-    result = TrainResult()
+    clock, result = DataClock(), TrainResult()
+    detector.origin = describe_origin(detector, dataset, config)
     ours = [
         Progress(clock, epochs=config.epochs, steps=steps, batch=config.batch, live=live),
-        Validation(validation, config, result, RunFolder(out) if out is not None else None),
+        Validation(
+            validation, config, result, RunFolder(out) if out is not None else None, pictures=steps * config.batch
+        ),
     ]
-    with reported_failures():
-        detector.fit(
-            batches,
-            epochs=config.epochs,
-            steps_per_epoch=steps,
-            shuffle=False,
-            verbose=0,
-            callbacks=[*ours, *callbacks],
-        )
+    optimizer = None
+    for stage in stages(config):
+        older = set_frozen(detector, config, frozen=stage.frozen)
+        optimizer = make_optimizer(config, detector, steps_per_epoch=steps, older=older, previous=optimizer)
+        detector.compile(optimizer=optimizer, loss=config.loss)
+        if config.freeze is not None:
+            logger.info("%s", describe_stage(detector, config, stage))
+        batches = stage_batches(detector, dataset, config, start=stage.first * steps * config.batch)
+        with reported_failures():
+            detector.fit(
+                clock.timed(batches),
+                initial_epoch=stage.first,
+                epochs=stage.end,
+                steps_per_epoch=steps,
+                shuffle=False,
+                verbose=0,
+                callbacks=[*ours, *callbacks],
+            )
+    set_frozen(detector, config, frozen=False)
     return result
+
+
+def stage_batches(detector: Detector, dataset: Dataset, config: TrainConfig, *, start: int) -> tf.data.Dataset:
+    """The training stream from a position on."""
+    return training_batches(
+        dataset,
+        detector.canvas,
+        batch=config.batch,
+        seed=config.seed,
+        augment=config.augment,
+        mode=detector.letterbox,
+        workers=config.workers,
+        start=start,
+    )
+
+
+def describe_stage(detector: Detector, config: TrainConfig, stage: Stage) -> str:
+    """What a stage trains."""
+    older = older_layers(detector, str(config.freeze))
+    which = f"the first {len(older)} of {len(ordered_layers(detector))} layers ({older[0].name} to {older[-1].name})"
+    if stage.frozen:
+        return f"epochs {stage.first + 1} to {stage.end}: {which} are frozen, statistics too"
+    return f"epochs {stage.first + 1} to {stage.end}: all is trained, {which} at {config.unfrozen_rate:g} of the rate"
 
 
 def override(config: TrainConfig, options: dict[str, Any]) -> TrainConfig:
@@ -140,9 +167,11 @@ def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
     return dataset.subset(np.sort(order[taken:])), dataset.subset(np.sort(order[:taken]), split="held out")
 
 
-def describe_origin(dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
-    """What a model file says of where its weights come from."""
+def describe_origin(detector: Detector, dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
+    """What a model file says of where its weights come from; ``start`` is what it said before."""
     return {
+        **({"start": dict(detector.origin)} if detector.origin else {}),
+        "darknet": dict(detector.origin.get("darknet", asdict(Header()))),
         "dataset": dataset.name,
         "split": dataset.split,
         "images": len(dataset),
@@ -167,11 +196,15 @@ class Validation(keras.callbacks.Callback):
         config: of the run.
         result: is filled.
         folder: where to write; None: nowhere.
+        pictures: seen in an epoch.
     """
 
-    def __init__(self, dataset: Dataset, config: TrainConfig, result: TrainResult, folder: RunFolder | None):
+    def __init__(
+        self, dataset: Dataset, config: TrainConfig, result: TrainResult, folder: RunFolder | None, *, pictures: int
+    ):
         super().__init__()
         self.dataset, self.config, self.result, self.folder = dataset, config, result, folder
+        self.pictures = pictures
         self.best = -math.inf
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -197,12 +230,13 @@ class Validation(keras.callbacks.Callback):
         if better:
             self.best = np.nan_to_num(logs["AP"], nan=-1.0)
             self.result.metrics, self.result.best_epoch = metrics, epoch + 1
+        self.model.origin["epoch"] = epoch + 1
+        self.model.origin["darknet"]["seen"] += self.pictures
         if self.folder is not None:
             self.write(self.folder, epoch, better=better)
 
     def write(self, folder: RunFolder, epoch: int, *, better: bool) -> None:
         """The checkpoints and tables of an epoch."""
-        self.model.origin["epoch"] = epoch + 1
         self.model.save(folder.last)
         if better:
             self.model.save(folder.best)

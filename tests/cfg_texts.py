@@ -1,0 +1,41 @@
+"""Texts and weights of small Darknet networks for the tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from yolo.darknet.weights import ConvolutionWeights
+
+YOLO = "[yolo]\nmask=0,1\nanchors=4,6, 10,8\nclasses=2\nnum=2"
+
+
+def sections(*parts, size=(32, 32)):
+    """A network file: [net] and the sections, each a text or a (kind, options) pair."""
+    texts = [f"[net]\nheight={size[0]}\nwidth={size[1]}", *parts]
+    return "\n".join(each if isinstance(each, str) else section(*each) for each in texts)
+
+
+def section(kind, options=None):
+    return "\n".join([f"[{kind}]", *(f"{key}={value}" for key, value in (options or {}).items())])
+
+
+def conv(filters, size=1, activation="linear", **options):
+    return section("convolutional", {"filters": filters, "size": size, "activation": activation, **options})
+
+
+def detector(*parts, size=(32, 32), head=YOLO, filters=14):
+    """The sections and a head behind them."""
+    return sections(*parts, conv(filters), head, size=size)
+
+
+def draw_weights(convolutions, seed=0):
+    """Random numbers for the convolutions of a plan."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for each in convolutions:
+        bias, scale, mean = (rng.normal(middle, 0.1, each.filters).astype("f4") for middle in (0, 1, 0))
+        norm = (scale, mean, rng.uniform(0.5, 1.5, each.filters).astype("f4")) if each.batch_normalize else ()
+        fan_in = np.prod(each.kernel_shape[1:])
+        kernel = rng.normal(0, np.sqrt(2 / fan_in), each.kernel_shape).astype("f4")
+        found.append(ConvolutionWeights(bias, kernel, *norm))
+    return found

@@ -1,0 +1,68 @@
+"""The built-in networks as Darknet's files: read again they are the same networks."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from yolo.errors import WeightsError
+from yolo.model.cfg_writer import to_cfg
+from yolo.model.detector import Detector
+from yolo.model.networks import VARIANTS
+
+
+def randomised(detector, seed=0):
+    """With numbers everywhere, none of them 0 or 1."""
+    rng = np.random.default_rng(seed)
+    detector.set_weights([rng.uniform(0.02, 0.1, each.shape) for each in detector.get_weights()])
+    return detector
+
+
+@pytest.mark.parametrize("model", VARIANTS)
+def test_a_built_in_network_written_and_read_gives_the_same_outputs(model):
+    detector = randomised(Detector(model, classes=["a", "b", "c"], size=(64, 96)))
+    text = to_cfg(detector)
+    again = Detector("net.cfg", cfg=text, classes=detector.classes)
+    assert (again.canvas, again.letterbox) == ((64, 96), "letterbox")
+    np.testing.assert_array_equal(again.anchors, detector.anchors)
+    for ours, theirs in zip(detector.convolutions, again.convolutions, strict=True):
+        theirs.set_weights(ours.get_weights())
+    images = np.random.default_rng(1).integers(0, 256, (1, 64, 96, 3)).astype(np.float32)
+    for ours, theirs in zip(detector(images), again(images), strict=True):
+        np.testing.assert_array_equal(theirs, ours)
+    assert to_cfg(again) == text
+    assert again.architecture.backbone == {"yolov3-tiny": 5}.get(model, 52)
+
+
+@pytest.mark.parametrize("model", VARIANTS)
+def test_it_is_darknets_own_file_section_by_section(model, shared):
+    """Same kinds in the same order, same routes: what pjreddie wrote by hand (his SPP pools run 5, 9, 13)."""
+    theirs = (shared / "data" / "darknet" / f"{model}.cfg").read_text()
+    ours = to_cfg(Detector(model, classes=[str(index) for index in range(80)], size=64))
+
+    def structure(text):
+        kinds = re.findall(r"^\[(\w+)\]", text, re.MULTILINE)
+        lines = re.findall(r"^(filters|size|stride|from|activation)\s*=\s*(\S+)", text, re.MULTILINE)
+        return kinds, sorted(lines)
+
+    assert structure(ours)[0] == structure(theirs)[0]
+    assert structure(ours)[1] == structure(theirs)[1]
+
+
+def test_a_network_file_comes_back_as_it_was(shared):
+    text = (shared / "data" / "darknet" / "MobileNetV2-YOLOv3-Nano-voc.cfg").read_text()
+    detector = Detector("nano.cfg", cfg=text, classes=[str(index) for index in range(20)])
+    assert to_cfg(detector) == text
+    assert detector.architecture.backbone == 48
+
+
+def test_other_layers_are_refused():
+    detector = Detector("yolov3-tiny", classes=["a"], size=64)
+    operation = type("Strange", (), {"name": "strange_1"})()
+    from yolo.model.cfg_writer import _Sections
+
+    with pytest.raises(WeightsError, match="strange_1: a Strange layer cannot be written as Darknet's; save it as"):
+        _Sections()._write_next(operation)
+    assert detector.architecture.backbone == 7

@@ -1,0 +1,128 @@
+"""`yolov3 convert SRC DST`: between Keras' and Darknet's files, and to other classes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from yolo.cli.common import WEIGHTS_HELP, add_weights_options, load_detector, parse_size
+from yolo.config import NewClasses, check
+from yolo.darknet.names import read_names, write_names
+from yolo.errors import ConfigError
+from yolo.files import exists, is_file, is_folder, to_json, write_text
+
+if TYPE_CHECKING:
+    from yolo.model.detector import Detector
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("weights", type=str, metavar="SRC", help=WEIGHTS_HELP)
+    parser.add_argument(
+        "target",
+        type=str,
+        metavar="DST",
+        help="a .keras file, or .weights, beside which a .cfg and a .names file of the same name are written",
+    )
+    add_weights_options(parser)
+    parser.add_argument(
+        "--classes",
+        type=str | None,
+        default=None,
+        help="names with commas between, or a file with one a line: a subset or superset of the model's",
+    )
+    parser.add_argument("--new", type=NewClasses, default="fresh", help="filters of classes that SRC does not know")
+    parser.add_argument("--size", type=str | None, default=None, help="another canvas than the model's own")
+    parser.add_argument("--seed", type=int, default=0, help="of the first weights of unknown classes")
+    parser.add_argument("--force", action="store_true", help="write over files that exist")
+
+
+def run(arguments: Namespace) -> None:
+    check(0 <= arguments.seed < 2**32, "seed", "in 0..2**32 - 1", arguments.seed)
+    targets = target_files(arguments.target)
+    check_targets(targets, arguments)
+    size = None if arguments.size is None else parse_size(arguments.size)
+    classes = None if arguments.classes is None else parse_classes(arguments.classes)
+    detector, table = load_detector(arguments, size=size), None
+    if classes is not None:
+        from yolo.model.transfer import with_classes
+
+        detector, table = with_classes(detector, classes, new=arguments.new, seed=arguments.seed)
+        for line in table.lines():
+            logger.info("%s", line)
+    write(detector, targets)
+    report = {
+        "files": [str(path) for path in targets],
+        "classes": list(detector.classes),
+        "parameters": detector.count_params(),
+    }
+    if table is not None:
+        report["transfer"] = {"kept": table.kept, "renamed": table.renamed, "new": table.new, "dropped": table.dropped}
+    print(to_json(report) if arguments.json else to_text(report))
+
+
+def to_text(report: dict[str, Any]) -> str:
+    return f"{', '.join(report['files'])}: {len(report['classes'])} classes, {report['parameters']:,} parameters"
+
+
+def target_files(target: str) -> list[Path]:
+    """The files that a target stands for.
+
+    Raises:
+        ConfigError: its name says no format.
+    """
+    path = Path(target)
+    if path.suffix == ".keras":
+        return [path]
+    if path.suffix == ".weights":
+        return [path, path.with_suffix(".cfg"), path.with_suffix(".names")]
+    raise ConfigError(f"{target}: give a name that ends in .keras or .weights")
+
+
+def check_targets(targets: list[Path], arguments: Namespace) -> None:
+    """Nothing of the user's is written over unasked, and no source ever.
+
+    Raises:
+        ConfigError: a file is in the way.
+    """
+    sources = [Path(each).resolve() for each in (arguments.weights, arguments.cfg, arguments.names) if each]
+    for path in targets:
+        if path.resolve() in sources:
+            raise ConfigError(f"{path}: is read from and would be written to; give another DST")
+        if is_folder(path) or (exists(path) and not arguments.force):
+            raise ConfigError(f"{path}: exists; give another DST, or --force to write over it")
+        if not is_folder(path.parent):
+            raise ConfigError(f"{path}: there is no folder {path.parent}")
+
+
+def parse_classes(text: str) -> list[str]:
+    """The names of a file, or those with commas between.
+
+    Raises:
+        ConfigError: there is none, or one is given twice.
+    """
+    if is_file(text):
+        return read_names(text)
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    check(len(names) > 0, "classes", "names with commas between", text)
+    check(len(set(names)) == len(names), "classes", "names that differ", text)
+    return names
+
+
+def write(detector: Detector, targets: list[Path]) -> None:
+    """Write the detector in the target's format."""
+    if len(targets) == 1:
+        detector.save(targets[0])
+        return
+    from yolo.model.cfg_writer import to_cfg
+    from yolo.model.darknet_weights import save_darknet_weights
+
+    weights, cfg, names = targets
+    text = to_cfg(detector)
+    save_darknet_weights(detector, weights)
+    write_text(cfg, text)
+    write_names(names, detector.classes)

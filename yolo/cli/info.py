@@ -1,0 +1,267 @@
+"""`yolov3 info FILE`: what a model file, a Darknet network file or a dataset holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from yolo.cli.common import add_weights_options, parse_size, start_keras
+from yolo.darknet.summary import Summary
+from yolo.errors import ConfigError, WeightsError
+from yolo.files import is_folder, to_json
+
+if TYPE_CHECKING:
+    from yolo.model.detector import Detector
+
+Report = dict[str, Any]
+"""What is known of a file, ready for JSON."""
+
+ARRAYS = (".h5", ".hdf5")
+DATASETS = (".yaml", ".yml", ".json")
+CLASSES_SHOWN = 10
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "file",
+        type=str,
+        help="a .keras, .h5, .weights or .cfg file, a published name such as yolov3-coco, or a dataset",
+    )
+    add_weights_options(parser)
+    parser.add_argument("--size", type=str | None, default=None, help="count operations on another canvas")
+    parser.add_argument("--split", type=str | None, default=None, help="part of a dataset (default: all)")
+
+
+def run(arguments: Namespace) -> None:
+    report = describe(arguments)
+    print(to_json(report) if arguments.json else "\n".join(to_lines(report)))
+
+
+def describe(arguments: Namespace) -> Report:
+    """What a file holds.
+
+    Raises:
+        YoloError: it is missing, damaged or of no known kind, or an option does not fit it.
+    """
+    path, suffix = arguments.file, Path(arguments.file).suffix.lower()
+    if is_folder(path) or suffix in DATASETS:
+        return describe_dataset(path, arguments.split)
+    if suffix == ".cfg":
+        return describe_cfg(path, arguments)
+    start_keras()
+    if suffix in ARRAYS:
+        return describe_arrays(path)
+    from yolo.model.loading import is_darknet, load, read_description
+    from yolo.published import PUBLISHED
+
+    if suffix == ".keras" and read_description(Path(path)).get("registered_name") != "yolo>Detector":
+        return describe_arrays(path)
+    if not (suffix == ".keras" or is_darknet(path) or path in PUBLISHED):
+        raise WeightsError(f"{path}: of no known kind; give a .keras, .h5, .weights or .cfg file, or a dataset")
+    detector = load(
+        path,
+        cfg=arguments.cfg,
+        names=arguments.names,
+        size=_size(arguments),
+        letterbox=arguments.letterbox,
+        offline=arguments.offline,
+    )
+    return describe_detector(path, detector)
+
+
+def _size(arguments: Namespace) -> tuple[int, int] | None:
+    return None if arguments.size is None else parse_size(arguments.size)
+
+
+def describe_detector(path: str, detector: Detector) -> Report:
+    from yolo.model.summary import summarise_detector
+
+    architecture = detector.architecture
+    return {
+        "file": path,
+        "kind": "detector",
+        "model": detector.variant,
+        **_summary(summarise_detector(detector)),
+        "canvas": list(detector.canvas),
+        "letterbox": detector.letterbox,
+        "class_count": len(detector.classes),
+        "classes": list(detector.classes),
+        "scales": [
+            {"stride": stride, "anchors": anchors.tolist()}
+            for stride, anchors in zip(architecture.strides, architecture.anchors, strict=True)
+        ],
+        "thresholds": asdict(detector.nms),
+        "origin": detector.origin,
+    }
+
+
+def describe_cfg(path: str, arguments: Namespace) -> Report:
+    """A network file alone: its plan, without any weights; a classifier has no scales."""
+    from yolo.darknet.cfg import read_cfg
+    from yolo.darknet.names import read_names
+    from yolo.darknet.network import head_of
+    from yolo.darknet.plan import make_plan
+    from yolo.darknet.summary import summarise_plan
+
+    if arguments.cfg is not None:
+        raise ConfigError(f"cfg {arguments.cfg}: {path} is itself a network file")
+    plan = make_plan(read_cfg(path), path, canvas=_size(arguments))
+    heads = [head_of(layer) for layer in plan.heads]
+    count = heads[0].classes if heads else 0
+    return {
+        "file": path,
+        "kind": "network",
+        "model": Path(path).name,
+        **_summary(summarise_plan(plan)),
+        "canvas": list(plan.canvas),
+        "letterbox": arguments.letterbox or plan.letterbox,
+        "class_count": count,
+        "classes": read_names(arguments.names, count) if arguments.names else [],
+        "scales": [{"stride": head.stride, "anchors": [list(pair) for pair in head.anchors]} for head in heads],
+    }
+
+
+def _summary(summary: Summary) -> Report:
+    return {
+        "layers": [asdict(row) for row in summary.rows],
+        "parameters": {"total": summary.parameters, "trainable": summary.trainable, "fixed": summary.fixed},
+        "flops": summary.flops,
+    }
+
+
+def describe_arrays(path: str) -> Report:
+    """A Keras file without a detector of ours: its layers' arrays."""
+    from yolo.model.keras_weights import stored_layers
+
+    with stored_layers(path) as stored:
+        shapes = {layer.path: layer.shapes for layer in stored}
+    arrays = [{"name": name, "shapes": own} for name, own in shapes.items()]
+    total = sum(math.prod(shape) for own in shapes.values() for shape in own)
+    return {"file": path, "kind": "weights", "arrays": arrays, "parameters": {"total": total}}
+
+
+def describe_dataset(path: str, split: str | None) -> Report:
+    import numpy as np
+
+    from yolo.datasets.load import available_splits, load_dataset
+
+    dataset = load_dataset(path, split)
+    counts = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
+    return {
+        "file": path,
+        "kind": "dataset",
+        "name": dataset.name,
+        "split": split,
+        "splits": list(available_splits(path)),
+        "pictures": len(dataset),
+        "boxes": len(dataset.boxes),
+        "ignored": int(dataset.ignore.sum()),
+        "classes": dict(zip(dataset.classes, counts, strict=True)),
+    }
+
+
+# As text
+
+
+def to_lines(report: Report) -> list[str]:
+    """A report for people."""
+    match report["kind"]:
+        case "dataset":
+            return _dataset_lines(report)
+        case "weights":
+            rows = [(each["name"], "  ".join(map(_times, each["shapes"]))) for each in report["arrays"]]
+            total = f"{report['parameters']['total']:,}"
+            return [*to_table(("layer", "shapes"), rows), "", *_pairs([("parameters", total)])]
+    return [*_layer_lines(report), "", *_pairs(_model_pairs(report))]
+
+
+def _layer_lines(report: Report) -> list[str]:
+    rows = [
+        (
+            row["name"],
+            row["kind"],
+            _times(row["shape"]),
+            f"{row['parameters']:,}" if row["parameters"] else "",
+            f"{row['flops'] / 1e9:.3f}" if row["flops"] else "",
+        )
+        for row in report["layers"]
+    ]
+    return to_table(("layer", "kind", "output", "parameters", "BFLOPs"), rows, right=2)
+
+
+def _model_pairs(report: Report) -> list[tuple[str, str]]:
+    parameters, (height, width) = report["parameters"], report["canvas"]
+    rows = [
+        ("model", report["model"]),
+        ("canvas", f"{height} x {width} (height x width), {report['letterbox']}"),
+        ("parameters", "{total:,} ({trainable:,} trainable, {fixed:,} not)".format(**parameters)),
+        ("operations", f"{report['flops'] / 1e9:.3f} BFLOPs a picture (a multiplication and an addition are two)"),
+        ("classes", _shortened(report["class_count"], report["classes"])),
+    ]
+    for scale in report["scales"]:
+        pairs = "  ".join(f"{width:g} x {height:g}" for width, height in _rounded(scale["anchors"]))
+        rows.append((f"anchors /{scale['stride']}", f"{pairs} (width x height)"))
+    for part in ("thresholds", "origin"):
+        rows += [(part, ", ".join(_items(report[part])))] if report.get(part) else []
+    return rows
+
+
+def _rounded(pairs: Sequence[Sequence[float]]) -> list[list[float]]:
+    return [[round(side, 1) for side in pair] for pair in pairs]
+
+
+def _shortened(count: int, classes: Sequence[str]) -> str:
+    """How many classes, and the first of their names as far as they are known."""
+    if not count:
+        return "none: it does not detect"
+    rest = ", ..." if count > CLASSES_SHOWN else ""
+    return f"{count}: {', '.join(classes[:CLASSES_SHOWN])}{rest}" if classes else str(count)
+
+
+def _items(values: dict[str, Any]) -> list[str]:
+    return [
+        f"{key} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for key, value in values.items()
+    ]
+
+
+def _dataset_lines(report: Report) -> list[str]:
+    ignored = f", {report['ignored']:,} of them ignored (crowds, difficult)" if report["ignored"] else ""
+    rows = [
+        ("dataset", report["name"]),
+        ("split", f"{report['split'] or 'all'} (of {', '.join(report['splits']) or 'none'})"),
+        ("pictures", f"{report['pictures']:,}"),
+        ("boxes", f"{report['boxes']:,}{ignored}"),
+    ]
+    counts = [(name, f"{count:,}") for name, count in report["classes"].items()]
+    return [*_pairs(rows), "", *to_table(("class", "boxes"), counts, right=1)]
+
+
+def _pairs(rows: Sequence[tuple[str, str]]) -> list[str]:
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}}  {text}" for name, text in rows]
+
+
+def _times(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "1"
+
+
+def to_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0) -> list[str]:
+    """Rows of text in columns, the last ``right`` of them aligned to the right."""
+    cells = [head, *rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    left = len(head) - right
+    lines = []
+    for row in cells:
+        parts = [
+            f"{text:<{width}}" if column < left else f"{text:>{width}}"
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(parts).rstrip())
+    return lines

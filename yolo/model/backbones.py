@@ -1,0 +1,211 @@
+"""YOLOv3's neck and heads on the networks of ``keras.applications``: ``keras:EfficientNetB0``.
+
+The backbone is one nested model of the detector's network, named ``backbone``, and begins with the
+preprocessing that its ImageNet weights expect.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from yolo.errors import ConfigError, WeightsError
+from yolo.model.layers import Convolutions
+from yolo.model.networks import Variant, pyramid
+from yolo.ops.boxes import Tensor
+
+if TYPE_CHECKING:
+    from yolo.model.detector import Detector
+
+PREFIX = "keras:"
+"""Of the model names that stand for a backbone of Keras."""
+BACKBONE = "backbone"
+"""Name of the nested model."""
+STRIDES = (32, 16, 8)
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+"""Of red, green and blue in 0..1."""
+IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+def backbone_variant(model: str) -> Variant:
+    """The network of a model name such as ``keras:ResNet50``.
+
+    Raises:
+        ConfigError: Keras has no such backbone.
+    """
+    name = model.removeprefix(PREFIX)
+    names = backbone_names()
+    if name not in names:
+        near = _close(name, names)
+        advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+        raise ConfigError(f"model {model}: keras.applications has no {name!r}; {advice}")
+    return Variant(
+        build=partial(build_detector, name=name),
+        strides=STRIDES,
+        anchors="yolov3-coco",
+        weights=0,
+        weights_of_class=0,
+        backbone=0,
+    )
+
+
+def backbone_names() -> list[str]:
+    """The networks of keras.applications that can be had without their classifier."""
+    found = inspect.getmembers(keras.applications, callable)
+    return [name for name, constructor in found if "include_top" in inspect.signature(constructor).parameters]
+
+
+def _close(name: str, names: Sequence[str]) -> list[str]:
+    by_lower = {each.lower(): each for each in names}
+    return [by_lower[each] for each in difflib.get_close_matches(name.lower(), by_lower, n=4)]
+
+
+def build_detector(images: Tensor, conv: Convolutions, biases: Sequence[Any], *, name: str) -> list[Tensor]:
+    """YOLOv3's feature pyramid on a backbone.
+
+    Args:
+        images: (B, H, W, 3), RGB in 0..255.
+        conv: makes the convolutions of neck and heads, conv_0, conv_1, ...
+        biases: (A x (5 + C),) first biases of each head, coarse to fine.
+        name: of the backbone in keras.applications.
+
+    Returns:
+        One (B, h, w, A x (5 + C)) map for each of the strides 32, 16 and 8.
+
+    Raises:
+        ConfigError: the backbone does not take this canvas, or has no maps of these strides.
+    """
+    backbone = make_backbone(name, images.shape[1:3], seed=conv.seed)
+    return pyramid(backbone(preprocessing(name)(images)), conv, biases)
+
+
+def preprocessing(name: str) -> Callable[[Tensor], Tensor]:
+    """What a backbone's ImageNet weights expect to be done to RGB in 0..255; most newer ones do it themselves."""
+    family = getattr(keras.applications, name).__module__.rpartition(".")[2]
+    return getattr(keras.applications, family).preprocess_input
+
+
+def make_backbone(name: str, canvas: tuple[int, int], *, seed: int) -> keras.Model:
+    """A backbone with random weights, from preprocessed pictures to maps of the strides 32, 16 and 8.
+
+    Of each stride it is the last map in the network, the richest: that of the last block or, where the next
+    stage begins with a wider layer before it shrinks the map (MobileNet, EfficientNet), of that layer. VGG's
+    last two are those before the pools 4 and 5, and its map of stride 32 is pool 5 itself.
+
+    Raises:
+        ConfigError: it does not take this canvas, or has no maps of these strides.
+    """
+    with _seeded(seed):
+        whole = _construct(name, canvas, weights=None)
+    _teach_normalization(whole)
+    return keras.Model(whole.input, [_last_map(whole, name, canvas, stride) for stride in STRIDES], name=BACKBONE)
+
+
+def _construct(name: str, canvas: tuple[int, int], *, weights: str | None) -> keras.Model:
+    constructor = getattr(keras.applications, name)
+    try:
+        with warnings.catch_warnings():
+            # MobileNet's, that its weights were trained on another size: so are all of them.
+            warnings.simplefilter("ignore", UserWarning)
+            return constructor(include_top=False, weights=weights, input_shape=(*canvas, 3))
+    except ValueError as error:
+        if weights is not None:
+            raise
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"model {PREFIX}{name} on a canvas of {canvas[0]} x {canvas[1]}: {reason}") from error
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Keras draws the seeds of a network's initializers from Python's generator, which is put back afterwards."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _teach_normalization(whole: keras.Model) -> None:
+    """Give EfficientNet's normalization the figures that otherwise come with its ImageNet weights.
+
+    Only with these Keras puts a division by the root of the deviation behind it (the original divides by the
+    variance): here it is part of the normalization's variance.
+    """
+    for layer in whole.layers:
+        if isinstance(layer, layers.Normalization) and layer.weights:
+            layer.adapt_mean.assign(IMAGENET_MEAN)
+            layer.adapt_variance.assign(IMAGENET_DEVIATION**3)
+            layer.finalize_state()
+
+
+def _last_map(whole: keras.Model, name: str, canvas: tuple[int, int], stride: int) -> Tensor:
+    """The output of the last operation whose map has a stride."""
+    size = tuple(side // stride for side in canvas)
+    for operation in reversed(whole.operations):
+        # What pads the map before it is shrunk can have the size of a larger one.
+        if tuple(operation.output.shape[1:3]) == size and not isinstance(operation, layers.ZeroPadding2D):
+            return operation.output
+    raise ConfigError(
+        f"model {PREFIX}{name}: has no map of stride {stride} on a canvas of {canvas[0]} x {canvas[1]}; "
+        "take a backbone that shrinks the picture by whole factors, such as ResNet50"
+    )
+
+
+def backbone_of(detector: Detector) -> keras.Model | None:
+    """The Keras backbone of a detector, if it has one."""
+    return next((layer for layer in detector.network.layers if layer.name == BACKBONE), None)
+
+
+def load_imagenet(detector: Detector, *, offline: bool = False) -> None:
+    """Put ImageNet weights into a detector's backbone, downloaded by Keras the first time.
+
+    Args:
+        detector: its model is ``keras:NAME``; neck and heads stay as they are.
+        offline: download nothing: an error.
+
+    Raises:
+        ConfigError: the detector's backbone is none of Keras'.
+        WeightsError: the weights cannot be downloaded.
+    """
+    backbone, name = backbone_of(detector), detector.variant.removeprefix(PREFIX)
+    if backbone is None:
+        raise ConfigError(f"model {detector.variant}: ImageNet weights are for the backbones of Keras ({PREFIX}NAME)")
+    if offline:
+        raise WeightsError(f"{name}: its ImageNet weights are downloaded by Keras; allow that, or give a file of them")
+    trained = _download(name, detector.canvas)
+    # The same graph as Keras built, so that the layers come in the same order.
+    own = keras.Model(backbone.input, backbone.outputs[0])
+    for layer, source in zip(_weighted(own), _weighted(trained), strict=True):
+        layer.set_weights(source.get_weights())
+    detector.origin = {**detector.origin, "backbone": "imagenet"}
+
+
+def _weighted(model: keras.Model) -> list[layers.Layer]:
+    """The layers with weights, less the normalization of the picture, which is set already."""
+    return [layer for layer in model.layers if layer.weights and not isinstance(layer, layers.Normalization)]
+
+
+def _download(name: str, canvas: tuple[int, int]) -> keras.Model:
+    """The network with its ImageNet weights.
+
+    Raises:
+        WeightsError: they cannot be had.
+    """
+    try:
+        with redirect_stdout(sys.stderr):  # Keras' progress bar; ours is what a command prints
+            return _construct(name, canvas, weights="imagenet")
+    except Exception as error:  # Keras raises a plain Exception where a download fails
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise WeightsError(f"{name}: Keras cannot download its ImageNet weights ({reason})") from error

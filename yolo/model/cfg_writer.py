@@ -1,0 +1,123 @@
+"""A Detector's network as the text of a Darknet network file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import layers
+
+from yolo.darknet.edit import pairs
+from yolo.darknet.network import PICTURE
+from yolo.errors import WeightsError
+from yolo.model.detector import Detector
+from yolo.model.layers import Convolution
+
+
+def to_cfg(detector: Detector) -> str:
+    """The network file that, with the detector's weights, gives its outputs.
+
+    That of a detector made from a network file is that file, with its classes, anchors and canvas.
+
+    Raises:
+        WeightsError: the network is not made of Darknet's sections.
+    """
+    if detector.architecture.cfg is not None:
+        return detector.architecture.cfg
+    sections = _Sections()
+    sections.add(
+        "net",
+        height=detector.canvas[0],
+        width=detector.canvas[1],
+        channels=3,
+        letter_box=int(detector.letterbox == "letterbox"),
+    )
+    shapes = detector.architecture.anchors
+    first = sum(map(len, shapes))
+    for output, own in zip(detector.network.outputs, shapes, strict=True):
+        first -= len(own)
+        sections.visit(output)
+        sections.add(
+            "yolo",
+            mask=",".join(str(first + index) for index in range(len(own))),
+            anchors=pairs(np.concatenate(shapes[::-1])),
+            classes=len(detector.classes),
+            num=sum(map(len, shapes)),
+        )
+    return "\n\n".join(sections.texts) + "\n"
+
+
+class _Sections:
+    """The sections so far; layers count from 0 behind ``[net]``."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.index_of: dict[int, int] = {}
+        self.convolutions = 0
+
+    @property
+    def last(self) -> int:
+        return len(self.texts) - 2
+
+    def add(self, kind: str, **options: object) -> int:
+        """Append a section; returns its layer's index."""
+        self.texts.append("\n".join([f"[{kind}]", *(f"{key}={value}" for key, value in options.items())]))
+        return self.last
+
+    def visit(self, tensor: Any) -> int:
+        """Write what a tensor of the network is made from, and itself, unless it is there already."""
+        if id(tensor) not in self.index_of:
+            operation, node, _ = tensor._keras_history
+            sources = [self.visit(each) for each in operation._inbound_nodes[node].input_tensors]
+            self.index_of[id(tensor)] = self._write(operation, sources)
+        return self.index_of[id(tensor)]
+
+    def _write(self, operation: Any, sources: Sequence[int]) -> int:
+        """Write what an operation does with layers that are there; returns the index of its own."""
+        match operation:
+            case layers.InputLayer() | layers.Rescaling():
+                return PICTURE
+            case layers.Reshape():  # a head's numbers, in Darknet's order
+                return sources[0]
+            case layers.Concatenate():
+                return self.add("route", layers=",".join(str(self._back(each)) for each in sources))
+            case layers.Add():
+                others = ",".join(str(self._back(each)) for each in sources if each != self.last)
+                return self.add("shortcut", **{"from": others}, activation="linear")
+        if sources[0] != self.last:
+            self.add("route", layers=self._back(sources[0]))
+        return self._write_next(operation)
+
+    def _write_next(self, operation: Any) -> int:
+        """Write an operation on the last layer."""
+        match operation:
+            case Convolution():
+                return self._convolution(operation)
+            case layers.MaxPooling2D():
+                return self.add("maxpool", size=operation.pool_size[0], stride=operation.strides[0])
+            case layers.UpSampling2D():
+                return self.add("upsample", stride=operation.size[0])
+        raise WeightsError(
+            f"{operation.name}: a {type(operation).__name__} layer cannot be written as Darknet's; save it as .keras"
+        )
+
+    def _back(self, index: int) -> int:
+        """A layer's index as counted backwards from the next one."""
+        return index - self.last - 1
+
+    def _convolution(self, layer: Convolution) -> int:
+        if layer.name != f"conv_{self.convolutions}":
+            raise ValueError(f"expected conv_{self.convolutions} next in Darknet's order, got {layer.name}")
+        self.convolutions += 1
+        inner = layer.convolution
+        norm = {"batch_normalize": 1} if layer.batch_norm is not None else {}
+        return self.add(
+            "convolutional",
+            **norm,
+            filters=inner.filters,
+            size=inner.kernel_size[0],
+            stride=inner.strides[0],
+            pad=1,
+            activation=layer.activation,
+        )

@@ -1,0 +1,83 @@
+"""Transfer learning in stages: first with the older layers frozen, then with all of them at different rates."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+
+from yolo.config import TrainConfig
+from yolo.errors import ConfigError
+from yolo.model.backbones import backbone_of
+from yolo.model.detector import Detector
+
+
+class Stage(NamedTuple):
+    """Epochs of a run that are trained with the same layers."""
+
+    first: int
+    """Its first epoch, counted from 0."""
+    end: int
+    """The epoch behind its last."""
+    frozen: bool
+    """Whether the older layers stand still."""
+
+
+def stages(config: TrainConfig) -> list[Stage]:
+    """The stages of a run: a function of its options alone, so that a run can be taken up in any epoch."""
+    if config.freeze is None:
+        return [Stage(0, config.epochs, frozen=False)]
+    thaw = config.epochs if config.unfreeze_at is None else min(config.unfreeze_at, config.epochs)
+    parts = [Stage(0, thaw, frozen=True), Stage(thaw, config.epochs, frozen=False)]
+    return [stage for stage in parts if stage.first < stage.end]
+
+
+def older_layers(detector: Detector, freeze: str) -> list[keras.layers.Layer]:
+    """The layers that a value of ``--freeze`` names.
+
+    Args:
+        detector: whose they are.
+        freeze: ``backbone``; ``neck``: all but the heads' last convolutions; or a number of layers with
+            weights, counted from the picture on.
+
+    Raises:
+        ConfigError: it is none of these, or would leave nothing to train.
+    """
+    ordered = ordered_layers(detector)
+    heads = {each.name for each in detector.heads}
+    if freeze == "neck":
+        return [layer for layer in ordered if layer.name not in heads]
+    if freeze == "backbone":
+        return ordered[: backbone_length(detector, ordered)]
+    if not freeze.isdecimal() or not 0 < int(freeze) < len(ordered):
+        raise ConfigError(f"freeze must be backbone, neck or a number of layers in 1..{len(ordered) - 1}, got {freeze}")
+    return ordered[: int(freeze)]
+
+
+def ordered_layers(detector: Detector) -> list[keras.layers.Layer]:
+    """The layers with weights from the picture on: a Keras backbone's own, then the convolutions in Darknet's order."""
+    backbone = backbone_of(detector)
+    inner = [layer for layer in backbone.layers if layer.weights] if backbone is not None else []
+    return [*inner, *detector.convolutions]
+
+
+def backbone_length(detector: Detector, ordered: list[keras.layers.Layer]) -> int:
+    """How many of the ordered layers are the backbone's."""
+    return len(ordered) - len(detector.convolutions) + detector.architecture.backbone
+
+
+def set_frozen(detector: Detector, config: TrainConfig, *, frozen: bool) -> list[Any]:
+    """Freeze the older layers, or set them free.
+
+    A frozen layer's weights stand still to the last bit, and its batch norm uses the statistics it
+    has and learns none.
+
+    Returns:
+        The variables of the older layers; none where the run freezes nothing.
+    """
+    if config.freeze is None:
+        return []
+    older = older_layers(detector, str(config.freeze))
+    for layer in older:
+        layer.trainable = not frozen
+    return [variable for layer in older for variable in layer.weights]
