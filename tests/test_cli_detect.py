@@ -44,14 +44,15 @@ def car(size) -> Detections:
 def detector(monkeypatch):
     fake = FakeDetector()
 
-    def load(path):
+    def load(path, **options):
         if path != "model.keras":
             raise WeightsError(f"{path}: no such file")
+        fake.options = options
         return fake
 
-    module = types.ModuleType("yolo.model.detector")
+    module = types.ModuleType("yolo.model.loading")
     module.load = load
-    monkeypatch.setitem(sys.modules, "yolo.model.detector", module)
+    monkeypatch.setitem(sys.modules, "yolo.model.loading", module)
     return fake
 
 
@@ -115,6 +116,19 @@ def test_options_change_the_models_own_thresholds(detector):
     assert main(["detect", "model.keras", "in", "--conf", "0.6", "--class-agnostic", "--batch", "1"]) == 0
     changed = NmsConfig(conf=0.6, iou=0.5, class_agnostic=True)
     assert detector.asked == [(2, NmsConfig(conf=0.3, iou=0.5)), (1, changed), (1, changed)]
+
+
+@pytest.mark.usefixtures("pictures")
+def test_options_say_how_weights_are_read(detector):
+    options = ["--cfg", "a.cfg", "--names", "a.names", "--size", "64x96", "--letterbox", "stretch", "--offline"]
+    assert main(["detect", "model.keras", "in", *options]) == 0
+    assert detector.options == {
+        "cfg": "a.cfg",
+        "names": "a.names",
+        "size": (64, 96),
+        "letterbox": "stretch",
+        "offline": True,
+    }
 
 
 @pytest.mark.usefixtures("detector", "pictures")

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from yolo.cli.main import COMMANDS, main
+from yolo.darknet.names import write_names
 from yolo.datasets.digits import make_digits
+from yolo.model.cfg_writer import to_cfg
+from yolo.model.darknet_weights import save_darknet_weights
+from yolo.model.detector import Detector
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,6 +34,10 @@ def workplace(tmp_path_factory):
     (folder / "pictures").mkdir()
     shutil.copy(pictures[0], folder / "pictures")
     shutil.copy(pictures[0], folder / "street.jpg")
+    detector = Detector("yolov3-tiny", classes=["cat", "dog", "3"], size=96)
+    save_darknet_weights(detector, folder / "net.weights")
+    (folder / "net.cfg").write_text(to_cfg(detector))
+    write_names(folder / "net.names", detector.classes)
     return folder
 
 
@@ -37,13 +45,19 @@ def workplace(tmp_path_factory):
 def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 5
+    assert len(lines) == 10
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "yolov3"
         assert main([SMALLER.get(each, each) for each in arguments]) == 0, line
     capsys.readouterr()
-    for made in ("anchors.txt", "runs/mine/best.keras", "evaluated/metrics.json", "seen/detections.json"):
+    for made in (
+        "anchors.txt",
+        "runs/mine/best.keras",
+        "evaluated/metrics.json",
+        "seen/detections.json",
+        "mine.weights",
+    ):
         assert (workplace / made).is_file()
 
 
