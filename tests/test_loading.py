@@ -111,6 +111,11 @@ def test_names_have_to_number_as_many_as_the_classes(tiny_file):
         yolo.load(tiny_file, names=["a", "b"])
 
 
+def test_a_network_file_holds_no_weights():
+    with pytest.raises(WeightsError, match=r"net\.cfg: describes a network and holds no weights; give its \.weights"):
+        yolo.load("net.cfg")
+
+
 def test_keras_files_take_another_canvas(tiny, tmp_path):
     tiny.save(tmp_path / "a.keras")
     loaded = yolo.load(tmp_path / "a.keras", size=96, letterbox="stretch")

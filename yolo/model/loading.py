@@ -74,6 +74,8 @@ def load(
         raise WeightsError(
             f"{path}: holds the first layers of a network alone; begin a training from it (yolov3 train DATA --weights)"
         )
+    if Path(path).suffix == ".cfg":
+        raise WeightsError(f"{path}: describes a network and holds no weights; give its .weights, and this as --cfg")
     if is_darknet(path):
         return load_darknet(path, cfg=cfg, names=names, size=size, letterbox=letterbox)
     for option, value in (("cfg", cfg), ("names", names)):
