@@ -288,3 +288,15 @@ def test_an_archive_that_is_refused_is_not_said_to_be_unpacked(tmp_path, server)
         install(remote, tmp_path / "out", keep=False)
     assert tree(tmp_path / "out") == {"a.tar": content}
     assert not Path(tmp_path.parent / "a").exists()
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "/".join(["folder"] * 800)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_too_long_for_a_file_system_are_refused_before_anything_is_written(tmp_path, kind, name):
+    archive = tmp_path / f"a.{kind}"
+    write_archive(archive, [("good", b"content"), (name, b"content")])
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(AnnotationError, match="has too long a name; nothing was unpacked"):
+        unpack(archive, folder)
+    assert list(folder.iterdir()) == []

@@ -9,6 +9,8 @@ import pytest
 
 import yolo
 from yolo.cli.main import main
+from yolo.darknet.names import write_names
+from yolo.errors import ConfigError
 from yolo.model.darknet_weights import save_darknet_weights
 from yolo.model.detector import Detector
 
@@ -108,6 +110,7 @@ def test_the_json_tells_what_was_carried_over(capsys):
         (["nothing.keras", "a.keras"], "nothing.keras: no such file"),
         (["net.weights", "a.keras", *FROM_DARKNET, "--classes", ","], "classes must be names with commas between"),
         (["net.weights", "a.keras", *FROM_DARKNET, "--classes", "a,a"], "classes must be names that differ"),
+        (["net.weights", "a.keras", *FROM_DARKNET, "--classes", "nope.txt"], "nope.txt: no such file"),
         (["net.weights", "a.keras", *FROM_DARKNET, "--new", "old"], "new"),
         (["net.weights", "a.keras", *FROM_DARKNET, "--seed", "-1"], "seed must be in"),
         (
@@ -126,3 +129,16 @@ def test_faults_are_one_line_and_leave_everything_as_it_was(files, capsys, optio
     assert main(["convert", *options]) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert {path: path.read_bytes() for path in files.iterdir()} == before
+
+
+@pytest.mark.usefixtures("files")
+def test_unknown_classes_alone_are_warned_of(caplog):
+    assert main(["convert", "net.weights", "a.keras", *FROM_DARKNET, "--classes", "owl"]) == 0
+    assert "none of the classes is known: the heads have to be trained" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a\nb", " a", ""])
+def test_names_that_would_not_come_back_are_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match="cannot be a line of its own; rename it"):
+        write_names(tmp_path / "a.names", ["b", name])
+    assert not (tmp_path / "a.names").exists()

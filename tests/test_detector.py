@@ -233,6 +233,11 @@ def test_a_detector_is_saved_as_keras_files_alone(detector, tmp_path):
         ({"anchors": [1, 2]}, "anchors must be pairs"),
         ({"classes": []}, "classes must be at least one name"),
         ({"classes": ["a", "a"]}, "classes must be names that differ"),
+        ({"classes": "cat"}, "classes must be a list of names"),
+        ({"cfg": 5}, "cfg must be the text of a network file"),
+        ({"nms": 5}, "nms must be thresholds"),
+        ({"size": "64"}, "size must be one number or height and width"),
+        ({"size": (64, 64, 3)}, "size must be one number or height and width"),
         (
             {"model": "yolov4"},
             "model must be one of yolov3, yolov3-spp, yolov3-tiny, a Darknet .cfg file, or keras:NAME .*, got yolov4",

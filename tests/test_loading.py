@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import keras
 import numpy as np
 import pytest
 
@@ -191,3 +192,25 @@ def test_a_count_too_large_for_its_header_gets_a_newer_one(tiny, tmp_path):
     with pytest.raises(WeightsError, match="record of its Darknet header is damaged"):
         save_darknet_weights(tiny, tmp_path / "a.weights")
     tiny.origin = {}
+
+
+def test_a_backbone_alone_is_refused_before_it_is_downloaded(monkeypatch):
+    monkeypatch.setattr(loading, "published_file", lambda *_, **__: pytest.fail("downloaded"))
+    with pytest.raises(WeightsError, match="darknet53-imagenet: a backbone alone; begin a training from it"):
+        yolo.load("darknet53-imagenet")
+
+
+def test_layers_of_any_keras_model_are_a_beginning(tiny, tmp_path, caplog):
+    """A model that is no detector, but has layers of the same names."""
+    model = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Conv2D(4, 3, name="conv_x")])
+    model.save(tmp_path / "foreign.keras")
+    assert read_source(str(tmp_path / "foreign.keras")) is None
+    with pytest.raises(WeightsError, match="none of its 1 layers fits into yolov3-tiny"):
+        begin(tiny, str(tmp_path / "foreign.keras"))
+    tiny.save_weights(tmp_path / "tiny.weights.h5")
+    other = Detector("yolov3-tiny", classes=["a", "b", "c"], size=64, seed=9)
+    with caplog.at_level(logging.INFO):
+        begin(other, str(tmp_path / "tiny.weights.h5"))
+    np.testing.assert_array_equal(other.get_weights()[0], tiny.get_weights()[0])
+    with pytest.raises(WeightsError, match="of another network than yolov3; name theirs"):
+        begin(Detector("yolov3", classes=["a"], size=64), str(tmp_path / "tiny.weights.h5"))

@@ -178,6 +178,40 @@ def test_two_stages_see_the_pictures_of_one_run(digits, monkeypatch):
     assert starts == [0, 9]  # three steps of three pictures
 
 
+def test_a_callback_that_stops_the_run_stops_it_for_good(digits):
+    dataset, validation = digits
+    detector = make(dataset.classes)
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras' signature
+            self.model.stop_training = epoch == 1
+
+    options = {"epochs": 4, "batch": 4, "freeze": "1", "unfreeze_at": 2, "callbacks": [Stop()]}
+    assert len(train(detector, dataset, validation=validation, **options).history) == 2
+
+
+def test_what_the_caller_froze_is_frozen_again_afterwards(digits):
+    dataset, validation = digits
+    detector = make(dataset.classes)
+    detector.convolutions[2].trainable = False
+    train(detector, dataset, validation=validation, epochs=1, batch=8, freeze="1")
+    assert [layer.trainable for layer in detector.convolutions] == [True, True, False, True]
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_older_layers_decay_at_their_share_of_the_rate(kind):
+    model = keras.Sequential([keras.layers.Dense(1, name="old"), keras.layers.Dense(1, name="new")], name="net")
+    model.build((None, 1))
+    for variable in model.trainable_variables:
+        variable.assign(np.ones(variable.shape, np.float32))
+    config = TrainConfig(optimizer=kind, momentum=0, weight_decay=0.5, clip_norm=0, warmup_epochs=0, unfrozen_rate=0.25)
+    optimizer = make_optimizer(config, model, steps_per_epoch=10, older=model.layers[0].variables)
+    optimizer.apply([keras.ops.zeros(variable.shape) for variable in model.trainable_variables])
+    rate = 0.01 if kind == "sgd" else 0.001
+    expected = [1 - 0.5 * rate / 4, 1, 1 - 0.5 * rate, 1]  # kernels alone
+    np.testing.assert_allclose([variable.numpy().item() for variable in model.trainable_variables], expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_older_layers_move_at_their_share_of_the_rate(kind):
     model = keras.Sequential([keras.layers.Dense(1, name="old"), keras.layers.Dense(1, name="new")], name="net")

@@ -339,6 +339,20 @@ def test_training_from_darknet_weights(digits, darknet, caplog):
         np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
 
+@pytest.mark.usefixtures("darknet")
+def test_weights_go_over_into_a_network_file_of_other_classes(digits, caplog):
+    """Darknet's own way: a copy of the .cfg with the classes changed by hand; and .keras as the source."""
+    from yolo.cli.main import main
+
+    Path("own.cfg").write_text(NET.replace("filters=14", "filters=30").replace("classes=2", "classes=10"))
+    options = ["train", str(digits), "--epochs", "1", "--batch", "8", "--model", "own.cfg", "--anchors", "auto"]
+    weights = ["--weights", "net.weights", "--cfg", "net.cfg", "--names", "net.names"]
+    assert main([*options, *weights, "--out", "run"]) == 0
+    assert "layers loaded    2 of 2" in caplog.text
+    assert yolo.load("run/last.keras").variant == "own.cfg"
+    assert main([*options, "--weights", "run/last.keras", "--out", "again"]) == 0
+
+
 def test_a_network_file_is_trained_from_nothing(digits, darknet, caplog):
     from yolo.cli.main import main
 
@@ -359,8 +373,13 @@ def test_a_network_file_is_trained_from_nothing(digits, darknet, caplog):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "yolov3", "--cfg", "net.cfg"], "--model yolov3 and --cfg net.cfg: give one of them"),
+        (
+            ["--model", "yolov3", "--cfg", "net.cfg"],
+            "--model yolov3 and --cfg net.cfg, but no --weights: give one",
+        ),
+        (["--model", "yolov3", "--backbone", "keras:VGG16"], "--model yolov3 and --backbone keras:VGG16: give one"),
         (["--weights", "net.weights"], "is the size of none of the networks"),
+        (["--weights", "run/best.keras", "--force"], "--weights run/best.keras: lies in the run's own folder"),
         (["--weights", "net.weights", "--cfg", "nothing.cfg"], "nothing.cfg: no such file"),
         (["--freeze", "head"], "freeze must be backbone, neck or a number of layers"),
         (["--unfreeze-at", "3"], "unfreeze_at must be given with freeze"),

@@ -164,6 +164,19 @@ def test_heads_with_another_number_of_anchors_begin_anew():
     np.testing.assert_array_equal(before[0], other.heads[0].get_weights()[0])
 
 
+def test_the_number_of_anchors_is_asked_and_not_guessed():
+    """18 filters could be 3 x 6 or 2 x 9 as well."""
+    old = make()
+    other = make(classes=["cat"], anchors=[[12, 20], [30, 15], [40, 40]])
+    assert transfer(old, other).skipped == [("conv_1", "its shape is 1x1x8x18, in the weights 1x1x8x18")]
+
+
+def test_how_much_went_over_is_counted_in_weights():
+    # 3 x 3 x 3 x 8 + 4 x 8 = 248 of conv_0, and 8 x 36 + 36 = 324 of a head that does not fit
+    other = make(anchors=[[12, 20], [30, 15], [40, 40], [50, 50]])
+    assert transfer(make(), other).share == pytest.approx(248 / (248 + 324))
+
+
 def test_nothing_that_fits_is_an_error():
     with pytest.raises(WeightsError, match=r"none of the weights of net\.cfg fit into net\.cfg"):
         transfer(make(NET.replace("size=3", "size=5").replace("filters=8", "filters=9")), make())

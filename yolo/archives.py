@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import stat
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 LARGEST_RATIO = 50
 """Unpacked to packed; COCO's annotations, the most compressible of what is fetched here, are below 10."""
+LONGEST_NAME = 200
+"""Bytes of a file's or folder's name: file systems take 255, and a temporary name is a little longer."""
+LONGEST_PATH = 4000
 SMALL = 1_000_000
 """Bytes; a smaller archive counts as that large."""
 
@@ -148,7 +152,10 @@ def place(archive: Path, member: Member, root: Path) -> Path:
         raise AnnotationError(f"{archive}: its member {member.name!r:.80} leads out of {root}; nothing was unpacked")
     if not member.plain or not member.name.isprintable() or not (parts or member.folder):
         raise AnnotationError(f"{archive}: its member {member.name!r:.80} is no plain file; nothing was unpacked")
-    return root.joinpath(*parts)
+    target = root.joinpath(*parts)
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts) or len(os.fsencode(target)) > LONGEST_PATH:
+        raise AnnotationError(f"{archive}: its member {member.name!r:.80} has too long a name; nothing was unpacked")
+    return target
 
 
 def check_folders(archive: Path, files: Mapping[Path, Member], root: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Literal
 
 from yolo.errors import ConfigError
@@ -37,6 +38,7 @@ def canvas_size(size: int | tuple[int, int] | list[int]) -> tuple[int, int]:
     """
     sides = tuple(size) if isinstance(size, Iterable) else (size, size)  # numpy's integers are no int
     check(len(sides) == 2, "size", "one number or height and width", size)
+    check(all(isinstance(side, Integral) for side in sides), "size", "one number or height and width", size)
     for side in sides:
         near = max(STRIDE, round(side / STRIDE) * STRIDE)
         check(side > 0 and side % STRIDE == 0, "size", f"a multiple of {STRIDE} (try {near})", side)

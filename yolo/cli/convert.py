@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from yolo.cli.common import WEIGHTS_HELP, add_weights_options, load_detector, pa
 from yolo.config import NewClasses, check
 from yolo.darknet.names import read_names, write_names
 from yolo.errors import ConfigError
-from yolo.files import exists, is_file, is_folder, to_json, write_text
+from yolo.files import exists, is_folder, to_json, write_text
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -33,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--classes",
         type=str | None,
         default=None,
-        help="names with commas between, or a file with one a line: a subset or superset of the model's",
+        help="names with commas between, or a .names or .txt file with one a line: a subset or superset of the model's",
     )
     parser.add_argument("--new", type=NewClasses, default="fresh", help="filters of classes that SRC does not know")
     parser.add_argument("--size", type=str | None, default=None, help="another canvas than the model's own")
@@ -54,6 +55,8 @@ def run(arguments: Namespace) -> None:
         detector, table = with_classes(detector, classes, new=arguments.new, seed=arguments.seed)
         for line in table.lines():
             logger.info("%s", line)
+        if not table.kept and not table.renamed:
+            logger.warning("none of the classes is known: the heads have to be trained before they find anything")
     write(detector, targets)
     report = {
         "files": [str(path) for path in targets],
@@ -105,7 +108,7 @@ def parse_classes(text: str) -> list[str]:
     Raises:
         ConfigError: there is none, or one is given twice.
     """
-    if is_file(text):
+    if Path(text).suffix in (".names", ".txt") or "/" in text or os.sep in text:
         return read_names(text)
     names = [name.strip() for name in text.split(",") if name.strip()]
     check(len(names) > 0, "classes", "names with commas between", text)

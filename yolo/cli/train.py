@@ -95,6 +95,7 @@ def run(arguments: Namespace) -> None:
     size = None if arguments.size is None else parse_size(arguments.size)
     dataset, validation = load_data(arguments)
     folder = prepare_output(arguments.out or next_folder(), force=arguments.force)
+    check_source(arguments.weights, folder)
     start_keras()
     import keras
 
@@ -110,6 +111,16 @@ def run(arguments: Namespace) -> None:
     pictures = result.metrics["images"]
     text = f"{folder / 'best.keras'}: AP50 {coco['AP50']:.4f}, AP {coco['AP']:.4f} on {pictures} pictures"
     print(to_json(result.metrics) if arguments.json else text)
+
+
+def check_source(weights: str | None, folder: Path) -> None:
+    """A run does not write over what it begins from.
+
+    Raises:
+        ConfigError: it would.
+    """
+    if weights is not None and Path(weights).resolve().parent == folder.resolve():
+        raise ConfigError(f"--weights {weights}: lies in the run's own folder; give another --out")
 
 
 def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
@@ -175,12 +186,7 @@ def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int] 
     from yolo.model.detector import Detector
     from yolo.model.starting import begin, read_source
 
-    source = read_source(
-        arguments.weights,
-        cfg=arguments.cfg or cfg_of(arguments.model),
-        names=arguments.names,
-        offline=arguments.offline,
-    )
+    source = read_source(arguments.weights, cfg=arguments.cfg, names=arguments.names, offline=arguments.offline)
     options = network_options(arguments, source)
     if size is not None:
         options["size"] = size
@@ -194,26 +200,25 @@ def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int] 
     return detector
 
 
-def cfg_of(model: str | None) -> str | None:
-    """A model that is a network file."""
-    return model if model is not None and model.endswith(".cfg") else None
-
-
 def network_options(arguments: Namespace, source: Detector | None) -> dict[str, Any]:
     """Which network to build: the one that is named, else that of the weights, else the default.
 
     Raises:
         ConfigError: several are named.
     """
-    named = {name: arguments[name] for name in ("model", "backbone", "cfg") if arguments[name] is not None}
-    if len(set(named.values())) > 1:
-        raise ConfigError(f"{' and '.join(f'--{name} {value}' for name, value in named.items())}: give one of them")
+    wanted = arguments.model or arguments.backbone
+    if arguments.model and arguments.backbone:
+        raise ConfigError(f"--model {arguments.model} and --backbone {arguments.backbone}: give one of them")
+    if arguments.cfg and arguments.weights is None:  # it describes the weights; without any it can only be the model
+        if wanted:
+            raise ConfigError(f"--model {wanted} and --cfg {arguments.cfg}, but no --weights: give one of them")
+        wanted = arguments.cfg
     letterbox = {} if arguments.letterbox is None else {"letterbox": arguments.letterbox}
-    if source is not None and (arguments.cfg or not named or source.variant in named.values()):
+    if source is not None and wanted in (None, source.variant):
         config = source.get_config()
         kept = ("model", "cfg", "anchors", "size", "letterbox", "nms")
         return {**{name: config[name] for name in kept}, **letterbox}
-    return {"model": next(iter(named.values()), DEFAULT_MODEL), **letterbox}
+    return {"model": wanted or arguments.cfg or DEFAULT_MODEL, **letterbox}
 
 
 def choose_anchors(wanted: str | None, dataset: Dataset, options: dict[str, Any], *, seed: int) -> Any:

@@ -144,8 +144,8 @@ def read_cfg(path: str | Path) -> str:
 def split_sections(text: str, source: str) -> list[Section]:
     """The sections in the file's order, the first of them ``[net]``.
 
-    As Darknet does, blanks are dropped wherever they stand, and of an option given twice the first
-    counts; ``#`` and ``;`` begin a comment.
+    As Darknet does, blanks are dropped wherever they stand, and an option may be given twice with
+    one value; ``#`` and ``;`` begin a comment.
 
     Args:
         text: the file's text.

@@ -61,6 +61,9 @@ def write_names(path: str | Path, names: Sequence[str]) -> None:
     """Write one name a line.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: it cannot be written, or a name would not come back: it holds a line break or blanks around it.
     """
+    for name in names:
+        if name != name.strip() or not name or len(name.split("\n")) > 1:
+            raise ConfigError(f"{path}: class {name!r} cannot be a line of its own; rename it")
     write_text(path, "".join(f"{name}\n" for name in names))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import NoReturn
 
 from yolo.config import LetterboxMode
@@ -61,8 +62,22 @@ def make_plan(text: str, source: str = "network", *, canvas: tuple[int, int] | N
     walk = _Walk(Shape(height, width, 3))
     for section in sections:
         walk.add(section)
+    _name_misspelt(net)
     mode: LetterboxMode = "letterbox" if net.flag("letter_box") else "stretch"
     return Plan(source, net, walk.picture[:2], mode, tuple(walk.layers))
+
+
+def _name_misspelt(net: Section) -> None:
+    """Options of training are many and change nothing here; one that looks like one of ours does.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    ours = ("height", "width", "channels", "letter_box")
+    for key in net.options:
+        near = get_close_matches(key, ours, 1, 0.8)
+        if near and key not in ours:
+            net.fault(f"unknown option; is {near[0]} meant?", key)
 
 
 def make_detector_plan(text: str, source: str = "network", *, canvas: tuple[int, int] | None = None) -> Plan:

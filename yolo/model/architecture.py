@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -140,24 +141,33 @@ def _design_cfg(
 
 
 def _backbone_length(plan: Plan) -> int:
-    """How many convolutions come before the necks: up to the last section that adds or shrinks before a head."""
-    first_head = min(head.index for head in plan.heads)
-    ends = [layer.index for layer in plan.layers[:first_head] if _adds_or_shrinks(layer.settings)]
-    body = plan.layers[: max(ends, default=-1) + 1]
-    return sum(isinstance(layer.settings, darknet.Convolution) for layer in body)
+    """How many convolutions come before the necks.
+
+    Those up to the last section before a head that adds or shrinks; in a plain chain also what
+    follows at that size, up to the first 1 x 1 convolution.
+    """
+    body = plan.layers[: min(head.index for head in plan.heads)]
+    ends = [layer.index + 1 for layer in body if _shrinks(layer.settings) or _adds(layer.settings)]
+    end = max(ends, default=0)
+    if not any(_adds(layer.settings) for layer in body):
+        end = next((layer.index for layer in body[end:] if getattr(layer.settings, "size", 1) == 1), end)
+    return sum(isinstance(layer.settings, darknet.Convolution) for layer in body[:end])
 
 
-def _adds_or_shrinks(settings: darknet.Settings) -> bool:
-    if isinstance(settings, darknet.Convolution | darknet.MaxPool):
-        return max(settings.strides) > 1
-    return isinstance(settings, darknet.Shortcut | darknet.Scale | darknet.Reorganize)
+def _shrinks(settings: darknet.Settings) -> bool:
+    return isinstance(settings, darknet.Convolution | darknet.MaxPool) and max(settings.strides) > 1
+
+
+def _adds(settings: darknet.Settings) -> bool:
+    return isinstance(settings, darknet.Shortcut | darknet.Scale)
 
 
 def sides(size: int | tuple[int, int]) -> tuple[int, int]:
     """(height, width) of one side or both; whether they suit a network is seen when its grids are known."""
-    height, width = (size, size) if isinstance(size, int) else size
-    check(height > 0 and width > 0, "size", "> 0", size)
-    return int(height), int(width)
+    both = tuple(size) if isinstance(size, Iterable) else (size, size)
+    good = len(both) == 2 and all(isinstance(side, Integral) and side > 0 for side in both)
+    check(good, "size", "one number or height and width", size)
+    return int(both[0]), int(both[1])
 
 
 def arrange_anchors(anchors: Any, shares: Sequence[int]) -> Anchors:

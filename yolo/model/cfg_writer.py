@@ -11,6 +11,7 @@ from keras import layers
 from yolo.darknet.edit import pairs
 from yolo.darknet.network import PICTURE
 from yolo.errors import WeightsError
+from yolo.model.backbones import backbone_of
 from yolo.model.detector import Detector
 from yolo.model.layers import Convolution
 
@@ -23,6 +24,8 @@ def to_cfg(detector: Detector) -> str:
     Raises:
         WeightsError: the network is not made of Darknet's sections.
     """
+    if backbone_of(detector) is not None:
+        raise WeightsError(f"{detector.variant} is not a Darknet network; save it as .keras")
     if detector.architecture.cfg is not None:
         return detector.architecture.cfg
     sections = _Sections()

@@ -74,6 +74,9 @@ class Detector(keras.Model):
         name: str = "detector",
     ):
         super().__init__(name=name)
+        check(not isinstance(classes, str), "classes", "a list of names", classes)
+        check(cfg is None or isinstance(cfg, str), "cfg", "the text of a network file", cfg)
+        check(nms is None or isinstance(nms, NmsConfig | dict), "nms", "thresholds", nms)
         check(letterbox in (None, *get_args(LetterboxMode)), "letterbox", "letterbox or stretch", letterbox)
         check(len(classes) > 0, "classes", "at least one name", list(classes))
         check(len(set(classes)) == len(classes), "classes", "names that differ", list(classes))

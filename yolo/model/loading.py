@@ -29,6 +29,8 @@ from yolo.published import PUBLISHED, published_file
 
 logger = logging.getLogger(__name__)
 
+REGISTERED_NAME = "yolo>Detector"
+"""By which Keras knows the class of the model in a file."""
 LARGEST_CONFIG = 64 * 2**20
 """Bytes of description in a model file, at most."""
 MOST_CLASSES = 10_000
@@ -69,8 +71,10 @@ def load(
         WeightsError: the file is missing, damaged, or not of this network, or cannot be downloaded.
         ConfigError: the network file or the names are not right, or do not belong to this kind of file.
     """
+    if str(path) in PUBLISHED and PUBLISHED[str(path)].partial and not is_file(path):
+        raise WeightsError(f"{path}: a backbone alone; begin a training from it (yolov3 train DATA --weights {path})")
     path = resolve(path, offline=offline)
-    if PARTIAL_NAME.search(Path(path).name):
+    if is_file(path) and PARTIAL_NAME.search(Path(path).name):
         raise WeightsError(
             f"{path}: holds the first layers of a network alone; begin a training from it (yolov3 train DATA --weights)"
         )
@@ -105,11 +109,12 @@ def load_keras(path: str | Path) -> Detector:
         WeightsError: the file is missing, damaged, or not a detector of this package.
     """
     described = read_description(Path(path))
-    if described.get("registered_name") != "yolo>Detector":
+    if described.get("registered_name") != REGISTERED_NAME:
         raise WeightsError(f"{path}: a Keras model, but not a detector of this package")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (
+        AttributeError,
         ConfigError,
         ValueError,
         TypeError,

@@ -8,14 +8,26 @@ from pathlib import Path
 
 from yolo.config import NewClasses
 from yolo.errors import WeightsError
+from yolo.files import is_file
 from yolo.model.backbones import load_imagenet
 from yolo.model.detector import Detector
 from yolo.model.keras_weights import load_matching
-from yolo.model.loading import PARTIAL_NAME, load, load_first_convolutions, resolve
-from yolo.model.transfer import transfer
+from yolo.model.loading import (
+    PARTIAL_NAME,
+    REGISTERED_NAME,
+    load,
+    load_first_convolutions,
+    read_description,
+    resolve,
+)
+from yolo.model.transfer import LAYERS_NAMED, transfer
 
 logger = logging.getLogger(__name__)
 
+LEAST_SHARE = 0.5
+"""Less of a network's weights than this is no beginning: they are another network's."""
+ARRAYS = (".h5", ".hdf5")
+"""Keras' files of weights without a model."""
 IMAGENET = "imagenet"
 """In place of a file: the weights that Keras publishes for its backbones."""
 
@@ -32,14 +44,17 @@ def read_source(
     Raises:
         WeightsError: the file is missing, damaged or not of this network.
     """
-    if weights is None or not _holds_detector(resolve(weights, offline=offline)):
+    if weights is None or weights == IMAGENET:
         return None
-    return load(weights, cfg=cfg, names=names, offline=offline)
+    path = resolve(weights, offline=offline)
+    return load(path, cfg=cfg, names=names) if _holds_detector(path) else None
 
 
 def _holds_detector(weights: str | Path) -> bool:
     path = Path(weights)
-    return path.suffix != ".h5" and str(weights) != IMAGENET and not PARTIAL_NAME.search(path.name)
+    if path.suffix == ".keras" and is_file(path):
+        return read_description(path).get("registered_name") == REGISTERED_NAME
+    return path.suffix.lower() not in ARRAYS and not PARTIAL_NAME.search(path.name)
 
 
 def begin(
@@ -71,17 +86,27 @@ def begin(
         count = load_first_convolutions(detector, path)
         logger.info("%s: %d of %d convolutions loaded, the rest begin anew", path, count, len(detector.convolutions))
     else:
-        report = load_matching(detector, weights)
-        logger.info("%s: %d layers loaded", weights, len(report.loaded))
-        for name, reason in report.skipped:
-            logger.info("%s: not loaded: %s", name, reason)
+        _begin_from_layers(detector, weights)
+
+
+def _begin_from_layers(detector: Detector, path: str | Path) -> None:
+    """Fill the layers that a Keras file has by name."""
+    report = load_matching(detector, path)
+    logger.info("%s: %d layers loaded, %d of the file's left", path, len(report.loaded), len(report.skipped))
+    for name, reason in report.skipped[:LAYERS_NAMED]:
+        logger.info("%s: not loaded: %s", name, reason)
+    if len(report.loaded) < len(report.skipped):
+        raise WeightsError(
+            f"{path}: only {len(report.loaded)} of its {len(report.loaded) + len(report.skipped)} layers fit: they are "
+            f"of another network than {detector.variant}; name theirs with --model or --backbone"
+        )
 
 
 def _begin_from_detector(detector: Detector, source: Detector, new: NewClasses, seed: int) -> None:
     table = transfer(source, detector, new=new, seed=seed)
     for line in table.lines():
         logger.info("%s", line)
-    if len(table.loaded) < len(table.skipped):
+    if table.share < LEAST_SHARE:
         raise WeightsError(
             f"only {len(table.loaded)} of {len(table.loaded) + len(table.skipped)} layers of {detector.variant} fit: "
             f"the weights are of another network ({source.variant}); leave the option that names the network out"

@@ -38,6 +38,8 @@ class Transfer:
     """Names of the layers whose weights went over, heads with other classes included."""
     skipped: list[tuple[str, str]] = field(default_factory=list)
     """Layers that keep their first weights, and why."""
+    share: float = 0.0
+    """Of the new detector's weights, how many are in the layers loaded."""
     kept: list[str] = field(default_factory=list)
     """Classes of one name in both."""
     renamed: list[tuple[str, str]] = field(default_factory=list)
@@ -112,19 +114,24 @@ def transfer(source: Detector, target: Detector, *, new: NewClasses = "fresh", s
     if new == "sampled":
         missing = filled < 0
         filled[missing] = np.random.default_rng(seed).integers(0, len(source.classes), missing.sum())
+    copied = 0
     by_name = {layer.name: layer for layer in source.network.layers if layer.weights}
-    heads = dict(zip((each.name for each in target.heads), source.heads, strict=False))
+    heads = dict(zip((each.name for each in target.heads), _heads(source), strict=False))
     for layer in target.network.layers:
         if not layer.weights:
             continue
         if layer.name in heads:
-            fault = _copy_head(heads[layer.name], layer, filled, len(target.classes), result)
+            known = bool(result.kept or result.renamed)
+            head, anchors = heads[layer.name]
+            fault = _copy_head(head, anchors, layer, filled, known=known)
         else:
             fault = _copy_layer(by_name.get(layer.name), layer)
         if fault:
             result.skipped.append((layer.name, fault))
         else:
             result.loaded.append(layer.name)
+            copied += layer.count_params()
+    result.share = copied / target.network.count_params()
     if not result.loaded:
         raise WeightsError(f"none of the weights of {source.variant} fit into {target.variant}")
     return result
@@ -165,7 +172,10 @@ def _copy_layer(old: keras.layers.Layer | None, new: keras.layers.Layer) -> str 
     weights = old.get_weights()
     shapes = [each.shape for each in weights], [tuple(each.shape) for each in new.weights]
     if shapes[0] != shapes[1]:
-        return f"its shape is {_shape(shapes[1])}, in the weights {_shape(shapes[0])}"
+        differing = next((pair for pair in zip(*shapes, strict=False) if pair[0] != pair[1]), None)
+        if differing is None or len(shapes[0]) != len(shapes[1]):
+            return f"it has {len(shapes[1])} arrays, in the weights {len(shapes[0])}"
+        return f"its shape is {_shape(differing[1:])}, in the weights {_shape(differing[:1])}"
     new.set_weights(weights)
     return None
 
@@ -176,18 +186,21 @@ def _shape(shapes: Sequence[tuple[int, ...]]) -> str:
     return "x".join(str(side) for side in next((shape for shape in shapes if len(shape) == axes), ()))
 
 
+def _heads(detector: Detector) -> list[tuple[keras.layers.Layer, int]]:
+    """The heads and their numbers of anchors."""
+    return [(head, len(shapes)) for head, shapes in zip(detector.heads, detector.architecture.anchors, strict=True)]
+
+
 def _copy_head(
-    old: keras.layers.Layer, new: keras.layers.Layer, origins: NDArray[np.int64], classes: int, result: Transfer
+    old: keras.layers.Layer, anchors: int, new: keras.layers.Layer, origins: NDArray[np.int64], *, known: bool
 ) -> str | None:
-    """Copy a head class by class."""
+    """Copy a head of so many anchors class by class; ``known``: some classes are, beside which new ones begin low."""
     weights, fresh = old.get_weights(), new.get_weights()
-    anchors, rest = divmod(fresh[0].shape[-1], FIRST_CLASS + classes)
-    per_anchor, other_rest = divmod(weights[0].shape[-1], anchors)
-    fits = not rest and not other_rest and len(weights) == len(fresh)
-    if not fits or weights[0].shape[:-1] != fresh[0].shape[:-1] or per_anchor - FIRST_CLASS <= max(origins):
+    fits = fresh[0].shape[-1] == anchors * (FIRST_CLASS + len(origins)) and len(weights) == len(fresh)
+    if not fits or weights[0].shape[:-1] != fresh[0].shape[:-1]:
         shapes = ([each.shape for each in part] for part in (fresh, weights))
         return "its shape is {}, in the weights {}".format(*map(_shape, shapes))
-    if result.kept or result.renamed:
+    if known:
         bias = 1 if len(fresh) == 2 else 2  # with batch norm: kernel, scale, bias, ...
         fresh[bias] = _unlearned(fresh[bias], anchors)
     new.set_weights([_copy_rows(a, b, origins, anchors) for a, b in zip(weights, fresh, strict=True)])

@@ -49,15 +49,22 @@ class _RatePerVariable:
     share = 1.0
     slow: frozenset[int] = frozenset()
     """Indices of these variables."""
+    decay = 0.0
+    """Weight decay of those that are kernels: Keras' own goes at the full rate, so that they are left out of it."""
 
-    def slow_down(self, variables: Sequence[Any], share: float) -> None:
-        """Let these of the variables it was built for learn at a share of the rate."""
-        self.share = share
+    def slow_down(self, variables: Sequence[Any], share: float, decay: float) -> None:
+        """Let these of the variables it was built for learn, and decay, at a share of the rate."""
+        self.share, self.decay = share, decay
         self.slow = frozenset(self._get_variable_index(each) for each in variables)  # type: ignore[attr-defined]
 
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
-        slow = self._get_variable_index(variable) in self.slow  # type: ignore[attr-defined]
-        super().update_step(gradient, variable, learning_rate * self.share if slow else learning_rate)  # type: ignore[misc]
+        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        if index in self.slow:
+            learning_rate = learning_rate * self.share
+            if self._trainable_variables[index].path.endswith("kernel"):  # type: ignore[attr-defined]
+                rate = ops.cast(learning_rate * self.decay, variable.dtype)
+                self.assign_sub(variable, variable * rate)  # type: ignore[attr-defined]
+        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="yolo")
@@ -102,11 +109,12 @@ def make_optimizer(
     }
     momentum = float(config.momentum)  # Keras takes no whole number
     optimizer = AdamW(**options) if config.optimizer == "adamw" else SGD(momentum=momentum, nesterov=True, **options)
-    undecayed = [each for each in model.trainable_variables if not each.path.endswith("kernel")]
-    optimizer.exclude_from_weight_decay(var_list=undecayed)
-    optimizer.build(model.trainable_variables)
     chosen = {id(each) for each in older}
-    optimizer.slow_down([each for each in model.trainable_variables if id(each) in chosen], config.unfrozen_rate)
+    slow = [each for each in model.trainable_variables if id(each) in chosen]
+    undecayed = [each for each in model.trainable_variables if not each.path.endswith("kernel")]
+    optimizer.exclude_from_weight_decay(var_list=[*undecayed, *slow])
+    optimizer.build(model.trainable_variables)
+    optimizer.slow_down(slow, config.unfrozen_rate, config.weight_decay)
     if previous is not None:
         carry_over(previous, optimizer)
     return optimizer

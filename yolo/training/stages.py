@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -81,3 +83,14 @@ def set_frozen(detector: Detector, config: TrainConfig, *, frozen: bool) -> list
     for layer in older:
         layer.trainable = not frozen
     return [variable for layer in older for variable in layer.weights]
+
+
+@contextmanager
+def restored(detector: Detector) -> Iterator[None]:
+    """What the caller had frozen is so again afterwards, and nothing else is."""
+    before = {id(layer): layer.trainable for layer in ordered_layers(detector)}
+    try:
+        yield
+    finally:
+        for layer in ordered_layers(detector):
+            layer.trainable = before[id(layer)]

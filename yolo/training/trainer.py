@@ -25,7 +25,7 @@ from yolo.structs import Dataset
 from yolo.training.optimizer import make_optimizer
 from yolo.training.progress import DataClock, Progress
 from yolo.training.run_folder import RunFolder
-from yolo.training.stages import Stage, older_layers, ordered_layers, set_frozen, stages
+from yolo.training.stages import Stage, older_layers, ordered_layers, restored, set_frozen, stages
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -93,26 +93,33 @@ def train(
             validation, config, result, RunFolder(out) if out is not None else None, pictures=steps * config.batch
         ),
     ]
-    optimizer = None
-    for stage in stages(config):
-        older = set_frozen(detector, config, frozen=stage.frozen)
-        optimizer = make_optimizer(config, detector, steps_per_epoch=steps, older=older, previous=optimizer)
-        detector.compile(optimizer=optimizer, loss=config.loss)
-        if config.freeze is not None:
-            logger.info("%s", describe_stage(detector, config, stage))
-        batches = stage_batches(detector, dataset, config, start=stage.first * steps * config.batch)
-        with reported_failures():
-            detector.fit(
-                clock.timed(batches),
-                initial_epoch=stage.first,
-                epochs=stage.end,
-                steps_per_epoch=steps,
-                shuffle=False,
-                verbose=0,
-                callbacks=[*ours, *callbacks],
-            )
-    set_frozen(detector, config, frozen=False)
+    with restored(detector):
+        for stage in stages(config):
+            prepare_stage(detector, config, stage, steps)
+            batches = stage_batches(detector, dataset, config, start=stage.first * steps * config.batch)
+            with reported_failures():
+                detector.fit(
+                    clock.timed(batches),
+                    initial_epoch=stage.first,
+                    epochs=stage.end,
+                    steps_per_epoch=steps,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[*ours, *callbacks],
+                )
+            if detector.stop_training:
+                break
     return result
+
+
+def prepare_stage(detector: Detector, config: TrainConfig, stage: Stage, steps: int) -> None:
+    """Freeze or thaw the older layers, and compile with an optimizer that goes on where the last stage's stopped."""
+    older = set_frozen(detector, config, frozen=stage.frozen)
+    previous = detector.optimizer if stage.first else None
+    optimizer = make_optimizer(config, detector, steps_per_epoch=steps, older=older, previous=previous)
+    detector.compile(optimizer=optimizer, loss=config.loss)
+    if config.freeze is not None:
+        logger.info("%s", describe_stage(detector, config, stage))
 
 
 def stage_batches(detector: Detector, dataset: Dataset, config: TrainConfig, *, start: int) -> tf.data.Dataset:
