@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := yolo tests scripts
+# Two processes, each test file in one of them: most tests keep one core busy.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: demo test test-fast check format venv clean
 
@@ -21,10 +23,10 @@ demo: venv
 	$(BIN)/yolov3 demo --out demo --force
 
 test: venv
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: venv
-	$(BIN)/python -m pytest -m 'not slow' $(PYTEST_ARGS)
+	$(PYTEST) -m 'not slow' $(PYTEST_ARGS)
 
 check: venv
 	$(BIN)/ruff check $(SOURCES)

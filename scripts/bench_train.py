@@ -1,11 +1,13 @@
-"""How much matching, loss and metrics add to a bare training step, and how fast the steps are.
+"""How fast a training step is: bare, as `fit` runs it, and beside the same network's in plain PyTorch.
 
-    python scripts/bench_train.py                 # yolov3, 416, batch 8, and yolov3-tiny, 416, batch 16
-    python scripts/bench_train.py --quick         # small, to see that it runs
+    python scripts/bench_train.py                          # yolov3-tiny, batch 16, and yolov3, batch 8, at 416
+    python scripts/bench_train.py --reference PYTHON       # PYTHON has PyTorch: takes turns with bench_reference.py
+    python scripts/bench_train.py --quick                  # small, to see that it runs
 
 The bare step is forward, backward of the mean of the raw maps, and update. The fit step is what
-`Detector.fit` runs: matching, loss and metrics as well. Both alternate in one run, on one batch in memory,
-and the ratio of their medians is what counts; the seconds depend on the machine.
+`Detector.fit` runs: matching, loss, metrics and the running average of the weights as well. All kinds take turns in
+one run, on one batch in memory, and the ratios of their medians are what counts; the seconds depend on the machine.
+On one that others use too, the processor seconds (``cpu``) vary less.
 """
 
 from __future__ import annotations
@@ -13,24 +15,59 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolo.memory import tune_allocator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+TUNED = "--untuned" not in sys.argv
+if TUNED:
+    tune_allocator()  # before there are threads
 
-import keras
-import numpy as np
-import tensorflow as tf
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
-from yolo.config import TrainConfig
-from yolo.model.detector import Detector
-from yolo.training.optimizer import make_optimizer
+from yolo.config import TrainConfig  # noqa: E402
+from yolo.model.detector import Detector  # noqa: E402
+from yolo.training.optimizer import make_optimizer  # noqa: E402
 
-CASES = (("yolov3", 416, 8, 1.05), ("yolov3-tiny", 416, 16, 1.15))
-"""Model, side of the canvas, batch, and the largest ratio that is good."""
 CLASSES = 80
 BOXES = 8
 """True boxes a picture: the average of COCO is 7.3."""
+PRECISIONS = ("float32", "mixed_bfloat16")
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**28)}
+"""The reference's allocator, tuned."""
+RECORDED = {
+    ("yolov3-tiny", "float32"): 14.2,
+    ("yolov3", "float32"): 1.58,
+    ("yolov3-tiny", "mixed_bfloat16"): 30.7,
+    ("yolov3", "mixed_bfloat16"): 3.36,
+}
+"""Images/s of the PyTorch implementation that most people use, its allocator tuned, two idle cores, another day."""
+Step = Callable[[], object]
+Times = tuple[float, float]
+"""Seconds, and those of all processors together."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured."""
+
+    model: str
+    size: int
+    batch: int
+    limit: float
+    """The largest ratio of the fit step to the bare one that is good."""
+
+
+CASES = (Case("yolov3-tiny", 416, 16, 1.15), Case("yolov3", 416, 8, 1.05))
 
 
 def make_batch(size: int, batch: int) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -48,7 +85,7 @@ def make_batch(size: int, batch: int) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     return tf.constant(images), {key: tf.constant(value) for key, value in targets.items()}
 
 
-def bare_step(detector: Detector, images: tf.Tensor) -> Callable[[], object]:
+def bare_step(detector: Detector, images: tf.Tensor) -> Step:
     """Forward, backward and update with a loss that costs nothing."""
     variables = detector.trainable_variables
 
@@ -62,49 +99,93 @@ def bare_step(detector: Detector, images: tf.Tensor) -> Callable[[], object]:
     return lambda: step().numpy()
 
 
-def fit_step(detector: Detector, images: tf.Tensor, targets: dict[str, tf.Tensor]) -> Callable[[], object]:
+def fit_step(detector: Detector, images: tf.Tensor, targets: dict[str, tf.Tensor]) -> Step:
     """What `fit` runs for one batch."""
     iterator = iter(tf.data.Dataset.from_tensors((images, targets)).repeat())
     detector.make_train_function()
     return lambda: {key: float(value) for key, value in detector.train_function(iterator).items()}
 
 
-def medians(steps: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each step, the steps taking turns after two rounds that do not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for round_number in range(repeats + 2):
-        for name, step in steps.items():
-            began = time.perf_counter()
-            step()
-            if round_number >= 2:
-                seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+def timed(step: Step) -> Callable[[], Times]:
+    def run() -> Times:
+        began, worked = time.perf_counter(), time.process_time()
+        step()
+        return time.perf_counter() - began, time.process_time() - worked
+
+    return run
 
 
-def measure(model: str, size: int, batch: int, limit: float, *, repeats: int, precision: str) -> None:
+@contextmanager
+def reference_step(python: str | None, case: Case, precision: str) -> Iterator[dict[str, Callable[[], Times]]]:
+    """The step of bench_reference.py, in a process of another Python; none without one."""
+    if python is None:
+        yield {}
+        return
+    script = Path(__file__).with_name("bench_reference.py")
+    options = {"model": case.model, "size": case.size, "batch": case.batch, "precision": precision}
+    command = [python, str(script), "--serve", *(f"--{name}={value}" for name, value in options.items())]
+    environment = {**os.environ, **(MALLOC if TUNED else {})}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as other:
+        assert other.stdin is not None  # noqa: S101 - for mypy
+        assert other.stdout is not None  # noqa: S101
+
+        def run() -> Times:
+            print(file=other.stdin, flush=True)
+            wall, cpu = other.stdout.readline().split()
+            return float(wall), float(cpu)
+
+        yield {"reference": run}
+        other.stdin.close()
+
+
+def medians(steps: dict[str, Callable[[], Times]], repeats: int) -> dict[str, Times]:
+    """Median times of each step, the steps taking turns after two rounds that do not count."""
+    rounds = [{name: step() for name, step in steps.items()} for _ in range(repeats + 2)][2:]
+    return {name: tuple(statistics.median(each[name][kind] for each in rounds) for kind in (0, 1)) for name in steps}
+
+
+def measure(case: Case, *, precision: str, repeats: int, reference: str | None) -> None:
     keras.backend.clear_session()
-    detector = Detector(model, classes=[f"class {index}" for index in range(CLASSES)], size=size)
+    keras.config.set_dtype_policy(precision)
+    detector = Detector(case.model, classes=[f"class {index}" for index in range(CLASSES)], size=case.size)
     detector.compile(make_optimizer(TrainConfig(), detector, steps_per_epoch=100))
-    images, targets = make_batch(size, batch)
-    found = medians({"bare": bare_step(detector, images), "fit": fit_step(detector, images, targets)}, repeats)
-    ratio = found["fit"] / found["bare"]
-    print(
-        f"{model:12} {size:5} {batch:5}  {precision:14}  {found['bare']:8.3f} s  {found['fit']:8.3f} s  "
-        f"{batch / found['fit']:8.2f}  {ratio:6.3f}  {'good' if ratio <= limit else f'over {limit}'}",
-        flush=True,
-    )
+    images, targets = make_batch(case.size, case.batch)
+    steps = {"bare": timed(bare_step(detector, images)), "fit": timed(fit_step(detector, images, targets))}
+    with reference_step(reference, case, precision) as other:
+        report(case, precision, medians({**steps, **other}, repeats))
+
+
+def report(case: Case, precision: str, found: dict[str, Times]) -> None:
+    ratio = found["fit"][0] / found["bare"][0]
+    recorded = RECORDED[case.model, precision]
+    print(f"{case.model}, {case.size} px, batch {case.batch}, {precision}:")
+    for name, (wall, cpu) in found.items():
+        print(f"  {name:9} {wall:8.3f} s  cpu {cpu:8.3f} s  {case.batch / wall:7.2f} images/s")
+    print(f"  fit / bare {ratio:.3f}  {'good' if ratio <= case.limit else f'over {case.limit}'}")
+    if "reference" in found:
+        wall, cpu = (found["reference"][kind] / found["fit"][kind] for kind in (0, 1))
+        print(f"  {wall:.2f} times the reference's bare step in this run ({cpu:.2f} times by processor seconds)")
+    print(f"  recorded elsewhere, at another time: {recorded} images/s", flush=True)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--precision", choices=PRECISIONS, help="default: both")
+    parser.add_argument("--model", choices=[case.model for case in CASES], help="default: both")
+    parser.add_argument("--reference", metavar="PYTHON", help="a Python that has PyTorch")
+    parser.add_argument("--untuned", action="store_true", help="leave the memory allocators as they are")
+    parser.add_argument("--quick", action="store_true", help="one small case")
+    return parser.parse_args(arguments)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--precision", default="float32", help="or mixed_bfloat16")
-    parser.add_argument("--quick", action="store_true", help="one small case")
-    arguments = parser.parse_args()
-    keras.config.set_dtype_policy(arguments.precision)
-    print("model         size batch  precision       bare step   fit step  images/s   ratio")
-    for model, size, batch, limit in (("yolov3-tiny", 64, 2, 1.15),) if arguments.quick else CASES:
-        measure(model, size, batch, limit, repeats=arguments.repeats, precision=arguments.precision)
+    arguments = parse()
+    cases = (Case("yolov3-tiny", 64, 2, 1.15),) if arguments.quick else CASES
+    for case in cases:
+        for precision in PRECISIONS:
+            if arguments.model in (None, case.model) and arguments.precision in (None, precision):
+                measure(case, precision=precision, repeats=arguments.repeats, reference=arguments.reference)
 
 
 if __name__ == "__main__":

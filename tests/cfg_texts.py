@@ -39,3 +39,39 @@ def draw_weights(convolutions, seed=0):
         kernel = rng.normal(0, np.sqrt(2 / fan_in), each.kernel_shape).astype("f4")
         found.append(ConvolutionWeights(bias, kernel, *norm))
     return found
+
+
+STAGED = """[net]
+width=64
+height=64
+channels=3
+[convolutional]
+batch_normalize=1
+filters=8
+size=3
+stride=8
+pad=1
+activation=leaky
+[convolutional]
+batch_normalize=1
+filters=12
+size=3
+stride=4
+pad=1
+activation=leaky
+[convolutional]
+batch_normalize=1
+filters=8
+size=1
+activation=leaky
+[convolutional]
+filters=14
+size=1
+activation=linear
+[region]
+anchors=1,1, 0.5,0.5
+classes=2
+num=2
+softmax=1
+"""
+"""Two strided convolutions as a backbone, one as a neck, one head."""

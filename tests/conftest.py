@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,11 @@ def shared() -> Path:
     if not folder or not (Path(folder) / "data").is_dir():
         pytest.skip("YOLO_SHARED does not name the folder of outside references")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def float32() -> Iterator[None]:
+    """The precision that a command has chosen in one test is not that of the next."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")

@@ -59,9 +59,9 @@ def loss_of(slots, rows, box, label, /, **config):
 def test_softmax_class_loss_by_hand():
     row = [0, 0, 0, 0, 0, np.log(2), np.log(5), np.log(3)]
     _, _, classes = loss_of(slots_of(softmax=True), [row, row], [10, 10, 30, 30], 2)
-    assert classes == pytest.approx(-np.log(0.3), rel=1e-5)
+    assert classes == pytest.approx(-2 * np.log(0.3), rel=1e-5)  # the weight of the class term is 2
     _, _, smoothed = loss_of(slots_of(softmax=True), [row, row], [10, 10, 30, 30], 2, label_smoothing=0.3)
-    assert smoothed == pytest.approx(-0.8 * np.log(0.3) - 0.1 * np.log(0.5) - 0.1 * np.log(0.2), rel=1e-5)
+    assert smoothed == pytest.approx(-2 * (0.8 * np.log(0.3) + 0.1 * np.log(0.5) + 0.1 * np.log(0.2)), rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["squared", "giou"])

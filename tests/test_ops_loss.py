@@ -102,13 +102,18 @@ def oracle(maps, targets, config):
         where = what = whether = 0.0
         for slot, box in owner.items():
             where += box_term(config.box, predicted[slot], true["boxes"][box], raw[slot], slot)
+            weight = config.class_weights[true["labels"][box]] if config.class_weights else 1.0
             for label in range(CLASSES):
                 target = float(label == true["labels"][box]) * (1 - config.label_smoothing) + config.label_smoothing / 2
-                what += entropy(raw[slot, 5 + label], target)
+                what += weight * entropy(raw[slot, 5 + label], target)
         for slot in range(len(SLOTS)):
             near = any(iou(predicted[slot], box)[0] > config.ignore_iou for box in true["boxes"][true["valid"]])
             if slot in owner or not near:
-                whether += entropy(raw[slot, 4], float(slot in owner))
+                target = float(slot in owner)
+                if slot in owner and config.objectness_target == "iou":
+                    target = iou(predicted[slot], true["boxes"][owner[slot]])[0]
+                focus = abs(target - sigmoid(raw[slot, 4])) ** config.focal_gamma
+                whether += focus * entropy(raw[slot, 4], target)
         terms.append([config.box_weight * where, config.objectness_weight * whether, config.class_weight * what])
     return np.array(terms)
 
@@ -142,6 +147,37 @@ def test_it_is_the_plain_loops_value(seed, box, assign_iou):
     np.testing.assert_allclose(run(*case, config), oracle(*case, config), rtol=2e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"objectness_target": "iou"},
+        {"focal_gamma": 2.0},
+        {"focal_gamma": 0.5, "objectness_target": "iou", "assign_iou": 0.3},
+        {"class_weights": [0.5, 2.0, 4.0]},
+    ],
+)
+def test_its_variants_are_the_plain_loops_value(seed, options):
+    config, case = LossConfig(ignore_iou=0.3, **options), make_case(seed)
+    np.testing.assert_allclose(run(*case, config), oracle(*case, config), rtol=2e-4, atol=1e-4)
+
+
+def test_balanced_weights_have_to_be_numbers_by_now():
+    with pytest.raises(ValueError, match="class_weights as numbers"):
+        run(*make_case(0), LossConfig(class_weights="balanced"))
+
+
+def test_the_target_iou_is_a_constant_to_the_box():
+    """The objectness term moves no box, whatever its target."""
+    maps, targets = make_case(1)
+    variables, padded = tensors(maps, targets)
+    with tf.GradientTape() as tape:
+        tape.watch(variables)
+        terms = yolo_loss(variables, SLOTS, LossConfig(objectness_target="iou"), **padded)
+        total = tf.reduce_sum(terms.objectness)
+    assert all(np.abs(gradient.numpy()[..., :4]).max() == 0 for gradient in tape.gradient(total, variables))
+
+
 def test_padding_costs_nothing():
     maps, targets = make_case(0)
     padded = {key: np.concatenate([value, np.zeros_like(value)], 1) for key, value in targets.items()}
@@ -170,7 +206,8 @@ def test_objectness_by_hand():
     logits = np.array([[0.0, 2.0, -1.0, 3.0]], np.float32)
     slot, valid = np.array([[1, 3, 0]], np.int32), np.array([[True, True, False]])
     left_out = np.array([[False, True, True, False]])
-    found = objectness_loss(*map(ops.convert_to_tensor, (logits, slot, valid, left_out)))
+    one = ops.ones((1, 3))
+    found = objectness_loss(*map(ops.convert_to_tensor, (logits, slot, valid, left_out)), target=one)
     # Slot 0 is background, 1 owns though it is left out, 2 is left out, 3 owns.
     expected = math.log(2) + math.log1p(math.exp(-2)) + math.log1p(math.exp(-3))
     assert float(ops.convert_to_numpy(found)[0]) == pytest.approx(expected, rel=1e-6)
@@ -192,10 +229,10 @@ def test_overlap_has_to_be_above_the_threshold():
     assert ops.convert_to_numpy(overlaps_any(predicted, boxes, ~valid, threshold=0.5)).tolist() == [[False, False]]
 
 
-@pytest.mark.parametrize("box", ["giou", "diou", "squared"])
-def test_the_gradient_is_that_of_finite_differences(box):
+@pytest.mark.parametrize("options", [{}, {"box": "diou"}, {"box": "squared"}, {"focal_gamma": 1.5}])
+def test_the_gradient_is_that_of_finite_differences(options):
     maps, targets = make_case(7, pictures=1, boxes=4)
-    config = LossConfig(box=box, ignore_iou=0.9)
+    config = LossConfig(ignore_iou=0.9, **options)
     variables, padded = tensors(maps, targets)
     with tf.GradientTape() as tape:
         tape.watch(variables)
@@ -219,9 +256,10 @@ def test_the_gradient_stays_finite_for_degenerate_boxes_and_huge_logits(box):
     targets["boxes"][:, 0, 2:] = targets["boxes"][:, 0, :2]  # no area
     targets["valid"][:, 0] = True
     maps[0] *= 100
+    config = LossConfig(box=box, focal_gamma=0.5)
     variables, padded = tensors(maps, targets)
     with tf.GradientTape() as tape:
         tape.watch(variables)
-        total = tf.add_n([tf.reduce_sum(term) for term in yolo_loss(variables, SLOTS, LossConfig(box=box), **padded)])
+        total = tf.add_n([tf.reduce_sum(term) for term in yolo_loss(variables, SLOTS, config, **padded)])
     assert np.isfinite(float(total))
     assert all(np.isfinite(gradient.numpy()).all() for gradient in tape.gradient(total, variables))

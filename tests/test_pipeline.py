@@ -14,10 +14,16 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.augmented import config
 from yolo.config import AugmentConfig
 from yolo.datasets.bridge import reported_failures
-from yolo.datasets.pipeline import Loader, epoch_order, evaluation_batches, training_batches
-from yolo.errors import AnnotationError, MediaError
+from yolo.datasets.loader import Loader, Picture
+from yolo.datasets.multi_scale import canvas_of_batch
+from yolo.datasets.order import epoch_order
+from yolo.datasets.pipeline import aligned_zeros, evaluation_batches, padded, training_batches
+from yolo.datasets.quarantine import Quarantine
+from yolo.datasets.stream import TrainingStream
+from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.letterbox import Letterbox
 from yolo.structs import Dataset
 
@@ -226,11 +232,11 @@ def test_boxes_are_cut_at_the_real_picture(dataset: Dataset, caplog: pytest.LogC
         sizes=np.array([[60, 100], [60, 100]], np.int32),
         boxes=np.array([[10, 10, 50, 55], [10, 45, 50, 55]], np.float32),
     )
-    loader = Loader(wrong, (40, 90), "stretch")
+    loader = Loader(wrong, "stretch")
     with caplog.at_level(logging.WARNING):
-        np.testing.assert_allclose(loader.load(0).boxes, [[10, 10, 50, 40]])
-        record = loader.load(1)
-        loader.load(1)
+        np.testing.assert_allclose(loader.load(0, (40, 90)).boxes, [[10, 10, 50, 40]])
+        record = loader.load(1, (40, 90))
+        loader.load(1, (40, 90))
     assert record.boxes.shape == (0, 4)
     assert record.labels.shape == record.ignore.shape == (0,)
     assert [
@@ -304,3 +310,165 @@ next(batches)
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+
+
+EVERYTHING = AugmentConfig(mosaic=0.6, mixup=0.4, rotate=5)
+
+
+@pytest.mark.parametrize("start", [3, 6, 17])
+def test_a_stream_of_mosaics_starts_anywhere(dataset: Dataset, start: int) -> None:
+    """Groups of four straddle the batches and, with seven pictures, the borders of the epochs."""
+    whole = rows(train(dataset, 8, augment=EVERYTHING))
+    assert_equal_rows(rows(train(dataset, 3, augment=EVERYTHING, start=start, workers=1)), whole[start : start + 12])
+    assert_equal_rows(rows(train(dataset, 5, augment=EVERYTHING, batch=6, workers=8)), whole[:30])
+
+
+def test_a_mosaic_is_made_of_the_four_of_its_group(dataset: Dataset) -> None:
+    order = [int(index) for epoch in range(4) for index in epoch_order(7, 3, epoch)]
+    stream = TrainingStream(Loader(dataset, "letterbox"), config(mosaic=1.0), seed=3)
+    for position in range(24):
+        first = position // 4 * 4
+        assert stream.sources(position) == order[first : first + 4]
+    mosaics = train(dataset, 6, augment=config(mosaic=1.0))
+    for position, (image, *_) in enumerate(rows(mosaics)):
+        shades_seen = set(np.unique(image[..., 0])) - {127}
+        assert shades_seen <= {20 * index for index in stream.sources(position)}
+        assert len(shades_seen) > 1
+
+
+def test_four_mosaics_read_four_files(dataset: Dataset) -> None:
+    read: list[int] = []
+
+    class Counting(Loader):
+        def read(self, index: int, canvas_size: tuple[int, int]) -> Picture:
+            read.append(index)
+            return super().read(index, canvas_size)
+
+    stream = TrainingStream(Counting(dataset, "letterbox"), AugmentConfig(mosaic=1.0, mixup=0.5), seed=3)
+    stream.fill(np.zeros((12, *CANVAS, 3), np.uint8), range(4, 16))
+    order = [int(index) for epoch in range(3) for index in epoch_order(7, 3, epoch)]
+    assert sorted(read) == sorted(order[4:16])
+
+
+def test_plain_from_an_epoch_on(dataset: Dataset) -> None:
+    """Two epochs of mosaics, then the pictures of a stream that never had any; not a batch's border but the epoch's."""
+    with_mosaics, without = config(mosaic=1.0, mixup=1.0), config()
+    switched = rows(train(dataset, 7, augment=with_mosaics, plain_from=2))
+    assert_equal_rows(switched[:14], rows(train(dataset, 7, augment=with_mosaics))[:14])
+    assert_equal_rows(switched[14:], rows(train(dataset, 7, augment=without))[14:])
+    assert all(
+        (left != right).any()
+        for (left, *_), (right, *_) in zip(switched[:14], rows(train(dataset, 4, augment=without)), strict=False)
+    )
+
+
+@pytest.mark.parametrize("shards", [2, 3])
+def test_hosts_share_each_batch(dataset: Dataset, shards: int) -> None:
+    """Six pictures a batch: together the hosts have exactly its rows, and box axes of one length."""
+    options: dict[str, Any] = {"batch": 6, "augment": EVERYTHING, "start": 5}
+    together = rows(train(dataset, 4, **options))
+    hosts = [train(dataset, 4, shard=shard, shards=shards, **options) for shard in range(shards)]
+    share = 6 // shards
+    for number in range(4):
+        lengths = {host[number][1]["boxes"].shape[1] for host in hosts}
+        assert len(lengths) == 1
+        for shard, host in enumerate(hosts):
+            first = 6 * number + share * shard
+            assert_equal_rows(rows([host[number]]), together[first : first + share])
+
+
+def test_a_replaced_picture_may_not_lengthen_one_hosts_box_axis(tmp_path: Path) -> None:
+    """Picture 1 of two, without boxes, cannot be read; picture 0, with 20, takes its place on one host alone."""
+    broken = make_dataset(tmp_path, (20, 0))
+    (tmp_path / "1.png").write_bytes(b"")
+    loader = Loader(broken, "letterbox", quarantine=Quarantine(broken))
+    stream = TrainingStream(loader, IDENTITY, seed=0)
+    position = next(position for position in range(2) if stream.sources(position) == [1])
+    (replaced,) = stream.fill(np.zeros((1, *CANVAS, 3), np.uint8), [position])
+    assert len(replaced.labels) == 20
+    assert stream.most_boxes([position]) == 0
+    arrays = padded([replaced], stream.most_boxes([position]))
+    np.testing.assert_array_equal(arrays["boxes"][0], replaced.boxes[:8])
+    assert arrays["valid"].all()
+
+
+def test_no_picture_has_more_boxes_than_was_foreseen(dataset: Dataset) -> None:
+    stream = TrainingStream(Loader(dataset, "letterbox"), config(mosaic=0.5, mixup=0.5, min_visibility=0.0), seed=1)
+    objects = stream.fill(np.zeros((40, *CANVAS, 3), np.uint8), range(40))
+    foreseen = [stream.most_boxes([position]) for position in range(40)]
+    assert all(len(each.labels) <= most for each, most in zip(objects, foreseen, strict=True))
+    assert stream.most_boxes(range(40)) == max(foreseen)
+    assert any(len(each.labels) == most > 0 for each, most in zip(objects, foreseen, strict=True))
+
+
+@pytest.mark.parametrize("shards", [2, 3])
+def test_hosts_share_the_evaluation(dataset: Dataset, shards: int) -> None:
+    """Seven pictures in batches of six: the last host's second batch is all padding."""
+    hosts = [
+        take(evaluation_batches(dataset, CANVAS, batch=6, shard=shard, shards=shards), -1) for shard in range(shards)
+    ]
+    assert [len(host) for host in hosts] == [2] * shards
+    for number, (images, meta) in enumerate(take(evaluation_batches(dataset, CANVAS, batch=6), -1)):
+        parts = [host[number] for host in hosts]
+        np.testing.assert_array_equal(np.concatenate([part[0] for part in parts]), images)
+        for key, value in meta.items():
+            np.testing.assert_array_equal(np.concatenate([part[1][key] for part in parts]), value)
+    indices = np.concatenate([meta["index"] for host in hosts for _, meta in host])
+    assert sorted(indices) == [-1] * 5 + list(range(7))
+
+
+def test_a_batch_that_cannot_be_shared_out(dataset: Dataset) -> None:
+    for make in (
+        lambda: train(dataset, 1, batch=5, shards=2),
+        lambda: evaluation_batches(dataset, CANVAS, batch=5, shards=2),
+    ):
+        with pytest.raises(ConfigError, match=r"batch must be a multiple of the 2 hosts \(try 4\), got 5"):
+            make()
+
+
+def test_each_batch_has_its_own_canvas(dataset: Dataset) -> None:
+    """The boxes reach to the same shares of every canvas; a later start draws the same sizes."""
+    options: dict[str, Any] = {"augment": IDENTITY, "multi_scale": 0.5, "seed": 3}
+    batches = train(dataset, 9, **options)
+    sizes = [images.shape[1:3] for images, _ in batches]
+    assert sizes == [canvas_of_batch(CANVAS, 0.5, 3, number) for number in range(9)]
+    assert len(set(sizes)) == 3
+    order = [int(index) for epoch in range(6) for index in epoch_order(7, 3, epoch)]
+    for number, (images, targets) in enumerate(batches):
+        for row in range(4):
+            sample = dataset[order[4 * number + row]]
+            expected = Letterbox(sample.size, images.shape[1:3]).boxes_to_canvas(sample.boxes)
+            np.testing.assert_allclose(targets["boxes"][row][targets["valid"][row]], expected, atol=1e-4)
+    assert_equal_rows(rows(train(dataset, 4, start=20, **options)), rows(batches[5:]))
+    images, _ = training_batches(dataset, CANVAS, batch=4, **options).element_spec
+    assert images.shape.as_list() == [4, None, None, 3]
+
+
+def test_rare_classes_come_more_often(tmp_path: Path) -> None:
+    """Class b on one of eight pictures: sqrt(0.5 / 0.125) = 2 of a sum of 9, so 8 * 2 / 9 times an epoch."""
+    dataset = make_dataset(tmp_path, (1, 1, 1, 1, 1, 1, 1, 1))
+    rare = replace(dataset, labels=np.array([0, 0, 0, 0, 1, 0, 0, 0], np.int32))
+    seen = shades(train(rare, 18, batch=8, augment=IDENTITY, rare_classes=0.5))
+    assert len(seen) == 144
+    assert abs(seen.count(4) - 18 * 16 / 9) <= 6
+    assert all(8 <= seen.count(number) <= 18 for number in range(8) if number != 4)
+
+
+def test_a_corrupt_picture_is_replaced_by_the_next(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "4.png").write_bytes(b"no picture")
+    order = [int(index) for epoch in range(2) for index in epoch_order(7, 3, epoch)]
+    quarantine = Quarantine(dataset)
+    seen = shades(
+        train(dataset, 1, batch=7, augment=IDENTITY, loader=Loader(dataset, "letterbox", quarantine=quarantine))
+    )
+    place = order.index(4)
+    assert seen == [*order[:place], order[place + 1], *order[place + 1 : 7]]
+
+
+def test_tensorflow_takes_the_pictures_over_without_a_copy() -> None:
+    for shape in ((3, 5, 7, 3), (2, 64, 96, 3), (16, 416, 416, 3)):
+        images = aligned_zeros(shape)
+        assert images.shape == shape
+        assert images.flags.c_contiguous
+        assert images.ctypes.data % 64 == 0
+        assert not images.any()

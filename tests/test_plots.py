@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from yolo.errors import ConfigError
-from yolo.plots import plot_anchor_counts, plot_runs, plot_training
+from yolo.plots import plot_anchor_counts, plot_runs, plot_training, plot_trials
 
 NAN = math.nan
 FULL = {
@@ -76,4 +76,12 @@ def test_runs_of_one_kind_share_a_colour(tmp_path):
     plot_runs({"one": [[0.1, 0.2, 0.3]], "two": [[0.5, NAN, 0.6], [0.7, 0.8, 0.9]]}, tmp_path / "runs.png")
     assert coloured_pixels(tmp_path / "runs.png") > 500
     plot_runs({}, tmp_path / "none.png", metric="AP")
+    assert coloured_pixels(tmp_path / "none.png") == 0
+
+
+def test_trials_of_a_search(tmp_path):
+    plot_trials([0.1, NAN, 0.3, NAN], [0.1, 0.05, 0.3, NAN], tmp_path / "some.png")
+    plot_trials([0.1, NAN, 0.3, NAN], [NAN] * 4, tmp_path / "none_cut.png")
+    plot_trials([NAN, NAN], [NAN, NAN], tmp_path / "none.png")
+    assert coloured_pixels(tmp_path / "some.png") > coloured_pixels(tmp_path / "none_cut.png") > 500
     assert coloured_pixels(tmp_path / "none.png") == 0

@@ -45,7 +45,7 @@ def workplace(tmp_path_factory):
 def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 10
+    assert len(lines) == 13
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "yolov3"

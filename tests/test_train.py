@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import yaml
@@ -20,8 +20,7 @@ from yolo.config import AugmentConfig, LossConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.model.detector import Detector
-from yolo.training.optimizer import WarmupCosine, make_optimizer
-from yolo.training.progress import DataClock, Progress
+from yolo.training.optimizer import make_optimizer
 from yolo.training.run_folder import RunFolder
 from yolo.training.trainer import hold_out, train
 
@@ -39,30 +38,6 @@ def make_detector(dataset, **options):
 
 
 # The rate over a run
-
-
-@pytest.mark.parametrize(
-    ("step", "expected"),
-    [
-        (0, 0.25),  # the first of four warm-up steps
-        (3, 1.0),  # the last one: the peak
-        (4, 1.0),  # the cosine's start
-        (9, 0.1 + 0.9 / 2),  # half of its ten steps
-        (14, 0.1),  # the end
-        (99, 0.1),  # beyond
-    ],
-)
-def test_warmup_and_cosine_by_hand(step, expected):
-    schedule = WarmupCosine(2.0, warmup=4, steps=14, final=0.1)
-    assert float(schedule(step)) == pytest.approx(2.0 * expected, rel=1e-6)
-    assert float(WarmupCosine.from_config(schedule.get_config())(step)) == float(schedule(step))
-
-
-def test_warmup_is_at_most_a_fifth_of_the_run():
-    model = keras.Sequential([keras.layers.Dense(1)])
-    model.build((None, 2))
-    optimizer = make_optimizer(TrainConfig(epochs=5, warmup_epochs=3), model, steps_per_epoch=10)
-    assert optimizer._learning_rate.warmup == 10
 
 
 def test_only_kernels_decay():
@@ -126,7 +101,15 @@ def test_a_run_writes_its_files_and_equal_seeds_give_equal_weights(digits, tmp_p
     for one, other in zip(detectors[0].get_weights(), detectors[1].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names == {"best.keras", "last.keras", "history.csv", "metrics.json", "curves.png"}
+    assert names == {
+        "best.keras",
+        "last.keras",
+        "history.csv",
+        "metrics.json",
+        "curves.png",
+        "checkpoints",
+        "batches.jpg",
+    }
     assert [row["epoch"] for row in result.history] == [1, 2]
     row = result.history[-1]
     assert row["loss"] == pytest.approx(row["box_loss"] + row["objectness_loss"] + row["class_loss"], rel=1e-4)
@@ -163,15 +146,6 @@ def test_four_pictures_can_be_learned_by_heart(digits):
 # Faults
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_advice():
-    progress = Progress(DataClock(), epochs=1, steps=1, batch=1, live=False)
-    model = keras.Sequential([keras.layers.Dense(1)])
-    model.compile(keras.optimizers.SGD(0.5))
-    progress.set_model(model)
-    with pytest.raises(ConfigError, match=r"epoch 1, step 3.*--learning_rate below 0\.5"):
-        progress.on_train_batch_end(2, {"loss": math.nan})
-
-
 def test_other_classes_are_refused(digits):
     dataset = yolo.load_dataset(digits, "train")
     detector = Detector("yolov3-tiny", classes=["a"], size=96)
@@ -187,13 +161,32 @@ def test_unknown_options_are_refused(digits):
         train(make_detector(dataset), dataset, epoch=3)
 
 
-def test_a_corrupt_picture_is_named(digits, tmp_path):
+def with_bad_pictures(dataset, folder, count):
+    """A dataset whose first pictures cannot be read."""
+    broken = dataset.subset(range(len(dataset)))
+    for index in range(count):
+        (folder / f"bad{index}.jpg").write_bytes(b"no picture")
+        broken.files[index] = str(folder / f"bad{index}.jpg")
+    return broken
+
+
+def test_a_corrupt_picture_is_replaced_and_listed(digits, tmp_path, caplog):
     dataset = yolo.load_dataset(digits, "train")
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    broken = dataset.subset([0, 1])
-    broken.files[1] = str(tmp_path / "bad.jpg")
-    with pytest.raises(MediaError, match=r"bad\.jpg"):
-        train(make_detector(dataset), broken, validation=dataset, epochs=1, batch=2)
+    broken, out = with_bad_pictures(dataset, tmp_path, 1), tmp_path / "run"
+    with caplog.at_level(logging.WARNING):
+        train(make_detector(dataset), broken, validation=dataset.subset([1]), out=out, epochs=1, batch=4)
+    assert f"1 of {len(dataset)} pictures could not be read and were replaced by others" in caplog.text
+    with (out / "quarantine.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["file"]).name for row in rows] == ["bad0.jpg"]
+    assert "no picture" in rows[0]["reason"] or "bad0.jpg" in rows[0]["reason"]
+
+
+def test_too_many_corrupt_pictures_end_the_run(digits, tmp_path):
+    dataset = yolo.load_dataset(digits, "train")
+    broken = with_bad_pictures(dataset, tmp_path, 2)
+    with pytest.raises(MediaError, match=rf"2 of {len(dataset)} pictures .* cannot be read, more than 5%.*bad\d\.jpg"):
+        train(make_detector(dataset), broken, validation=dataset, epochs=1, batch=4)
 
 
 # The command line

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from yolo.model.detector import Detector
     from yolo.model.loading import load
     from yolo.structs import Dataset, Detections, Sample
-    from yolo.training.trainer import train
+    from yolo.training.trainer import resume, train
 
 _MODULES = {
     "AnnotationError": "yolo.errors",
@@ -31,6 +31,7 @@ _MODULES = {
     "fit_anchors": "yolo.anchors",
     "load": "yolo.model.loading",
     "load_dataset": "yolo.datasets.load",
+    "resume": "yolo.training.trainer",
     "train": "yolo.training.trainer",
 }
 
@@ -48,6 +49,7 @@ __all__ = [
     "fit_anchors",
     "load",
     "load_dataset",
+    "resume",
     "train",
 ]
 

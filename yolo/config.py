@@ -6,19 +6,23 @@ docstring below a field is also its ``--help``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Literal
+from typing import Any, Literal
 
 from yolo.errors import ConfigError
 
 LetterboxMode = Literal["letterbox", "stretch"]
 BoxLoss = Literal["giou", "diou", "ciou", "squared"]
+ObjectnessTarget = Literal["one", "iou"]
 Optimizer = Literal["adamw", "sgd"]
+Schedule = Literal["cosine", "step", "constant"]
+Cache = Literal["none", "ram", "disk"]
 NewClasses = Literal["fresh", "sampled"]
 """What a class that the weights do not know begins with: small random filters, or those of a random old class."""
-Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+"""Arithmetic of the network; auto: mixed_bfloat16 where the processor has it."""
 
 STRIDE = 32
 """The coarsest grid's stride: the canvas' sides are multiples of it."""
@@ -55,20 +59,29 @@ class LossConfig:
     """Multiplies the box term."""
     objectness_weight: float = 1.0
     """Multiplies the objectness term."""
-    class_weight: float = 1.0
+    class_weight: float = 2.0
     """Multiplies the class term."""
     ignore_iou: float = 0.5
     """Slots that own no box but overlap one above this IoU are left out of the objectness term."""
     label_smoothing: float = 0.0
     """Moves the class targets this far from 0 and 1 towards each other."""
-    assign_iou: float | None = None
-    """Give a box to every anchor whose shape overlaps it above this IoU; unset: to the best one only."""
+    assign_iou: float | None = 0.35
+    """Give a box to every anchor whose shape overlaps it above this IoU; null: to the best one only (the paper)."""
+    objectness_target: ObjectnessTarget = "one"
+    """What the objectness of a slot that owns a box is to be: one, as in the paper, or the IoU of its box."""
+    focal_gamma: float = 0.0
+    """Exponent of the focal loss on the objectness, which makes easy slots count less; 0: plain cross-entropy."""
+    class_weights: Literal["balanced"] | list[float] | None = None
+    """Multiplies each class' term: numbers, or balanced: rare classes count more."""
 
     def __post_init__(self) -> None:
         for name in ("box_weight", "objectness_weight", "class_weight"):
             check(getattr(self, name) >= 0, f"loss.{name}", ">= 0", getattr(self, name))
         check(0 < self.ignore_iou <= 1, "loss.ignore_iou", "in (0, 1]", self.ignore_iou)
         check(0 <= self.label_smoothing < 1, "loss.label_smoothing", "in [0, 1)", self.label_smoothing)
+        check(self.focal_gamma >= 0, "loss.focal_gamma", ">= 0", self.focal_gamma)
+        if isinstance(self.class_weights, list):
+            check(all(each >= 0 for each in self.class_weights), "loss.class_weights", ">= 0", self.class_weights)
         if self.assign_iou is not None:
             check(0 < self.assign_iou < 1, "loss.assign_iou", "in (0, 1)", self.assign_iou)
 
@@ -89,15 +102,36 @@ class AugmentConfig:
     """Zoom between 1 - scale and 1 + scale."""
     translate: float = 0.1
     """Largest shift, as a share of the picture's side."""
+    rotate: float = 0.0
+    """Largest rotation, in degrees."""
+    shear: float = 0.0
+    """Largest shear along each axis, in degrees."""
+    perspective: float = 0.0
+    """Largest tilt: how much nearer one edge of the picture comes than the other, as a share."""
+    mosaic: float = 0.0
+    """Probability that a picture is made of four."""
+    mixup: float = 0.0
+    """Probability that a picture is blended with another; both keep their boxes."""
+    plain_end: float = 0.1
+    """Share of the run, at its end, without mosaic and mixup."""
+    no_flip: list[str] = field(default_factory=list)
+    """Classes that are another thing in a mirror: pictures that show one are not flipped."""
+    swap_on_flip: dict[str, str] = field(default_factory=dict)
+    """Classes that a flip turns into each other, such as {arrow left: arrow right}."""
+    albumentations: str | None = None
+    """A YAML file of further albumentations transforms."""
     min_visibility: float = 0.1
     """Boxes of which less than this share of the area stays in the picture are dropped."""
 
     def __post_init__(self) -> None:
-        for name in ("flip", "saturation", "brightness"):
+        for name in ("flip", "saturation", "brightness", "mosaic", "mixup", "plain_end"):
             check(0 <= getattr(self, name) <= 1, f"augment.{name}", "in 0..1", getattr(self, name))
         check(0 <= self.hue <= 0.5, "augment.hue", "in 0..0.5", self.hue)
         check(0 <= self.scale < 1, "augment.scale", "in [0, 1)", self.scale)
         check(0 <= self.translate < 1, "augment.translate", "in [0, 1)", self.translate)
+        check(0 <= self.rotate <= 180, "augment.rotate", "in 0..180", self.rotate)
+        check(0 <= self.shear < 45, "augment.shear", "in [0, 45)", self.shear)
+        check(0 <= self.perspective < 0.5, "augment.perspective", "in [0, 0.5)", self.perspective)
         check(0 <= self.min_visibility < 1, "augment.min_visibility", "in [0, 1)", self.min_visibility)
 
 
@@ -129,16 +163,22 @@ class TrainConfig:
 
     epochs: int = 100
     """How many times the training pictures are seen."""
-    batch: int = 16
-    """Pictures a step."""
+    batch: int | Literal["auto"] = 8
+    """Pictures a step, over all devices; auto: as many as fit in the memory."""
+    accumulate: int = 1
+    """Steps whose gradients are averaged for one update."""
     optimizer: Optimizer = "adamw"
     """Update rule."""
     learning_rate: float | None = None
-    """Peak rate; unset: 0.001 for adamw, 0.01 for sgd."""
+    """Peak rate; unset: 0.002 for adamw, 0.01 for sgd at 16 pictures an update, scaled to those there are."""
+    schedule: Schedule = "cosine"
+    """How the rate falls after the warm-up: along a cosine, in steps, or not at all."""
+    step_at: list[float] = field(default_factory=lambda: [0.8, 0.9])
+    """Of the step schedule: where the rate falls to a tenth, as shares of the run."""
     final_rate: float = 0.01
     """The rate at the end, as a share of the peak."""
-    warmup_epochs: float = 3.0
-    """The rate rises from 0 for so long (at most a fifth of the run), then falls along a cosine."""
+    warmup_epochs: float = 1.0
+    """The rate rises from 0 for so long (at most a fifth of the run)."""
     weight_decay: float = 0.0005
     """Decoupled decay of the convolutions' kernels."""
     momentum: float = 0.937
@@ -151,6 +191,18 @@ class TrainConfig:
     """After so many epochs the frozen layers are trained too; unset: never."""
     unfrozen_rate: float = 0.1
     """Rate of the layers that were frozen, as a share of that of the others."""
+    ema: float = 0.999
+    """Decay of the running average of the weights, which is what is validated and saved; 0: none."""
+    patience: int = 0
+    """Stop after so many epochs without a better AP; 0: never."""
+    multi_scale: float = 0.0
+    """The canvas of each batch is up to this share smaller or larger than the network's, in steps of 32 px."""
+    rare_classes: float = 0.0
+    """Show pictures of classes that fewer than this share of the pictures hold more often (LVIS' repeat factor)."""
+    save_every: int = 0
+    """Write a checkpoint every so many steps, besides those after each epoch; 0: not."""
+    cache: Cache = "none"
+    """Keep decoded, resized pictures in memory or on disk."""
     seed: int = 0
     """Of the weights, the order of the pictures and every augmentation."""
     workers: int = 0
@@ -162,7 +214,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(self.epochs > 0, "epochs", "> 0", self.epochs)
-        check(self.batch > 0, "batch", "> 0", self.batch)
+        check(self.batch == "auto" or self.batch > 0, "batch", "> 0 or auto", self.batch)
+        check(self.accumulate > 0, "accumulate", "> 0", self.accumulate)
+        check(all(0 < each < 1 for each in self.step_at), "step_at", "shares in (0, 1)", self.step_at)
+        check(0 <= self.ema < 1, "ema", "in [0, 1)", self.ema)
+        check(self.patience >= 0, "patience", ">= 0", self.patience)
+        check(0 <= self.multi_scale <= 0.5, "multi_scale", "in 0..0.5", self.multi_scale)
+        check(0 <= self.rare_classes <= 1, "rare_classes", "in 0..1", self.rare_classes)
+        check(self.save_every >= 0, "save_every", ">= 0", self.save_every)
         if self.learning_rate is not None:
             check(self.learning_rate > 0, "learning_rate", "> 0", self.learning_rate)
         check(0 <= self.final_rate <= 1, "final_rate", "in 0..1", self.final_rate)
@@ -179,3 +238,17 @@ class TrainConfig:
         check(self.clip_norm >= 0, "clip_norm", ">= 0", self.clip_norm)
         check(self.workers >= 0, "workers", ">= 0", self.workers)
         check(0 <= self.seed < 2**32, "seed", "in 0..2**32 - 1", self.seed)
+
+
+HARMLESS = ("workers", "cache", "save_every")
+"""Options of `TrainConfig` that change nothing of what is learned: a resumed run may have others."""
+
+
+def train_config(values: Mapping[str, Any]) -> TrainConfig:
+    """The configuration that ``dataclasses.asdict`` made plain.
+
+    Raises:
+        ConfigError: a value is wrong.
+    """
+    nested = {"loss": LossConfig(**values["loss"]), "augment": AugmentConfig(**values["augment"])}
+    return TrainConfig(**{**values, **nested})

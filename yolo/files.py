@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,25 +14,43 @@ from typing import Any
 from yolo.errors import ConfigError, YoloError
 
 
-def write_whole(path: str | Path, write: Callable[[Path], Any], *, error: type[YoloError] = ConfigError) -> None:
+def write_whole(
+    path: str | Path, write: Callable[[Path], Any], *, error: type[YoloError] = ConfigError, durable: bool = False
+) -> None:
     """Call ``write`` on a temporary file beside ``path`` and put it in its place.
 
-    A reader never sees half a file, and a full disk leaves the old one as it was.
+    A reader never sees half a file, and a full disk leaves the old one as it was. If it is to be ``durable``,
+    it is on the disk before it takes the old one's place: then neither does a loss of power leave half of it.
 
     Raises:
         YoloError: of the kind given: the file cannot be written.
     """
     target = Path(path)
     # Short, so that a name the file system takes stays one it takes.
-    temporary = target.with_name(f".{os.getpid()}{target.suffix}")
+    temporary = target.with_name(f".{os.getpid()}-{threading.get_ident():x}{target.suffix}")
     try:
         write(temporary)
+        if durable:
+            _flush(temporary)
         temporary.replace(target)
+        if durable:
+            _flush(target.parent)
     except (OSError, UnicodeEncodeError) as fault:
         raise error(f"{target}: cannot be written ({getattr(fault, 'strerror', None) or fault})") from fault
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def exists(path: str | Path) -> bool:

@@ -53,8 +53,8 @@ class Letterbox:
         inner = self.inner_size
         return inner[0] / self.image_size[0], inner[1] / self.image_size[1]
 
-    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The (H, W, 3) uint8 picture on its canvas, (rows, columns, 3) uint8."""
+    def resize(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The (H, W, 3) uint8 picture as large as it is on its canvas, without the bars: `inner_size`."""
         if image.shape[:2] != self.image_size:
             raise ValueError(f"expected a picture of {self.image_size}, got {image.shape[:2]}")
         if self.mode == "stretch":
@@ -63,9 +63,17 @@ class Letterbox:
         # Averaging when shrinking much: bilinear would skip pixels and alias.
         shrinks = min(self.scale) < 0.5
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        inner = cv2.resize(image, (columns, rows), interpolation=interpolation)
+        return cv2.resize(image, (columns, rows), interpolation=interpolation).astype(np.uint8, copy=False)
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The (H, W, 3) uint8 picture on its canvas, (rows, columns, 3) uint8."""
+        return self.add_bars(self.resize(image))
+
+    def add_bars(self, inner: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The resized picture (`resize`) in the middle of its canvas, (rows, columns, 3) uint8."""
+        rows, columns = self.inner_size
         if (rows, columns) == self.canvas_size:
-            return inner.astype(np.uint8, copy=False)
+            return inner
         canvas = np.full((*self.canvas_size, 3), GREY, np.uint8)
         top, left = self.offset
         canvas[top : top + rows, left : left + columns] = inner

@@ -1,4 +1,4 @@
-"""Curves as pictures: training, and mean IoU against the number of anchors (matplotlib, no display)."""
+"""Curves as pictures: training, searches, and mean IoU against the number of anchors (matplotlib, no display)."""
 
 from __future__ import annotations
 
@@ -91,6 +91,34 @@ def plot_anchor_counts(
     for colour, (name, (count, mean_iou)) in zip(COLOURS[1:], (marked or {}).items(), strict=False):
         axes.plot([count], [mean_iou], "D", color=colour, markersize=7, label=f"{name} ({mean_iou:.3f})")
     _finish(axes, title="How many anchors", x_label="number of anchors", y_label="mean IoU with the best anchor")
+    save_figure(figure, path)
+
+
+def plot_trials(values: Sequence[float], cut_short: Sequence[float], path: str | Path) -> None:
+    """The AP of a search's trials in their order, and the best so far, as a PNG.
+
+    Args:
+        values: of each trial; NaN if it did not come to its end.
+        cut_short: what a trial without a value had reached; NaN: it is not shown.
+        path: the file, replaced at once when the picture is complete.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    figure = _figure(7, 4.2)
+    axes = figure.subplots()
+    numbers, whole = np.arange(1, len(values) + 1), np.asarray(values, np.float64)
+    ended = np.isfinite(whole)
+    reached = np.where(ended, np.nan, np.asarray(cut_short, np.float64))
+    if np.isfinite(reached).any():
+        axes.plot(numbers, reached, "x", color=COLOURS[1], markersize=5, label="cut short")
+    if ended.any():
+        axes.plot(numbers[ended], whole[ended], "o", color=COLOURS[0], markersize=5, label="trial")
+        best = np.fmax.accumulate(whole)
+        axes.step(numbers, best, where="post", color=COLOURS[2], label="best so far")
+    axes.set_xlim(0.5, max(len(whole), 1) + 0.5)
+    axes.set_ylim(bottom=0)
+    _finish(axes, title="Search", x_label="trial", y_label="AP50:95")
     save_figure(figure, path)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,19 @@ class Sample:
     """(N,) indices into the class names."""
     ignore: NDArray[np.bool_]
     """(N,) COCO crowds and VOC difficult objects: neither right nor wrong to find."""
+
+
+class PictureStore(Protocol):
+    """Where the encoded pictures of a Dataset lie that are no files of their own."""
+
+    def read(self, index: int) -> bytes:
+        """Picture ``index`` as it was encoded; raises a MediaError if it cannot be had."""
+
+    def stamp(self, index: int) -> tuple[str | int, ...]:
+        """Changes whenever the bytes of the picture do; printable, for keys."""
+
+    def take(self, indices: NDArray[np.int64]) -> PictureStore:
+        """The pictures at ``indices``, in that order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +80,8 @@ class Dataset:
     split: str | None = None
     repairs: dict[str, int] = field(default_factory=dict)
     """What the reader clipped, dropped or mended, and how often."""
+    store: PictureStore | None = None
+    """Where the pictures lie; None: each in its file. With a store, `path` is only what messages call a picture."""
 
     def __post_init__(self) -> None:
         pictures, boxes = len(self.files), len(self.boxes)
@@ -112,6 +127,18 @@ class Dataset:
     def path(self, index: int) -> Path:
         return self.folder / self.files[index]
 
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Picture ``index`` as (H, W, 3) RGB, in the frame of its boxes.
+
+        Raises:
+            MediaError: it cannot be read.
+        """
+        from yolo.images import decode_image, read_bytes
+
+        path, (height, width) = self.path(index), self.sizes[index]
+        data = read_bytes(path) if self.store is None else self.store.read(index)
+        return decode_image(data, name=str(path), annotated_size=(int(height), int(width)))
+
     @property
     def box_counts(self) -> NDArray[np.int64]:
         """(N,) number of boxes of each picture."""
@@ -146,6 +173,7 @@ class Dataset:
             ignore=self.ignore[rows],
             areas=self.areas[rows],
             image_ids=[self.image_ids[i] for i in chosen],
+            store=None if self.store is None else self.store.take(chosen),
             split=self.split if split is None else split,
         )
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from yolo.cli.presets import with_presets
 from yolo.config import LetterboxMode, canvas_size
 from yolo.errors import ConfigError, YoloError
+from yolo.memory import tune_allocator
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -39,7 +41,8 @@ def parse(
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object of results alone on stdout")
     try:
-        return parser.parse_args([underscored(argument) for argument in arguments])
+        given = with_presets(arguments) if "preset" in parser.get_defaults() else arguments
+        return parser.parse_args([underscored(argument) for argument in given])
     except YoloError:
         raise
     except (ArgumentError, TypeError, ValueError) as error:
@@ -71,9 +74,12 @@ def make_config(config: type[Config], arguments: Namespace) -> Config:
     return config(**values)
 
 
-def add_data_arguments(parser: ArgumentParser, *, split: str) -> None:
+def add_data_arguments(parser: ArgumentParser, *, split: str, required: bool = True) -> None:
     """DATA and how to read it; ``split`` says which part is taken when none is named."""
-    parser.add_argument("data", type=str, help="a dataset .yaml, a VOC folder or a COCO .json")
+    if required:
+        parser.add_argument("data", type=str, help=DATA_HELP)
+    else:
+        parser.add_argument("data", type=str | None, nargs="?", default=None, help=DATA_HELP)
     parser.add_argument("--split", type=str | None, default=None, help=f"part of the dataset (default: {split})")
     parser.add_argument("--images", type=str | None, default=None, help="folder of a COCO file's pictures")
 
@@ -110,6 +116,7 @@ def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) 
     )
 
 
+DATA_HELP = "a dataset .yaml, a VOC folder, a COCO .json or a folder of TFRecord files"
 WEIGHTS_HELP = "a .keras file, Darknet .weights (with --cfg), or a published name such as yolov3-coco"
 
 
@@ -128,6 +135,7 @@ def start_keras() -> None:
 
     ``TF_CPP_MIN_LOG_LEVEL=0`` shows them.
     """
+    tune_allocator()  # before there are threads
     with ExitStack() as stack:
         if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in QUIET:
             kept = os.dup(2)

@@ -13,8 +13,10 @@ from yolo.errors import YoloError
 
 COMMANDS = {
     "demo": "the whole job on data that needs no download: make, train, evaluate, detect, draw",
+    "data": "convert a dataset to TFRecord files",
     "anchors": "fit anchors to a dataset and compare them with the current ones",
     "train": "train a detector on a dataset",
+    "tune": "search for better training options with short runs",
     "convert": "between Keras' and Darknet's files, and to other classes",
     "eval": "metrics of a model, or of a COCO results file",
     "detect": "find objects in pictures, folders and globs",

@@ -13,6 +13,7 @@ import numpy as np
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
+from yolo.cli import presets
 from yolo.cli.common import (
     WEIGHTS_HELP,
     add_config,
@@ -24,7 +25,8 @@ from yolo.cli.common import (
     prepare_output,
     start_keras,
 )
-from yolo.config import NewClasses, Precision, TrainConfig
+from yolo.cli.supervisor import add_host_arguments, on_hosts
+from yolo.config import HARMLESS, NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files import exists, is_file, to_json
@@ -32,6 +34,7 @@ from yolo.structs import Dataset
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
+    from yolo.training.trainer import TrainResult
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +43,14 @@ DEFAULT_MODEL = "yolov3"
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of options, such as a run's config.yaml")
-    add_data_arguments(parser, split="train if there is one, else everything")
+    add_data_arguments(parser, split="train if there is one, else everything", required=False)
+    parser.add_argument("--resume", type=str | None, default=None, help="go on with the run in this folder")
+    parser.add_argument(
+        "--replay",
+        type=str | None,
+        default=None,
+        help="look once more at a step whose loss was not finite: a file of a run's faults folder",
+    )
     parser.add_argument(
         "--val",
         type=str | None,
@@ -81,36 +91,183 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=None,
         help="a file, a published set, or auto: fitted to the pictures (default: those of --weights, else auto)",
     )
-    parser.add_argument("--precision", type=Precision, default="float32", help="arithmetic of the network")
+    parser.add_argument(
+        "--precision",
+        type=Precision,
+        default="auto",
+        help="arithmetic of the network (default: bfloat16 where the processor has it)",
+    )
+    parser.add_argument("--preset", type=str | None, default=None, help=presets.HELP)
+    parser.add_argument("--tensorboard", action="store_true", help="write what TensorBoard shows to OUT/tensorboard")
+    parser.add_argument(
+        "--callbacks",
+        type=str | list[str | dict[str, dict[str, Any] | None]] | None,
+        default=None,
+        help="Keras callbacks by import path, separated by commas; wandb and mlflow for short; with arguments as YAML",
+    )
+    parser.add_argument(
+        "--devices",
+        type=str | None,
+        default=None,
+        help="where to train, such as gpu:0,gpu:1 or a number of devices (default: all GPUs, else the CPU)",
+    )
     parser.add_argument(
         "--out", type=str | None, default=None, help="folder of the run (default: the next runs/train-N)"
     )
     parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
+    add_host_arguments(parser)
     add_weights_options(parser)
     add_config(parser, TrainConfig)
 
 
-def run(arguments: Namespace) -> None:
+def run(arguments: Namespace) -> int:
+    if arguments.replay is not None:
+        replay(arguments)
+        return 0
+    if arguments.resume is not None:
+        return on_hosts(arguments, go_on)
+    if arguments.data is None:
+        raise ConfigError("train: name the DATA to learn from, or a run to go on with (--resume DIR)")
+    return on_hosts(arguments, begin_run)
+
+
+def begin_run(arguments: Namespace) -> None:
+    """Train a new detector."""
     config = make_config(TrainConfig, arguments)
     size = None if arguments.size is None else parse_size(arguments.size)
     dataset, validation = load_data(arguments)
-    folder = prepare_output(arguments.out or next_folder(), force=arguments.force)
-    check_source(arguments.weights, folder)
     start_keras()
-    import keras
+    from yolo.training.hosts import present_hosts
 
-    keras.config.set_dtype_policy(arguments.precision)
+    hosts = present_hosts()
+    if hosts.first:
+        arguments.out = str(prepare_output(arguments.out or next_folder(), force=arguments.force))
+    folder = Path(hosts.share(arguments.out or ""))
+    check_source(arguments.weights, folder)
+    precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)
+    from yolo.training.hooks import load_callbacks
     from yolo.training.run_folder import RunFolder
     from yolo.training.trainer import train
 
-    RunFolder(folder).write_config({**describe(arguments, detector), **asdict(config)})
-    result = train(detector, dataset, validation=validation, out=folder, config=config, live=True)
+    if hosts.first:
+        RunFolder(folder).write_config({**describe(arguments, detector), **asdict(config)})
+    result = train(
+        detector,
+        dataset,
+        validation=validation,
+        out=folder,
+        config=config,
+        command={"data": describe_data(arguments), "precision": precision},
+        callbacks=load_callbacks(arguments.callbacks),
+        **how(arguments),
+    )
+    if hosts.first:
+        report(result, folder, as_json=arguments.json)
+
+
+def go_on(arguments: Namespace) -> None:
+    """Go on with a run that was stopped; DATA, if it is given, says where its pictures are now.
+
+    Raises:
+        ConfigError: there is nothing to go on with, or options are given that the run did not begin with.
+    """
+    start_keras()
+    from yolo.training.hooks import load_callbacks
+    from yolo.training.hosts import present_hosts
+    from yolo.training.trainer import last_checkpoint, resume
+
+    checkpoint = last_checkpoint(arguments.resume)
+    command = checkpoint.meta["command"]
+    if not command:
+        raise ConfigError(f"{arguments.resume}: this run was begun in Python; go on with it there (yolo.resume)")
+    harmless = check_options(arguments, checkpoint.meta["config"])
+    set_precision(command["precision"])
+    where = Namespace({**command["data"], **({"data": arguments.data} if arguments.data else {})})
+    dataset, validation = load_data(where)
+    folder = Path(arguments.resume)
+    _, result = resume(
+        folder,
+        dataset,
+        validation=validation,
+        checkpoint=checkpoint,
+        callbacks=load_callbacks(arguments.callbacks),
+        **how(arguments),
+        **harmless,
+    )
+    if present_hosts().first:
+        report(result, folder, as_json=arguments.json)
+
+
+def how(arguments: Namespace) -> dict[str, Any]:
+    """Where a run computes and what it shows, which a resumed one may do otherwise."""
+    return {"live": True, "devices": arguments.devices, "tensorboard": arguments.tensorboard}
+
+
+def check_options(arguments: Namespace, began_with: dict[str, Any]) -> dict[str, Any]:
+    """The options given to a resumed run, all of which change nothing of what is learned.
+
+    Raises:
+        ConfigError: one does.
+    """
+    given, usual = make_config(TrainConfig, arguments), TrainConfig()
+    harmless = {}
+    for name, before in began_with.items():
+        value = asdict(given)[name]
+        if value in (before, asdict(usual)[name]):
+            continue
+        if name not in HARMLESS:
+            raise ConfigError(f"--{name} {value}: the run began with {before}; a run goes on as it began")
+        harmless[name] = value
+    return harmless
+
+
+def replay(arguments: Namespace) -> None:
+    """Print what a step whose loss was not finite does."""
+    start_keras()
+    from yolo.training.faults import replay as replay_step
+
+    found = replay_step(arguments.replay)
+    if arguments.json:
+        print(to_json(found))
+        return
+    for picture in found["pictures"]:
+        losses = ", ".join(f"{name} {value:.6g}" for name, value in picture.items() if name != "files")
+        print(f"{', '.join(picture['files'])}: {losses}")
+    for name in found["not_finite"]:
+        print(f"not finite: {name}")
+    print(f"step {found['step']}: {found['outcome']}")
+
+
+def set_precision(name: Precision) -> str:
+    """Let Keras compute with a precision; its name, chosen if it was to be."""
+    import keras
+
+    from yolo.model.precision import choose_precision
+
+    policy = choose_precision(name)
+    keras.config.set_dtype_policy(policy)
+    return policy
+
+
+def report(result: TrainResult, folder: Path, *, as_json: bool) -> None:
+    """Print what came of a run."""
     logger.info("best epoch %d; everything is in %s", result.best_epoch, folder)
-    coco = result.metrics["coco"]
-    pictures = result.metrics["images"]
+    coco, pictures = result.metrics["coco"], result.metrics["images"]
     text = f"{folder / 'best.keras'}: AP50 {coco['AP50']:.4f}, AP {coco['AP']:.4f} on {pictures} pictures"
-    print(to_json(result.metrics) if arguments.json else text)
+    print(to_json(result.metrics) if as_json else text)
+
+
+def describe_data(arguments: Namespace) -> dict[str, str | None]:
+    """The options that find the same pictures again, from any folder."""
+    paths = {"data": arguments.data, "images": arguments.images}
+    whole = {name: str(Path(path).resolve()) if path and exists(path) else path for name, path in paths.items()}
+    other = arguments.val and exists(arguments.val) and arguments.val not in available_splits(arguments.data)
+    return {
+        **whole,
+        "split": arguments.split,
+        "val": str(Path(arguments.val).resolve()) if other else arguments.val,
+    }
 
 
 def check_source(weights: str | None, folder: Path) -> None:

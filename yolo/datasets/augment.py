@@ -1,191 +1,126 @@
-"""Random changes to training pictures and their boxes: the only file that knows albumentations.
-
-Importing it takes half a second; only training does.
-"""
+"""Random changes to training pictures and their boxes, each a pure function of its seed."""
 
 from __future__ import annotations
 
-import os
-import random
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import AugmentConfig
+from yolo.datasets.colour import jitter
+from yolo.datasets.flips import FlipRules
+from yolo.datasets.loader import Picture
+from yolo.datasets.mosaic import GROUP, mixup, mosaic
+from yolo.datasets.objects import Objects, cut, joined, judged
+from yolo.datasets.placing import place
+from yolo.datasets.warp import Matrix, mirror, needs_warp, shift, tilt, warp, warp_boxes, zoom
 from yolo.letterbox import GREY
-from yolo.structs import Boxes
 
-
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """With an environment variable set, as long as it lasts."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
-
-
-# On import, albumentations asks the network for a newer version of itself.
-with _environment("NO_ALBUMENTATIONS_UPDATE", "1"):
-    import albumentations
-
-Augmented = tuple[NDArray[np.uint8], Boxes, NDArray[np.int64]]
-
-MIN_SIDE = 0.1
-"""Pixels; what a cut leaves of a box has to be at least this wide and high."""
-
-
-class ZoomShift(albumentations.DualTransform):
-    """A zoom about the centre and a shift by whole pixels, on a grey canvas of the same size.
-
-    What ``Affine`` does with these two alone, in a fourth of its time: a resize and a copy
-    instead of a general warp.
-    """
-
-    def __init__(self, *, scale: float, translate: float) -> None:
-        super().__init__(p=1.0)
-        self.scale = scale
-        self.translate = translate
-
-    def get_params_dependent_on_data(self, params: dict[str, Any], data: object) -> dict[str, Any]:  # noqa: ARG002
-        """Draw the (height, width) of the zoomed picture and its (top, left) on the canvas."""
-        zoom = self.py_random.uniform(1 - self.scale, 1 + self.scale)
-        canvas = params["shape"][:2]
-        inner = [max(1, round(side * zoom)) for side in canvas]
-        shifts = [self.py_random.uniform(-self.translate, self.translate) for _ in canvas]
-        offset = [
-            round((side - length) / 2 + shift * side) for side, length, shift in zip(canvas, inner, shifts, strict=True)
-        ]
-        return {"inner": inner, "offset": offset}
-
-    def apply(self, img: NDArray[np.uint8], inner: list[int], offset: list[int], **_: Any) -> NDArray[np.uint8]:
-        """The (H, W, 3) picture, zoomed and shifted."""
-        (rows, columns), (height, width) = inner, img.shape[:2]
-        interpolation = cv2.INTER_AREA if rows < 0.5 * height else cv2.INTER_LINEAR
-        zoomed = cv2.resize(img, (columns, rows), interpolation=interpolation)
-        top, left = offset
-        bottom, right = height - top - rows, width - left - columns
-        seen = zoomed[max(0, -top) : max(0, rows + min(0, bottom)), max(0, -left) : max(0, columns + min(0, right))]
-        if seen.size == 0:
-            return np.full_like(img, GREY)
-        top, bottom, left, right = (max(0, border) for border in (top, bottom, left, right))
-        fill = (GREY, GREY, GREY)
-        return cv2.copyMakeBorder(seen, top, bottom, left, right, cv2.BORDER_CONSTANT, value=fill)
-
-    def apply_to_bboxes(
-        self,
-        bboxes: NDArray[np.float64],
-        inner: list[int],
-        offset: list[int],
-        shape: tuple[int, ...],
-        **_: Any,
-    ) -> NDArray[np.float64]:
-        """The boxes (N, 4 and more), in shares of the canvas, zoomed and shifted; not cut."""
-        (rows, columns), (top, left), (height, width) = inner, offset, shape[:2]
-        moved = bboxes.copy()
-        moved[:, [0, 2]] = (bboxes[:, [0, 2]] * columns + left) / width
-        moved[:, [1, 3]] = (bboxes[:, [1, 3]] * rows + top) / height
-        return moved
+Group = Callable[[int], Picture]
+"""The pictures of four neighbours in the stream, by their place 0..3; read when asked for."""
 
 
 class Augmenter:
-    """Flip, zoom, shift and colour changes, each call a pure function of its seed.
+    """Makes one training picture of a group of four; may be called from many threads at once.
 
-    May be called from many threads at once: a ``Compose`` keeps state, so every call takes
-    an idle one or makes one. (Thread-local ones would not last: TensorFlow's threads forget
-    their Python state between two calls.)
+    Zoom, shift, flip, rotation, shear and perspective, or a mosaic of these; then perhaps a
+    second picture blended in; then colours, and the user's own transforms.
     """
 
-    def __init__(self, config: AugmentConfig) -> None:
-        self._config = config
-        first = self._compose()
-        self._idle: deque[Any] = deque([first])
-        self._changes_something = bool(first.transforms)
+    def __init__(self, config: AugmentConfig, classes: tuple[str, ...]) -> None:
+        """Look up the classes and read the user's transforms.
 
-    def __call__(self, image: NDArray[np.uint8], boxes: Boxes, *, seed: int | Sequence[int]) -> Augmented:
-        """One augmented picture.
+        Raises:
+            ConfigError: there is no such class, or the file of transforms cannot be used.
+        """
+        self._config = config
+        self._flips = FlipRules(config, classes)
+        self._warps = needs_warp(config)
+        self._finish = None
+        if config.albumentations:
+            from yolo.datasets.user_transforms import UserTransforms
+
+            self._finish = UserTransforms(config.albumentations, min_visibility=config.min_visibility)
+
+    def __call__(
+        self, canvas: NDArray[np.uint8], group: Group, place: int, *, seed: Sequence[int], plain: bool = False
+    ) -> Objects:
+        """Fill a canvas with one augmented picture.
 
         Args:
-            image: (H, W, 3) uint8 RGB, the canvas.
-            boxes: (N, 4) xyxy in canvas pixels, inside it and not empty.
+            canvas: (H, W, 3) uint8, is written.
+            group: the picture and its neighbours, as large as they are on this canvas.
+            place: which of the group the picture is.
             seed: decides every draw.
+            plain: no mosaic and no mixup.
 
         Returns:
-            The picture (H, W, 3), its boxes (M, 4) cut at the canvas' edges, and (M,) which of
-            the N boxes these are, in their order; the others have left the canvas.
+            The objects on the canvas, in its pixels, cut at its edges; those of which less than
+            ``min_visibility`` is left have been dropped.
         """
-        if not self._changes_something:
-            return image, boxes, np.arange(len(boxes))
-        compose = self._take()
-        _reseed(compose, seed)
-        rows = np.column_stack([boxes, np.arange(len(boxes))]).astype(np.float64)
-        result = compose(image=image, bboxes=rows)
-        self._idle.append(compose)
-        rows = result["bboxes"]
-        # An empty result has lost its fifth column.
-        return result["image"], rows[:, :4].astype(np.float32), rows[:, 4:].ravel().astype(np.int64)
+        random = np.random.default_rng(seed)
+        four, blended = self._mixture(random, plain=plain)
+        objects = self._mosaic(canvas, group, random) if four else self._single(canvas, group(place), random)
+        if blended:
+            other = np.empty_like(canvas)
+            objects = joined([objects, self._single(other, group(neighbour(place)), random)])
+            mixup(canvas, other, random)
+        objects = judged(objects, self._config.min_visibility)
+        jitter(canvas, self._config, random)
+        return self._finish(canvas, objects, random) if self._finish else objects
 
-    def _take(self) -> Any:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._compose()
+    def sources(self, place: int, *, seed: Sequence[int], plain: bool = False) -> list[int]:
+        """Which places of the group a call with these arguments makes its picture of, one or more."""
+        four, blended = self._mixture(np.random.default_rng(seed), plain=plain)
+        return (list(range(GROUP)) if four else [place]) + ([neighbour(place)] if blended else [])
 
-    def _compose(self) -> Any:
-        """The chain of those transforms that are switched on, without the costly checks."""
-        geometry, colours = self._geometry(), self._colours()
-        # The boxes are cut and judged once, after the last transform.
-        box_rules = albumentations.BboxParams(
-            format="pascal_voc",
-            clip=True,
-            check_each_transform=False,
-            min_visibility=self._config.min_visibility,
-            min_width=MIN_SIDE,
-            min_height=MIN_SIDE,
-        )
-        return albumentations.Compose(
-            geometry + colours, bbox_params=box_rules if geometry else None, is_check_shapes=False
-        )
+    def _mixture(self, random: np.random.Generator, *, plain: bool) -> tuple[bool, bool]:
+        """Whether to make a mosaic, and whether to blend: the first draws of every call."""
+        four, blended = random.random(2) < (self._config.mosaic, self._config.mixup)
+        return bool(four) and not plain, bool(blended) and not plain
 
-    def _geometry(self) -> list[Any]:
-        config, transforms = self._config, list[Any]()
-        if config.scale or config.translate:
-            transforms.append(ZoomShift(scale=config.scale, translate=config.translate))
-        if config.flip:
-            transforms.append(albumentations.HorizontalFlip(p=config.flip))
-        return transforms
+    def _single(self, canvas: NDArray[np.uint8], picture: Picture, random: np.random.Generator) -> Objects:
+        """One picture on the canvas, zoomed about its centre and shifted; warped where asked for."""
+        canvas[...] = GREY
+        size, inner = canvas.shape[:2], picture.image.shape[:2]
+        objects, flip = self._flips.draw(picture, random)
+        factor = random.uniform(1 - self._config.scale, 1 + self._config.scale)
+        shares = random.uniform(-self._config.translate, self._config.translate, 2)
+        centre = [side / 2 for side in size]
+        target = [middle + share * side for middle, share, side in zip(centre, shares, size, strict=True)]
+        # Where the picture begins, seen from the canvas' centre, when it is neither zoomed nor shifted.
+        corner = [(side - length) // 2 - side / 2 for side, length in zip(size, inner, strict=True)]
+        if not self._warps:
+            start = (target[0] + corner[0] * factor, target[1] + corner[1] * factor)
+            window = (0, 0, *size)
+            return place(canvas, picture.image, objects, flip=flip, zoom=factor, start=start, window=window)
+        turn = tilt(self._config, size, random)
+        matrix = shift(target[1], target[0]) @ zoom(factor) @ turn @ shift(corner[1], corner[0])
+        return _warped(canvas, picture.image, objects, matrix, flip=flip)
 
-    def _colours(self) -> list[Any]:
-        config = self._config
-        if not (config.hue or config.saturation or config.brightness):
-            return []
-        # Factors, not offsets: an added saturation would paint grey surfaces.
-        return [
-            albumentations.ColorJitter(
-                brightness=config.brightness,
-                contrast=0.0,
-                saturation=config.saturation,
-                hue=config.hue,
-                p=1.0,
-            )
-        ]
+    def _mosaic(self, canvas: NDArray[np.uint8], group: Group, random: np.random.Generator) -> Objects:
+        """A mosaic of the group on the canvas; warped as a whole where asked for."""
+        pictures = [group(place) for place in range(GROUP)]
+        drawn = np.empty_like(canvas) if self._warps else canvas
+        drawn[...] = GREY
+        objects = mosaic(drawn, pictures, config=self._config, flips=self._flips, random=random)
+        if not self._warps:
+            return objects
+        height, width = canvas.shape[:2]
+        turn = tilt(self._config, (height, width), random)
+        matrix = shift(width / 2, height / 2) @ turn @ shift(-width / 2, -height / 2)
+        return _warped(canvas, drawn, objects, matrix, flip=False)
 
 
-def _reseed(compose: Any, seed: int | Sequence[int]) -> None:
-    """Let all transforms draw from one generator, one after the other.
+def neighbour(place: int) -> int:
+    """The place of the group that one is blended with."""
+    return place ^ 1
 
-    ``Compose.set_random_seed`` would give each its own generator of the same seed: then the
-    flip would know the zoom.
-    """
-    generator = np.random.default_rng(seed)
-    compose.set_random_state(generator, random.Random(int(generator.integers(2**63))))  # noqa: S311
+
+def _warped(
+    canvas: NDArray[np.uint8], image: NDArray[np.uint8], objects: Objects, matrix: Matrix, *, flip: bool
+) -> Objects:
+    """Fill the canvas with the picture, mirrored or not, moved by ``matrix``; its objects, mirrored already, too."""
+    warp(canvas, image, matrix @ mirror(image.shape[1]) if flip else matrix)
+    return cut(objects._replace(boxes=warp_boxes(objects.boxes, matrix)), (0, 0, *canvas.shape[:2]))

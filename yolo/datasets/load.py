@@ -8,8 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from yolo.datasets.addresses import is_remote, list_names
 from yolo.datasets.coco import load_coco
 from yolo.datasets.description import SPLITS, base_folder, class_list, read_description, resolve
+from yolo.datasets.tfrecord import Part, find_parts, part_splits
+from yolo.datasets.tfrecord_index import read_index
+from yolo.datasets.tfrecord_scan import scan
 from yolo.datasets.voc import find_roots, load_voc, split_names
 from yolo.datasets.yolo_txt import load_yolo
 from yolo.errors import AnnotationError
@@ -46,7 +50,8 @@ def load_dataset(
     """An annotated dataset, whatever its format.
 
     Args:
-        path: a dataset ``.yaml``; a VOC folder; a COCO ``.json``; or a folder that holds one of these.
+        path: a dataset ``.yaml``; a VOC folder; a COCO ``.json``; a folder of TFRecord files, which may be any
+            address that `tf.io.gfile` knows, such as ``gs://bucket/folder``; or a folder that holds one of these.
         split: the part that is wanted, e.g. ``train``; None: everything.
         images: folder of a COCO file's pictures, where it is not beside it.
         classes: names in the order they are wanted; None: the dataset's own.
@@ -55,15 +60,22 @@ def load_dataset(
         AnnotationError: something is missing or malformed; the message names the file and place.
         MediaError: a picture whose size is needed cannot be read.
     """
-    path = Path(path)
     options = Options(images if images is None else Path(images), classes)
-    with named_faults(path):
+    with named_faults(Path(path)):
         source = recognise(path)
         if split is not None and split not in source.splits:
             has = f"it has {', '.join(source.splits)}" if source.splits else "it is not divided into splits"
             raise AnnotationError(f"{path}: there is no split {split!r}; {has}")
         dataset = source.load(split, options)
-        return replace(dataset, name=path.resolve().name if path.is_dir() else path.stem)
+        return replace(dataset, name=dataset_name(path))
+
+
+def dataset_name(path: str | Path) -> str:
+    """What a dataset is called: as its folder, or its file without the suffix."""
+    if is_remote(str(path)):
+        return str(path).rstrip("/").rpartition("/")[2]
+    path = Path(path)
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def available_splits(path: str | Path) -> tuple[str, ...]:
@@ -73,7 +85,7 @@ def available_splits(path: str | Path) -> tuple[str, ...]:
         AnnotationError: it is no dataset.
     """
     with named_faults(Path(path)):
-        return recognise(Path(path)).splits
+        return recognise(path).splits
 
 
 @contextmanager
@@ -85,12 +97,15 @@ def named_faults(path: Path) -> Iterator[None]:
         raise AnnotationError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
 
 
-def recognise(path: Path) -> Source:
-    """What kind of dataset a path holds.
+def recognise(path: str | Path) -> Source:
+    """What kind of dataset a path or address holds.
 
     Raises:
         AnnotationError: none that is known.
     """
+    if is_remote(str(path)):
+        return recognise_address(str(path))
+    path = Path(path)
     if not exists(path):
         raise AnnotationError(f"{path}: no such file or folder")
     if is_folder(path):
@@ -101,6 +116,32 @@ def recognise(path: Path) -> Source:
     if suffix in (".yaml", ".yml"):
         return recognise_description(path)
     raise AnnotationError(f"{path}: not a dataset; give a .yaml, a COCO .json or a VOC folder")
+
+
+def recognise_address(address: str) -> Source:
+    """A folder of TFRecord files anywhere."""
+    parts = find_parts(address)
+    if not parts:
+        raise AnnotationError(
+            f"{address}: no TFRecord files there; other datasets have to lie in a folder of this machine "
+            "(`yolov3 data convert DATA ADDRESS --to tfrecord` brings them there)"
+        )
+    return tfrecord_parts(address, parts)
+
+
+def tfrecord_parts(folder: str, parts: dict[str, Part]) -> Source:
+    """TFRecord shards: a single set of them, or one a split."""
+
+    def load(split: str | None, options: Options) -> Dataset:
+        if split is None and len(parts) > 1:
+            raise AnnotationError(f"{folder}: it has the splits {', '.join(parts)}; choose one (--split NAME)")
+        name = next(iter(parts)) if split is None else split
+        part = parts[name]
+        if part.index is not None:
+            return read_index(folder, part.index, classes=options.classes)
+        return scan(folder, part.shards, names=list_names(folder), classes=options.classes, split=split)
+
+    return Source(part_splits(parts, SPLITS), load)
 
 
 def recognise_folder(path: Path) -> Source:
@@ -117,11 +158,14 @@ def recognise_folder(path: Path) -> Source:
     files = coco_files(path)
     if files:
         return coco_parts(path, files)
+    parts = find_parts(str(path))
+    if parts:
+        return tfrecord_parts(str(path), parts)
     if (path / "Annotations").is_dir():
         raise AnnotationError(f"{path / 'Annotations'}: holds no .xml file")
     raise AnnotationError(
         f"{path}: no dataset in this folder; expected Annotations/*.xml with JPEGImages/ (VOC), "
-        "a data.yaml, or annotations/instances_*.json (COCO)"
+        "a data.yaml, annotations/instances_*.json (COCO), or *.tfrecord"
     )
 
 

@@ -1,18 +1,14 @@
-"""From a Dataset to batches on the canvas: tf.data over positions, read and augmented in threads.
+"""From a Dataset to batches on the canvas: tf.data over batches, each made by one thread.
 
-The training stream is the pictures of epoch 0 in one random order, then those of epoch 1 in
-another, and so on without end. Position p is picture p % n of epoch p // n, and what it holds
-is a pure function of (seed, p), so a stream that starts at p is exactly the tail of the
-one that starts at 0, whatever the number of threads.
+One call into Python makes a whole batch, straight in the memory that becomes its tensor: calls and
+copies picture by picture cost more than the augmentation.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -20,97 +16,20 @@ from numpy.typing import NDArray
 
 from yolo.config import AugmentConfig, LetterboxMode
 from yolo.datasets.bridge import guarded
-from yolo.errors import AnnotationError
-from yolo.images import read_image
-from yolo.letterbox import GREY, Letterbox
-from yolo.structs import Boxes, Dataset, Sample, Size
+from yolo.datasets.loader import Loader
+from yolo.errors import AnnotationError, ConfigError
+from yolo.structs import Boxes, Dataset, Size
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-logger = logging.getLogger(__name__)
-
-PADDING = -1
-"""The index of the rows that fill the last evaluation batch."""
-
 SMALLEST_BOX_COUNT = 8
 """The box axis of a batch has this length or a power of two above: JAX compiles once for each."""
 
-NAMED_MISMATCHES = 3
-"""So many pictures of another size than annotated are named in the log."""
+ALIGNMENT = 64
+"""Bytes; TensorFlow takes an array over as it is when it begins at a multiple of this, else it copies it."""
 
-
-class Record(NamedTuple):
-    """One picture on its canvas, with N boxes."""
-
-    image: NDArray[np.uint8]
-    """(H, W, 3) RGB."""
-    boxes: Boxes
-    """(N, 4) xyxy in canvas pixels."""
-    labels: NDArray[np.int32]
-    """(N,)"""
-    ignore: NDArray[np.bool_]
-    """(N,)"""
-    picture: np.int64
-    """Which picture of the Dataset."""
-    size: NDArray[np.int32]
-    """(2,) height and width of the picture as read."""
-
-
-class Loader:
-    """Reads pictures of a Dataset onto a canvas; may be called from many threads at once."""
-
-    def __init__(self, dataset: Dataset, canvas_size: Size, mode: LetterboxMode) -> None:
-        self.dataset = dataset
-        self.canvas_size = canvas_size
-        self.mode = mode
-        self._mismatches: set[int] = set()
-
-    def load(self, index: int) -> Record:
-        """Picture ``index``, not augmented.
-
-        Raises:
-            MediaError: the picture cannot be read.
-        """
-        sample = self.dataset[index]
-        image = read_image(sample.path, annotated_size=sample.size)
-        size = (image.shape[0], image.shape[1])
-        boxes, kept = _inside(sample.boxes, size)
-        if size != sample.size:
-            self._report_mismatch(index, sample, size)
-        letterbox = Letterbox(size, self.canvas_size, self.mode)
-        # A sliver of a large picture may lose its last float of width on the canvas.
-        boxes, whole = _inside(letterbox.boxes_to_canvas(boxes), self.canvas_size)
-        return Record(
-            image=letterbox.apply(image),
-            boxes=boxes,
-            labels=sample.labels[kept][whole],
-            ignore=sample.ignore[kept][whole],
-            picture=np.int64(index),
-            size=np.array(size, np.int32),
-        )
-
-    def blank(self) -> Record:
-        """A grey canvas without boxes, which fills a batch."""
-        return Record(
-            image=np.full((*self.canvas_size, 3), GREY, np.uint8),
-            boxes=np.zeros((0, 4), np.float32),
-            labels=np.zeros(0, np.int32),
-            ignore=np.zeros(0, np.bool_),
-            picture=np.int64(PADDING),
-            size=np.array(self.canvas_size, np.int32),
-        )
-
-    def _report_mismatch(self, index: int, sample: Sample, size: Size) -> None:
-        if index in self._mismatches or len(self._mismatches) >= NAMED_MISMATCHES:
-            return
-        self._mismatches.add(index)
-        logger.warning(
-            "%s: height x width is %d x %d, annotated as %d x %d; its boxes are cut at its edges",
-            sample.path,
-            *size,
-            *sample.size,
-        )
+Arrays = dict[str, NDArray[Any]]
 
 
 def training_batches(
@@ -123,44 +42,65 @@ def training_batches(
     mode: LetterboxMode = "letterbox",
     workers: int = 0,
     start: int = 0,
+    plain_from: int | None = None,
+    multi_scale: float = 0.0,
+    rare_classes: float = 0.0,
+    shard: int = 0,
+    shards: int = 1,
+    loader: Loader | None = None,
 ) -> tf.data.Dataset:
-    """The endless training stream in full batches, which may cross the border of two epochs.
+    """The endless training stream (`yolo.datasets.stream`) in full batches, which may cross the border of two epochs.
 
     Args:
         dataset: the pictures.
         canvas_size: (height, width) of the network's input.
-        batch: B, pictures a batch.
-        seed: of the order of the pictures and of the augmentation.
+        batch: B, pictures a batch, over all shards.
+        seed: of the order of the pictures, of the augmentation and of the canvases.
         augment: the augmentation.
         mode: how pictures come onto the canvas.
-        workers: threads; 0: one a core.
+        workers: threads, each of which holds a batch; 0: one a core.
         start: the position in the stream, in pictures, to begin at.
+        plain_from: the epoch from which on there are no mosaics and no mixup; None: never.
+        multi_scale: batch k, counted from position 0, has the canvas
+            `yolo.datasets.multi_scale.canvas_of_batch` (k); 0: ``canvas_size``.
+        rare_classes: show pictures of rarer classes more often (`yolo.datasets.order`).
+        shard: r, which of ``shards`` hosts this is; it gets the rows r B / n to (r + 1) B / n of every
+            batch, which are those that one host alone would have.
+        shards: n.
+        loader: reads the pictures; None: one made of ``dataset`` and ``mode``.
 
     Returns:
-        Pairs of images (B, H, W, 3) uint8 RGB and a dict of boxes (B, M, 4) float32 xyxy in canvas
-        pixels, labels (B, M) int32, valid (B, M) bool and ignore (B, M) bool. ``valid`` marks what
-        is a box and no padding.
+        Pairs of images (B / n, H, W, 3) uint8 RGB and a dict of boxes (B / n, M, 4) float32 xyxy in canvas
+        pixels, labels (B / n, M) int32, valid (B / n, M) bool and ignore (B / n, M) bool. ``valid`` marks
+        what is a box and no padding. With several shards M is the same on all of them: it follows from
+        what the whole batch could hold, not from what is left of it.
 
     Raises:
         AnnotationError: there are no pictures.
+        ConfigError: B is no multiple of n, or the augmentation does not fit the dataset.
     """
     if not len(dataset):
         raise AnnotationError(f"{dataset.name}: no pictures to train on; check the folder and the split")
+    rows = shard_rows(batch, shard, shards)
+    from yolo.datasets.multi_scale import canvas_of_batch
+    from yolo.datasets.stream import TrainingStream
+
+    loader = loader or Loader(dataset, mode)
+    stream = TrainingStream(loader, augment, seed=seed, plain_from=plain_from, rare_classes=rare_classes)
+
+    def make(first: int) -> Arrays:
+        size = canvas_of_batch(canvas_size, multi_scale, seed, first // batch) if multi_scale else canvas_size
+        positions = range(first, first + batch)
+        images = aligned_zeros((len(rows), *size, 3))
+        objects = stream.fill(images, positions[rows.start : rows.stop])
+        capacity = stream.most_boxes(positions) if shards > 1 else None
+        return {"images": images, **padded(objects, capacity)}
+
     import tensorflow as tf
 
-    from yolo.datasets.augment import Augmenter
-
-    loader, augmenter = Loader(dataset, canvas_size, mode), Augmenter(augment)
-
-    def load(position: int) -> Record:
-        epoch, place = divmod(int(position), len(dataset))
-        record = loader.load(int(epoch_order(len(dataset), seed, epoch)[place]))
-        image, boxes, kept = augmenter(record.image, record.boxes, seed=(seed, epoch, place))
-        return record._replace(image=image, boxes=boxes, labels=record.labels[kept], ignore=record.ignore[kept])
-
-    batches = _batches(load, tf.data.Dataset.counter(start), canvas_size, batch=batch, workers=workers)
-    target_keys = ("boxes", "labels", "valid", "ignore")
-    return batches.map(lambda images, meta: (images, {key: meta[key] for key in target_keys})).prefetch(2)
+    fixed = (None, None) if multi_scale else canvas_size
+    batches = _batches(make, tf.data.Dataset.counter(start, batch), _signature(len(rows), fixed), workers)
+    return batches.map(lambda arrays: (arrays.pop("images"), arrays)).prefetch(2)
 
 
 def evaluation_batches(
@@ -170,57 +110,141 @@ def evaluation_batches(
     batch: int,
     mode: LetterboxMode = "letterbox",
     workers: int = 0,
+    shard: int = 0,
+    shards: int = 1,
+    loader: Loader | None = None,
 ) -> tf.data.Dataset:
     """Every picture once, in the Dataset's order, without augmentation.
 
     Args:
         dataset: the pictures.
         canvas_size: (height, width) of the network's input.
-        batch: B, pictures a batch.
+        batch: B, pictures a batch, over all shards.
         mode: how pictures come onto the canvas.
-        workers: threads; 0: one a core.
+        workers: threads, each of which holds a batch; 0: one a core.
+        shard: which of ``shards`` hosts this is; rows as of `training_batches`.
+        shards: how many there are. Each has as many batches, and all of them together every picture.
+        loader: reads the pictures; None: one made of ``dataset`` and ``mode``.
 
     Returns:
-        Pairs as of `training_batches`; the dict also has ``index`` (B,) int64, which picture each
-        row is, and ``sizes`` (B, 2) int32, its height and width before the letterbox. Rows that
+        Pairs as of `training_batches`; the dict also has ``index`` (B / n,) int64, which picture each
+        row is, and ``sizes`` (B / n, 2) int32, its height and width before the letterbox. Rows that
         only fill the last batch have the index -1.
-    """
-    loader = Loader(dataset, canvas_size, mode)
 
-    def load(position: int) -> Record:
-        return loader.load(int(position)) if position < len(dataset) else loader.blank()
+    Raises:
+        ConfigError: B is no multiple of n.
+    """
+    rows = shard_rows(batch, shard, shards)
+    source = loader or Loader(dataset, mode)
+
+    def make(first: int) -> Arrays:
+        positions = range(first, first + batch)
+        records = [
+            source.load(position, canvas_size) if position < len(dataset) else source.blank(canvas_size)
+            for position in positions[rows.start : rows.stop]
+        ]
+        capacity = int(dataset.box_counts[first : first + batch].max()) if shards > 1 else None
+        images = aligned_zeros((len(rows), *canvas_size, 3))
+        for image, record in zip(images, records, strict=True):
+            image[...] = record.image
+        return {
+            "images": images,
+            **padded(records, capacity),
+            "index": np.array([record.picture for record in records], np.int64),
+            "sizes": np.array([record.size for record in records], np.int32),
+        }
 
     import tensorflow as tf
 
-    positions = tf.data.Dataset.range(-(-len(dataset) // batch) * batch)
-    return _batches(load, positions, canvas_size, batch=batch, workers=workers).prefetch(2)
+    count = len(rows)
+    signature = _signature(count, canvas_size) | {
+        "index": tf.TensorSpec((count,), tf.int64),
+        "sizes": tf.TensorSpec((count, 2), tf.int32),
+    }
+    batches = _batches(make, tf.data.Dataset.range(0, len(dataset), batch), signature, workers)
+    return batches.map(lambda arrays: (arrays.pop("images"), arrays)).prefetch(2)
 
 
-@lru_cache(maxsize=4)
-def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """(count,) the order in which an epoch goes through the pictures."""
-    order = np.random.default_rng([seed, epoch]).permutation(count)
-    order.flags.writeable = False  # it is shared
-    return order
+def shard_rows(batch: int, shard: int, shards: int) -> range:
+    """The rows of every batch that one of several hosts works on.
+
+    Raises:
+        ConfigError: the batch cannot be shared out evenly.
+    """
+    if not 0 <= shard < shards:
+        raise ValueError(f"expected a shard in 0..{shards - 1}, got {shard}")
+    if batch % shards:
+        near = max(1, round(batch / shards)) * shards
+        raise ConfigError(f"batch must be a multiple of the {shards} hosts (try {near}), got {batch}")
+    share = batch // shards
+    return range(shard * share, (shard + 1) * share)
 
 
-def _inside(boxes: Boxes, size: Size) -> tuple[Boxes, NDArray[np.bool_]]:
-    """The boxes cut at the edges of a picture, and (N,) which of them have anything left."""
-    height, width = size
-    cut = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
-    kept = (cut[:, 2] > cut[:, 0]) & (cut[:, 3] > cut[:, 1])
-    return cut[kept], kept
+class Labelled(Protocol):
+    """Anything with N boxes."""
+
+    @property
+    def boxes(self) -> Boxes:
+        """(N, 4) xyxy."""
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """(N,)"""
+
+    @property
+    def ignore(self) -> NDArray[np.bool_]:
+        """(N,)"""
+
+
+def padded(rows: Sequence[Labelled], capacity: int | None = None) -> Arrays:
+    """The boxes of R pictures as arrays boxes (R, M, 4), labels, valid and ignore (R, M).
+
+    M is `box_axis` of the largest count or, if given, of ``capacity``; what is beyond M is left out.
+    (A picture put in place of one that cannot be read may have more boxes than was expected.)
+    """
+    length = box_axis(max(len(row.labels) for row in rows) if capacity is None else capacity)
+    shape = (len(rows), length)
+    boxes, labels = np.zeros((*shape, 4), np.float32), np.zeros(shape, np.int32)
+    valid, ignore = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    for number, row in enumerate(rows):
+        count = min(len(row.labels), length)
+        boxes[number, :count] = row.boxes[:count]
+        labels[number, :count] = row.labels[:count]
+        ignore[number, :count] = row.ignore[:count]
+        valid[number, :count] = True
+    return {"boxes": boxes, "labels": labels, "valid": valid, "ignore": ignore}
+
+
+def box_axis(count: int) -> int:
+    """`SMALLEST_BOX_COUNT`, or the next power of two that holds ``count``."""
+    return max(SMALLEST_BOX_COUNT, 1 << (count - 1).bit_length() if count else 0)
+
+
+def aligned_zeros(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A uint8 array of zeros that TensorFlow need not copy."""
+    size = int(np.prod(shape))
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
+    return memory[begin : begin + size].reshape(shape)
+
+
+def _signature(rows: int, size: tuple[int | None, int | None]) -> dict[str, tf.TensorSpec]:
+    """What the arrays of a batch are like."""
+    import tensorflow as tf
+
+    return {
+        "images": tf.TensorSpec((rows, *size, 3), tf.uint8),
+        "boxes": tf.TensorSpec((rows, None, 4), tf.float32),
+        "labels": tf.TensorSpec((rows, None), tf.int32),
+        "valid": tf.TensorSpec((rows, None), tf.bool),
+        "ignore": tf.TensorSpec((rows, None), tf.bool),
+    }
 
 
 def _batches(
-    load: Callable[[int], Record],
-    positions: tf.data.Dataset,
-    canvas_size: Size,
-    *,
-    batch: int,
-    workers: int,
+    make: Callable[[int], Arrays], firsts: tf.data.Dataset, signature: dict[str, tf.TensorSpec], workers: int
 ) -> tf.data.Dataset:
-    """Full batches of (images, dict) in the order of the positions."""
+    """The dict that ``make`` returns for each first position, in their order."""
     import tensorflow as tf
 
     # OpenCV's own threads, one a core for every resize, would be more than were asked for.
@@ -229,40 +253,18 @@ def _batches(
     options = tf.data.Options()
     options.deterministic = True
     options.threading.private_threadpool_size = threads
-    records = positions.map(_reader(load, canvas_size), num_parallel_calls=2 * threads)
-    return records.padded_batch(batch, drop_remainder=True).map(_rounded).with_options(options)
 
+    def arrays_of(first: int) -> list[NDArray[Any]]:
+        arrays = make(int(first))
+        return [arrays[name] for name in signature]
 
-def _reader(load: Callable[[int], Record], canvas_size: Size) -> Callable[[Any], Any]:
-    """``load`` as a TensorFlow function of a position."""
-    import tensorflow as tf
+    call = guarded(arrays_of)
 
-    def read(position: Any) -> Any:
-        types = Record(tf.uint8, tf.float32, tf.int32, tf.bool, tf.int64, tf.int32)
-        record = Record(*tf.numpy_function(guarded(load), [position], list(types)))
-        image = tf.ensure_shape(record.image, (*canvas_size, 3))
-        labels = tf.ensure_shape(record.labels, (None,))
-        return image, {
-            "boxes": tf.ensure_shape(record.boxes, (None, 4)),
-            "labels": labels,
-            "valid": tf.ones_like(labels, tf.bool),
-            "ignore": tf.ensure_shape(record.ignore, (None,)),
-            "index": tf.ensure_shape(record.picture, ()),
-            "sizes": tf.ensure_shape(record.size, (2,)),
+    def batch_at(first: Any) -> dict[str, Any]:
+        tensors = tf.numpy_function(call, [first], [spec.dtype for spec in signature.values()])
+        return {
+            name: tf.ensure_shape(tensor, spec.shape)
+            for (name, spec), tensor in zip(signature.items(), tensors, strict=True)
         }
 
-    return read
-
-
-def _rounded(images: Any, meta: dict[str, Any]) -> Any:
-    """Lengthen the box axis to `SMALLEST_BOX_COUNT` or the next power of two."""
-    import tensorflow as tf
-
-    lengths = tf.constant([SMALLEST_BOX_COUNT << power for power in range(24)])
-    count = tf.shape(meta["labels"])[1]
-    missing = lengths[tf.searchsorted(lengths, [count])[0]] - count
-    rounded = dict(meta)
-    for name in ("boxes", "labels", "valid", "ignore"):
-        padding = [[0, 0], [0, missing]] + [[0, 0]] * (meta[name].shape.rank - 2)
-        rounded[name] = tf.pad(meta[name], padding)
-    return images, rounded
+    return firsts.map(batch_at, num_parallel_calls=threads).with_options(options)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from yolo.config import NmsConfig
 from yolo.datasets.bridge import reported_failures
-from yolo.datasets.pipeline import PADDING, evaluation_batches
+from yolo.datasets.loader import PADDING
+from yolo.datasets.pipeline import evaluation_batches
 from yolo.errors import AnnotationError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns
@@ -21,6 +25,29 @@ EVALUATION_NMS = NmsConfig(conf=0.001, iou=0.6)
 """Nearly everything counts: average precision looks at the whole curve."""
 
 
+class Hosts(Protocol):
+    """The hosts that share an evaluation: see `yolo.training.hosts.Hosts`."""
+
+    rank: int
+    world: int
+
+    def gather(self, array: NDArray[Any]) -> list[NDArray[Any]]:
+        """The arrays of all hosts, in the order of their ranks; they may differ in their first axis."""
+
+
+class Alone:
+    """A single host."""
+
+    rank, world = 0, 1
+
+    def gather(self, array: NDArray[Any]) -> list[NDArray[Any]]:
+        """Its own array."""
+        return [array]
+
+
+ALONE = Alone()
+
+
 def evaluate(
     detector: Detector,
     dataset: Dataset,
@@ -29,6 +56,7 @@ def evaluate(
     nms: NmsConfig = EVALUATION_NMS,
     workers: int = 0,
     voc_iou: float = 0.5,
+    hosts: Hosts = ALONE,
 ) -> dict[str, Any]:
     """The metrics object of a detector on a dataset: see `compute_metrics`.
 
@@ -39,12 +67,13 @@ def evaluate(
         nms: thresholds.
         workers: threads that read pictures; 0: one a core.
         voc_iou: from which IoU on VOC counts a box as found.
+        hosts: among which the pictures are shared out; each gets the metrics of all pictures.
 
     Raises:
         AnnotationError: the classes differ, or there is no picture.
         MediaError: a picture cannot be read.
     """
-    found = find_all(detector, dataset, batch=batch, nms=nms, workers=workers)
+    found = find_all(detector, dataset, batch=batch, nms=nms, workers=workers, hosts=hosts)
     return compute_metrics(dataset, found, voc_iou=voc_iou)
 
 
@@ -55,22 +84,48 @@ def find_all(
     batch: int = 8,
     nms: NmsConfig = EVALUATION_NMS,
     workers: int = 0,
+    hosts: Hosts = ALONE,
 ) -> DetectionColumns:
     """What a detector finds in every picture of a dataset; arguments and errors as of `evaluate`."""
     check_classes(detector, dataset)
     if not len(dataset):
         raise AnnotationError(f"{dataset.name}: no pictures to evaluate on")
+    share = -(-min(batch, len(dataset)) // hosts.world)
     batches = evaluation_batches(
-        dataset, detector.canvas, batch=min(batch, len(dataset)), mode=detector.letterbox, workers=workers
+        dataset,
+        detector.canvas,
+        batch=share * hosts.world,
+        mode=detector.letterbox,
+        workers=workers,
+        shard=hosts.rank,
+        shards=hosts.world,
     )
+    pictures: list[int] = []
     found: list[Detections] = []
     with reported_failures():
         for images, about in batches.as_numpy_iterator():
-            sizes = about["sizes"][about["index"] != PADDING].tolist()
-            letterboxes = [Letterbox((h, w), detector.canvas, detector.letterbox) for h, w in sizes]
+            real = about["index"] != PADDING  # what only fills the last batch comes last
+            letterboxes = [
+                Letterbox((h, w), detector.canvas, detector.letterbox) for h, w in about["sizes"][real].tolist()
+            ]
+            pictures += about["index"][real].tolist()
             found += detector.unpad(detector.find(images, nms), letterboxes)
-            logger.debug("evaluated %d of %d pictures", len(found), len(dataset))
-    return DetectionColumns.from_detections(found)
+            logger.debug("evaluated %d of %d pictures", len(found) * hosts.world, len(dataset))
+    return gathered(DetectionColumns.from_detections(found), np.array(pictures, np.int64), hosts)
+
+
+def gathered(found: DetectionColumns, pictures: NDArray[np.int64], hosts: Hosts) -> DetectionColumns:
+    """The detections of all hosts, in the dataset's order.
+
+    Args:
+        found: this host's, counted along its own pictures.
+        pictures: (N,) which pictures of the dataset these are.
+        hosts: all of them.
+    """
+    columns = (pictures[found.pictures], found.labels, found.scores, found.boxes)
+    pictures, labels, scores, boxes = (np.concatenate(hosts.gather(column)) for column in columns)
+    order = np.argsort(pictures, kind="stable")
+    return DetectionColumns(pictures[order], labels[order], scores[order], boxes[order])
 
 
 def check_classes(detector: Detector, dataset: Dataset) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -18,7 +18,10 @@ from yolo.files import write_whole
 from yolo.images import read_image
 from yolo.letterbox import Letterbox
 from yolo.model.architecture import Architecture, design, sides
+from yolo.model.canvases import network_on
 from yolo.model.layers import Convolution, Convolutions
+from yolo.model.replicas import predictor, share_of_mean
+from yolo.model.steps import NOT_FINITE, kept_if_finite, step_per_shape, stop_unless_finite
 from yolo.ops.boxes import Tensor
 from yolo.ops.decode import decode
 from yolo.ops.loss import LossTerms, yolo_loss
@@ -89,17 +92,20 @@ class Detector(keras.Model):
         self.origin = dict(origin or {})
         self.loss_config = LossConfig()
         self.loss_trackers = [keras.metrics.Mean(name=f"{term}_loss") for term in ("box", "objectness", "class")]
+        self.varying_canvas = False
         self._runtime = _Runtime()
-        self.network = self._build_network(self.architecture)
+        self.network = self.assemble(self.architecture, Convolutions(self.seed))
         self.built = True
 
-    def _build_network(self, architecture: Architecture) -> keras.Model:
-        images = keras.Input((*self.canvas, 3), name="images")
+    def assemble(self, architecture: Architecture, convolutions: Convolutions) -> keras.Model:
+        """The network of an architecture out of these convolutions."""
+        canvas = architecture.canvas
+        images = keras.Input((*canvas, 3), name="images")
         biases = [
-            np.tile(head_bias(stride, len(shapes), len(self.classes), self.canvas), len(shapes))
+            np.tile(head_bias(stride, len(shapes), len(self.classes), canvas), len(shapes))
             for stride, shapes in zip(architecture.strides, architecture.anchors, strict=True)
         ]
-        maps = architecture.build(images, Convolutions(self.seed), biases)
+        maps = architecture.build(images, convolutions, biases)
         shaped = [
             layers.Reshape((*raw.shape[1:3], len(shapes), 5 + len(self.classes)), dtype="float32")(raw)
             for raw, shapes in zip(maps, architecture.anchors, strict=True)
@@ -137,7 +143,8 @@ class Detector(keras.Model):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> list[Tensor]:
         """Raw maps (B, h, w, A, 5 + C), coarse to fine, of pictures (B, H, W, 3), RGB in 0..255."""
-        maps = self.network(ops.cast(inputs, "float32"), training=training)
+        network = self._runtime.network(self, inputs.shape[1:3])
+        maps = network(ops.cast(inputs, "float32"), training=training)
         return maps if isinstance(maps, list) else [maps]  # Keras unpacks the list of a single head
 
     @property
@@ -151,8 +158,12 @@ class Detector(keras.Model):
     @property
     def slots(self) -> Slots:
         """The slots of the canvas."""
+        return self.slots_on(self.canvas)
+
+    def slots_on(self, canvas: tuple[int, int]) -> Slots:
+        """The slots of another canvas, with the same anchors in pixels."""
         shape = self.architecture
-        return make_slots(self.canvas, shape.strides, shape.anchors, shape.coding)
+        return make_slots(canvas, shape.strides, shape.anchors, shape.coding)
 
     # Training
 
@@ -174,11 +185,33 @@ class Detector(keras.Model):
         means = [ops.mean(term) for term in terms]
         for tracker, mean in zip(self.loss_trackers, means, strict=True):
             tracker.update_state(mean, sample_weight=ops.shape(y["boxes"])[0])
-        return sum(means)
+        return stop_unless_finite(share_of_mean(sum(means)), NOT_FINITE)
 
     def loss_terms(self, maps: Sequence[Tensor], targets: dict[str, Tensor]) -> LossTerms:
         """The terms of the loss, (B,) each."""
-        return yolo_loss(maps, self.slots, self.loss_config, **targets)
+        stride = self.architecture.strides[0]
+        canvas = (maps[0].shape[1] * stride, maps[0].shape[2] * stride)
+        return yolo_loss(maps, self.slots_on(canvas), self.loss_config, **targets)
+
+    def train_step(self, *arguments: Any) -> Any:
+        """As Keras', but a loss or a gradient that is not finite leaves the weights alone.
+
+        TensorFlow raises an InvalidArgumentError there; a step compiled by JAX cannot, it reports the loss.
+        """
+        if keras.backend.backend() != "jax":
+            return super().train_step(*arguments)
+        state, data = arguments
+        logs, after = super().train_step(state, data)
+        return logs, kept_if_finite(state, after, logs["loss"])
+
+    def make_train_function(self, force: bool = False) -> None:
+        """As Keras'; if the canvas varies, TensorFlow compiles a step for each size, as JAX does by itself."""
+        super().make_train_function(force)
+        if self.varying_canvas and keras.backend.backend() == "tensorflow":
+            self.train_function = step_per_shape(self)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Nothing is left to build; under a strategy Keras would take the mean of a batch over replicas for it."""
 
     def get_compile_config(self) -> None:
         """A saved detector is not bound to an optimizer."""
@@ -187,7 +220,7 @@ class Detector(keras.Model):
 
     def find(self, images: Any, nms: NmsConfig | None = None) -> Kept:
         """Detections on the canvas, as numpy arrays padded to (B, D), of pictures (B, H, W, 3)."""
-        return Kept(**self._runtime.finder(self, nms or self.nms).predict_on_batch(images))
+        return Kept(**self._runtime.finder(self, nms or self.nms)(images))
 
     def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
         """What is in each picture (H, W, 3) uint8 RGB, all run as one batch; boxes in the picture's pixels."""
@@ -300,6 +333,7 @@ class _Finder(keras.Model):
         super().__init__(name="finder")
         self.detector = detector
         self.nms = nms
+        self.built = True
 
     def call(self, images: Tensor) -> dict[str, Tensor]:
         maps = self.detector(images, training=False)
@@ -310,11 +344,21 @@ class _Runtime:
     """Compiled functions of a detector, kept where Keras does not take them for its layers."""
 
     def __init__(self) -> None:
-        self.finders: dict[NmsConfig, _Finder] = {}
+        self.finders: dict[NmsConfig, Callable[[NDArray[Any]], dict[str, NDArray[Any]]]] = {}
+        self.networks: dict[tuple[int, int], keras.Model] = {}
 
-    def finder(self, detector: Detector, nms: NmsConfig) -> _Finder:
+    def network(self, detector: Detector, canvas: tuple[int | None, int | None]) -> keras.Model:
+        """The network for pictures of a size; it is built when it is first asked for."""
+        height, width = canvas
+        if height is None or width is None or (height, width) == detector.canvas:
+            return detector.network
+        if (height, width) not in self.networks:
+            self.networks[height, width] = network_on(detector, (height, width))
+        return self.networks[height, width]
+
+    def finder(self, detector: Detector, nms: NmsConfig) -> Callable[[NDArray[Any]], dict[str, NDArray[Any]]]:
         if nms not in self.finders:
-            self.finders[nms] = _Finder(detector, nms)
+            self.finders[nms] = predictor(_Finder(detector, nms))
         return self.finders[nms]
 
 

@@ -8,13 +8,15 @@ from typing import Any
 import keras
 from keras import ops
 
+from yolo.model.replicas import moments_over_replicas, replicas
 from yolo.ops.boxes import Tensor
 
 LEAK = 0.1
 """Slope of Darknet's leaky ReLU below zero."""
 BATCH_NORM_EPSILON = 1e-6
 """As the Darknet program on a CPU and OpenCV: with 1e-5 the full network's outputs are 2e-4 off theirs."""
-BATCH_NORM_MOMENTUM = 0.97
+BATCH_NORM_MOMENTUM = 0.9
+"""Of the running statistics: with 0.97 they lagged behind the weights at first (docs/RECIPES.md)."""
 HEAD_DEVIATION = 0.01
 """Standard deviation of a head's first weights: all slots begin near their prior."""
 
@@ -31,17 +33,41 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 """By Darknet's names."""
 
 
+def leaky_from_output(x: Tensor) -> Tensor:
+    """Leaky ReLU for training: on TensorFlow its gradient comes from its output, so that its input is not kept.
+
+    The two have the same sign. The convolution before and the one after keep theirs: a third less to remember.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return ACTIVATIONS["leaky"](x)
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def leaky(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        outputs = tf.nn.leaky_relu(x, LEAK)
+        return outputs, lambda slope: tf.raw_ops.LeakyReluGrad(gradients=slope, features=outputs, alpha=LEAK)
+
+    return leaky(x)
+
+
 @keras.saving.register_keras_serializable(package="yolo")
 class BatchNorm(keras.layers.BatchNormalization):
     """Keras' batch norm over the channels; in training on TensorFlow as its one fused operation.
 
-    Keras computes moments and normalizes in several passes there, which was slower
-    on a CPU (docs/BENCHMARKS.md). The weights are the same.
+    Keras computes moments and normalizes in several passes there, which was slower on a CPU
+    (docs/BENCHMARKS.md). The weights are the same. Statistics are float32 in every precision, and those of the
+    whole batch if several replicas share it, as JAX' are in any case.
     """
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Tensor:
         if not (training and self.trainable and keras.backend.backend() == "tensorflow"):
             return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance = self._fused(inputs) if replicas() == 1 else self._shared(inputs)
+        for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            average.assign(average * self.momentum + value * (1.0 - self.momentum))
+        return outputs
+
+    def _fused(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         import tensorflow as tf
 
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -55,10 +81,14 @@ class BatchNorm(keras.layers.BatchNormalization):
         )
         # The operation counts n - 1 values of n, other backends n: one law for all.
         count = ops.cast(tf.size(inputs) / tf.shape(inputs)[-1], "float32")
-        variance *= (count - 1.0) / count
-        for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            average.assign(average * self.momentum + value * (1.0 - self.momentum))
-        return outputs
+        return outputs, mean, variance * (count - 1.0) / count
+
+    def _shared(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, variance = moments_over_replicas(inputs)
+        wide = ops.cast(inputs, "float32")
+        gamma, beta = ops.cast(self.gamma, "float32"), ops.cast(self.beta, "float32")
+        outputs = ops.batch_normalization(wide, mean, variance, -1, offset=beta, scale=gamma, epsilon=self.epsilon)
+        return ops.cast(outputs, inputs.dtype), mean, variance
 
 
 @keras.saving.register_keras_serializable(package="yolo")
@@ -143,6 +173,8 @@ class Convolution(keras.layers.Layer):
         outputs = self.convolution(inputs if self.padding is None else self.padding(inputs))
         if self.batch_norm is not None:
             outputs = self.batch_norm(outputs, training=training)
+        if training and self.activation == "leaky":
+            return leaky_from_output(outputs)
         return ACTIVATIONS[self.activation](outputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -177,6 +209,8 @@ class Convolutions:
     ) -> Tensor:
         """Apply the next one; ``options`` are those of `Convolution`."""
         count = len(self.layers)
+        if options.get("head_bias") is not None:
+            options["dtype"] = "float32"  # a box's size is the exponential of what comes out
         layer = Convolution(
             filters, kernel_size, strides, **options, seed=self.seed * 1009 + count, name=f"conv_{count}"
         )

@@ -46,6 +46,8 @@ def yolo_loss(
         valid: (B, M) bool; the rest is padding.
         ignore: (B, M) bool; crowds and difficult objects own no slot and punish none.
     """
+    if config.class_weights == "balanced":
+        raise ValueError("expected class_weights as numbers: what is balanced depends on the pictures")
     raw = flatten_maps(maps)  # (B, P, 5 + C)
     predicted = decode_boxes(raw[..., :4], slots)
     owners = match(boxes, valid & ~ignore, slots.layout, assign_iou=config.assign_iou)
@@ -57,14 +59,26 @@ def yolo_loss(
         else 1.0 - OVERLAPS[config.box](take_rows(predicted, owners.slot), true_boxes)
     )
     left_out = overlaps_any(predicted, boxes, valid, threshold=config.ignore_iou)
+    target = objectness_target(config, take_rows(predicted, owners.slot), true_boxes)
+    objectness = objectness_loss(
+        raw[..., 4], owners.slot, owners.valid, left_out, target=target, focal_gamma=config.focal_gamma
+    )
+    classes = class_loss(
+        owned[..., 5:], true_labels, config.label_smoothing, softmax=slots.coding.softmax, weights=config.class_weights
+    )
     return LossTerms(
         box=config.box_weight * masked_sum(box, owners.valid),
-        objectness=config.objectness_weight * objectness_loss(raw[..., 4], owners.slot, owners.valid, left_out),
-        classes=config.class_weight
-        * masked_sum(
-            class_loss(owned[..., 5:], true_labels, config.label_smoothing, softmax=slots.coding.softmax), owners.valid
-        ),
+        objectness=config.objectness_weight * objectness,
+        classes=config.class_weight * masked_sum(classes, owners.valid),
     )
+
+
+def objectness_target(config: LossConfig, predicted: Tensor, boxes: Tensor) -> Tensor:
+    """(B, K) what the objectness of the owners is to be, from their predicted and true boxes (B, K, 4)."""
+    if config.objectness_target == "one":
+        return ops.ones_like(predicted[..., 0])
+    # YOLO's confidence, P(object) x IoU (YOLO, section 2), as a constant: no gradient reaches the box from here.
+    return ops.stop_gradient(box_ops.iou(predicted, boxes))
 
 
 def take_rows(table: Tensor, rows: Tensor) -> Tensor:
@@ -85,28 +99,52 @@ def overlaps_any(predicted: Tensor, boxes: Tensor, valid: Tensor, *, threshold: 
     return ops.any((overlap > threshold) & valid[:, None, :], axis=-1)
 
 
-def objectness_loss(logits: Tensor, slot: Tensor, valid: Tensor, left_out: Tensor) -> Tensor:
-    """(B,) binary cross-entropy over all slots: 1 for owners, 0 for others that are not left out.
+def objectness_loss(
+    logits: Tensor, slot: Tensor, valid: Tensor, left_out: Tensor, *, target: Tensor, focal_gamma: float = 0.0
+) -> Tensor:
+    """(B,) binary cross-entropy over all slots: the target for owners, 0 for others that are not left out.
 
     Args:
         logits: (B, P).
         slot: (B, K) the owners.
         valid: (B, K) which of them stand.
         left_out: (B, P) slots that are neither right nor wrong, unless they own a box.
+        target: (B, K) of the owners, in 0..1.
+        focal_gamma: slots are weighted by |target - p|^gamma (Lin et al. 2017, Focal Loss, section 3.2).
     """
-    background = ops.sum(ops.where(left_out, 0.0, ops.softplus(logits)), axis=1)
+    background = focal_entropy(logits, 0.0, focal_gamma)
     owned = take_rows(logits[..., None], slot)[..., 0]
     counted = take_rows(ops.cast(~left_out, "float32")[..., None], slot)[..., 0]
-    # -log p = softplus(x) - x for an owner, in place of the softplus(x) it has as background.
-    correction = ops.softplus(owned) * (1.0 - counted) - owned
-    return background + masked_sum(correction, valid)
+    # In place of what an owner has as background.
+    correction = focal_entropy(owned, target, focal_gamma) - counted * focal_entropy(owned, 0.0, focal_gamma)
+    return ops.sum(ops.where(left_out, 0.0, background), axis=1) + masked_sum(correction, valid)
 
 
-def class_loss(logits: Tensor, labels: Tensor, smoothing: float, *, softmax: bool = False) -> Tensor:
+def focal_entropy(logits: Tensor, target: Tensor | float, gamma: float) -> Tensor:
+    """Binary cross-entropy of logits with targets in 0..1, of any one shape, weighted by |target - p|^gamma."""
+    entropy = ops.softplus(logits) - logits * target
+    if not gamma:
+        return entropy
+    # Bounded from below: the power's slope is infinite at 0 for a gamma under 1.
+    return ops.power(ops.maximum(ops.abs(target - ops.sigmoid(logits)), 1e-6), gamma) * entropy
+
+
+def class_loss(
+    logits: Tensor,
+    labels: Tensor,
+    smoothing: float,
+    *,
+    softmax: bool = False,
+    weights: Sequence[float] | None = None,
+) -> Tensor:
     """(B, K) sum over classes of the binary cross-entropy of logits (B, K, C) with labels (B, K).
 
-    With ``softmax`` the cross-entropy of classes that exclude each other (YOLOv2).
+    With ``softmax`` the cross-entropy of classes that exclude each other (YOLOv2); with ``weights`` (C,)
+    multiplied by that of the label.
     """
+    if weights is not None:
+        share = ops.take(ops.convert_to_tensor(list(weights), dtype="float32"), labels)
+        return share * class_loss(logits, labels, smoothing, softmax=softmax)
     target = ops.one_hot(labels, logits.shape[-1], dtype="float32")
     if softmax:
         target = target * (1.0 - smoothing) + smoothing / logits.shape[-1]

@@ -1,18 +1,21 @@
-"""What a run says while it goes on: rate, losses, and how long it waits for data."""
+"""What a run says while it goes on: losses, rate, memory, how long it waits for data, and how long it will take."""
 
 from __future__ import annotations
 
 import logging
 import math
+import shutil
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from yolo.datasets.bridge import guarded
-from yolo.errors import ConfigError
+from yolo.training.memory import accelerator_memory, resident_memory
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -20,6 +23,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TERMS = {"box_loss": "box", "objectness_loss": "objectness", "class_loss": "class"}
+REDRAWN = 0.1
+"""Seconds between two drawings of the live line."""
+REMEMBERED = 5
+"""Epochs from whose median the time of the coming ones is estimated: one slow epoch changes nothing."""
+GB = 1e9
+CLEAR = "\x1b[K"
+"""Tells a terminal to wipe the line from here on."""
 
 
 class DataClock:
@@ -52,7 +62,7 @@ class DataClock:
 
 
 class Progress(keras.callbacks.Callback):
-    """Adds rate, data wait and seconds to the epoch's logs, shows a line, and stops at a loss that is not finite.
+    """Adds rate, data wait, memory and seconds to the epoch's logs, and shows a line.
 
     Args:
         clock: of the batches.
@@ -60,47 +70,124 @@ class Progress(keras.callbacks.Callback):
         steps: of an epoch.
         batch: pictures a step.
         live: show the line while the epoch runs (on a terminal).
+        first_step: how many steps of the epoch that it begins with are done already.
+        history: the rows of the epochs done so far, which may grow meanwhile; the time left is estimated from them.
     """
 
-    def __init__(self, clock: DataClock, *, epochs: int, steps: int, batch: int, live: bool):
+    def __init__(
+        self,
+        clock: DataClock,
+        *,
+        epochs: int,
+        steps: int,
+        batch: int,
+        live: bool,
+        first_step: int = 0,
+        history: Sequence[Mapping[str, float]] = (),
+    ):
         super().__init__()
         self.clock, self.epochs, self.steps, self.batch = clock, epochs, steps, batch
         self.live = live and sys.stderr.isatty()
-        self.epoch, self.began = 0, 0.0
+        self.first_step, self.history = first_step, history
+        self.epoch, self.began, self.drawn, self.compiling = 0, 0.0, 0.0, False
+        self.started = 0.0
+        """When the first step of the epoch was done: it alone may take long, as the network is compiled in it."""
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
-        self.epoch, self.began, self.clock.waited = epoch, time.perf_counter(), 0.0
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
+        self.compiling = True
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self.epoch, self.clock.waited = epoch, 0.0
+        self.began = self.started = self.drawn = time.perf_counter()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         self.clock.asked = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        logs = logs or {}
-        if not math.isfinite(logs.get("loss", 0.0)):
-            rate = float(self.model.optimizer.learning_rate)
-            raise ConfigError(
-                f"the loss is no longer finite (epoch {self.epoch + 1}, step {batch + 1}); "
-                f"start again with a --learning_rate below {rate:.2g}"
-            )
-        if self.live:
-            print(f"\r{self.line(batch + 1, logs)}  ", end="", file=sys.stderr, flush=True)
+        now = time.perf_counter()
+        if batch == 0:
+            self.started = now
+        if self.compiling:  # TensorFlow does it between asking for the first batch and taking it
+            self.clock.waited, self.compiling = 0.0, False
+        if self.live and now - self.drawn >= REDRAWN:
+            self.drawn = now
+            print(f"\r{self.live_line(batch + 1, logs or {})}{CLEAR}", end="", file=sys.stderr, flush=True)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        if logs is None:
-            return
-        seconds = time.perf_counter() - self.began
-        if self.live:
-            print("\r", end="", file=sys.stderr)
-        logger.info("%s", self.line(self.steps, logs))
-        logs["images_per_second"] = self.steps * self.batch / seconds
-        logs["data_wait"] = self.clock.waited / seconds
-        logs["train_seconds"] = seconds
+        done = self.steps - self.first_step
+        if logs is not None:
+            seconds = time.perf_counter() - self.began
+            if self.live:
+                print(f"\r{CLEAR}", end="", file=sys.stderr)
+            logger.info("%s", self.line(done, logs))
+            logs["images_per_second"] = done * self.batch / seconds
+            logs["data_wait"] = self.clock.waited / seconds
+            logs["train_seconds"] = seconds
+            logs |= {name: used / GB for name, used in memory_in_use().items()}
+        self.first_step = 0
 
-    def line(self, step: int, logs: dict[str, float]) -> str:
-        """The epoch so far."""
+    def live_line(self, done: int, logs: Mapping[str, float]) -> str:
+        """The line as it fits the terminal: of a longer one, the next would not take the place."""
+        width = shutil.get_terminal_size().columns - 1
+        line = self.line(done, logs)
+        if len(line) > width:
+            line = self.line(done, {name: value for name, value in logs.items() if name not in TERMS})
+        return line[:width]
+
+    def line(self, done: int, logs: Mapping[str, float]) -> str:
+        """The epoch so far, ``done`` steps after it was begun or taken up."""
         seconds = max(time.perf_counter() - self.began, 1e-9)
+        step = self.first_step + done
         terms = ", ".join(f"{name} {logs[key]:.2f}" for key, name in TERMS.items() if key in logs)
-        return (
-            f"epoch {self.epoch + 1}/{self.epochs}  step {step}/{self.steps}  loss {logs.get('loss', math.nan):.2f} "
-            f"({terms})  {step * self.batch / seconds:.1f} images/s  waiting for data {self.clock.waited / seconds:.0%}"
-        )
+        parts = [
+            f"epoch {self.epoch + 1}/{self.epochs}",
+            f"step {step}/{self.steps}",
+            f"loss {logs.get('loss', math.nan):.2f}" + (f" ({terms})" if terms else ""),
+            f"{done * self.batch / seconds:.1f} images/s",
+            self.time_left(done),
+            f"waiting for data {self.clock.waited / seconds:.0%}",
+            ", ".join(f"{used / GB:.1f} GB{NAMES[name]}" for name, used in memory_in_use().items()),
+        ]
+        return "  ".join(part for part in parts if part)
+
+    def time_left(self, done: int) -> str:
+        """How long the epoch and the run will still take; empty while nothing is known."""
+        per_step = self.seconds_per_step(done)
+        if per_step is None:
+            return ""
+        left = (self.steps - self.first_step - done) * per_step
+        evaluation = recent(self.history, "evaluation_seconds") or 0.0
+        rate = recent(self.history, "images_per_second")
+        per_epoch = evaluation + self.steps * (self.batch / rate if rate else per_step)
+        run = left + evaluation + (self.epochs - self.epoch - 1) * per_epoch
+        return f"left: epoch {duration(left)}, run {duration(run)}" if left else f"left: run {duration(run)}"
+
+    def seconds_per_step(self, done: int) -> float | None:
+        """Of the present epoch, less its first step; before there is a second one, of the last epochs."""
+        if done > 1:
+            return (time.perf_counter() - self.started) / (done - 1)
+        rate = recent(self.history, "images_per_second")
+        return self.batch / rate if rate else None
+
+
+NAMES = {"memory_gb": "", "gpu_memory_gb": " on the GPU"}
+"""Columns of the history, and what the line calls them."""
+
+
+def memory_in_use() -> dict[str, float]:
+    """Bytes in use by column of the history; without those that nobody knows."""
+    used = {"memory_gb": resident_memory(), "gpu_memory_gb": accelerator_memory()}
+    return {name: each for name, each in used.items() if math.isfinite(each)}
+
+
+def recent(history: Sequence[Mapping[str, float]], column: str) -> float | None:
+    """The median of a column over the last epochs that have it."""
+    values = [row[column] for row in history if column in row][-REMEMBERED:]
+    return median(values) if values else None
+
+
+def duration(seconds: float) -> str:
+    """``0:05``, ``12:34`` or ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

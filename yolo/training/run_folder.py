@@ -1,4 +1,4 @@
-"""What a run leaves behind: best.keras, last.keras, history.csv, metrics.json, config.yaml, curves.png."""
+"""What a run leaves behind: best.keras, last.keras, history.csv, metrics.json, config.yaml, curves.png, batches.jpg."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from yolo.files import to_json, write_text, write_whole
 
 COLUMNS = (
     *("epoch", "loss", "box_loss", "objectness_loss", "class_loss", "learning_rate"),
-    *("AP", "AP50", "images_per_second", "data_wait", "train_seconds", "evaluation_seconds"),
+    *("AP", "AP50", "images_per_second", "data_wait", "memory_gb", "gpu_memory_gb", "train_seconds"),
+    "evaluation_seconds",
 )
 PLOT_SECONDS = 30.0
 """The curves are drawn anew when they are this old, and at the end."""
@@ -40,6 +41,11 @@ class RunFolder:
     @property
     def last(self) -> Path:
         return self.path / "last.keras"
+
+    @property
+    def preview(self) -> Path:
+        """The first pictures that are learned from, as augmented."""
+        return self.path / "batches.jpg"
 
     def write_config(self, values: Mapping[str, Any]) -> None:
         write_text(self.path / "config.yaml", yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))

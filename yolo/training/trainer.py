@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import logging
 import math
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
-from yolo.config import TrainConfig
+from yolo.anchors import canvas_shapes, measure_anchors
+from yolo.config import TrainConfig, train_config
 from yolo.darknet.weights import Header
-from yolo.datasets.bridge import reported_failures
-from yolo.datasets.pipeline import training_batches
+from yolo.datasets.cache import make_cache
+from yolo.datasets.loader import Loader
+from yolo.datasets.quarantine import Quarantine
 from yolo.errors import AnnotationError, ConfigError
-from yolo.evaluation.evaluator import check_classes, evaluate
+from yolo.evaluation.evaluator import check_classes
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.optimizer import make_optimizer
-from yolo.training.progress import DataClock, Progress
+from yolo.training.checkpoint import Checkpoint, Checkpoints
+from yolo.training.devices import choose_devices, on_devices
+from yolo.training.fitting import fitting_batch
+from yolo.training.run import Run
 from yolo.training.run_folder import RunFolder
-from yolo.training.stages import Stage, older_layers, ordered_layers, restored, set_frozen, stages
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from yolo.training.schedule import log_rate
 
 logger = logging.getLogger(__name__)
 
+GOOD_RECALL = 0.98
+"""Anchors that fit fewer of the boxes are worth a warning."""
 HELD_OUT = 0.1
 """Share of the pictures taken for validation where there are no others."""
 
@@ -57,6 +59,9 @@ def train(
     config: TrainConfig | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     live: bool = False,
+    command: Mapping[str, Any] | None = None,
+    devices: str | None = None,
+    tensorboard: bool = False,
     **options: Any,
 ) -> TrainResult:
     """Train a detector; afterwards it holds the last epoch's weights (the best one's are in ``out``).
@@ -65,10 +70,15 @@ def train(
         detector: what is trained, in place.
         dataset: pictures to learn from; its classes are the detector's.
         validation: pictures to measure mAP on after each epoch; None: a fixed tenth of the dataset.
-        out: folder for best.keras, last.keras, history.csv, metrics.json and curves.png; None: none.
+        out: folder for best.keras, last.keras, history.csv, metrics.json, curves.png and checkpoints, from which
+            `resume` goes on; None: none.
         config: the run's options.
         callbacks: further Keras callbacks.
         live: show a progress line on the terminal.
+        command: kept in the checkpoints: what the command line needs to begin the run again.
+        devices: where to train, such as ``gpu:0,gpu:1``, ``gpus`` or a number of devices; None: on all GPUs, if there
+            are any. A batch is shared out among them; what is learned is the same.
+        tensorboard: write what TensorBoard shows to ``out``/tensorboard.
         **options: fields of `TrainConfig`, over those of ``config``.
 
     Raises:
@@ -77,6 +87,89 @@ def train(
         MediaError: a picture cannot be read.
     """
     config = override(config or TrainConfig(), options)
+    if config.batch == "auto":
+        config = replace(config, batch=fitting_batch(detector, dataset, config, choose_devices(devices)))
+    extras: dict[str, Any] = {
+        "callbacks": callbacks,
+        "live": live,
+        "command": command,
+        "devices": devices,
+        "tensorboard": tensorboard,
+    }
+    run = make_run(detector, dataset, validation, config, out=out, **extras)
+    check_anchors(detector, run.dataset)
+    log_rate(config, run.batch)
+    detector.origin = describe_origin(detector, run.dataset, config)
+    if run.checkpoints is not None and run.devices.hosts.first:
+        run.checkpoints.clear()  # those of another run in this folder
+    return carry_out(run)
+
+
+def resume(
+    folder: str | Path,
+    dataset: Dataset,
+    *,
+    validation: Dataset | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    live: bool = False,
+    checkpoint: Checkpoint | None = None,
+    devices: str | None = None,
+    tensorboard: bool = False,
+    **options: Any,
+) -> tuple[Detector, TrainResult]:
+    """Go on with a run that was stopped, as if it had not been.
+
+    Args:
+        folder: ``out`` of the run.
+        dataset: the pictures it began with.
+        validation: as in `train`.
+        callbacks: further Keras callbacks; what they had counted begins anew.
+        live: show a progress line on the terminal.
+        checkpoint: the last one of the run, if it is at hand already.
+        devices: as in `train`; others than before are fine.
+        tensorboard: as in `train`.
+        **options: fields of `TrainConfig` that change nothing of what is learned, such as ``workers``.
+
+    Returns:
+        The trained detector, and the result as `train` gives it, with the epochs before the stop.
+
+    Raises:
+        ConfigError: there is no checkpoint, or the pictures or options are not those the run began with.
+    """
+    checkpoint = checkpoint or last_checkpoint(folder)
+    config = override(train_config(checkpoint.meta["config"]), options)
+    detector = Detector.from_config(checkpoint.meta["detector"])
+    command = checkpoint.meta["command"]
+    extras: dict[str, Any] = {
+        "callbacks": callbacks,
+        "live": live,
+        "command": command,
+        "devices": devices,
+        "tensorboard": tensorboard,
+    }
+    run = make_run(detector, dataset, validation, config, out=folder, **extras)
+    run.take_up(checkpoint)
+    if run.loader.quarantine is not None:
+        run.loader.quarantine.read()
+    state = run.state
+    logger.info("going on from step %d of %d, in epoch %d", state.step, run.total, state.step // run.steps + 1)
+    return detector, carry_out(run)
+
+
+def make_run(
+    detector: Detector,
+    dataset: Dataset,
+    validation: Dataset | None,
+    config: TrainConfig,
+    *,
+    out: str | Path | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    live: bool,
+    command: Mapping[str, Any] | None,
+    devices: str | None,
+    tensorboard: bool,
+) -> Run:
+    """The run of these options, at its beginning; arguments and errors as of `train`."""
     check_classes(detector, dataset)
     if not len(dataset.boxes):
         raise AnnotationError(f"{dataset.name}: there is no box to learn from")
@@ -84,65 +177,69 @@ def train(
         dataset, validation = hold_out(dataset)
     if validation.ignore.all():  # also if there is none
         logger.warning("%s: the validation pictures have no box to find: mAP is undefined", validation.name)
-    steps = math.ceil(len(dataset) / config.batch)
-    clock, result = DataClock(), TrainResult()
-    detector.origin = describe_origin(detector, dataset, config)
-    ours = [
-        Progress(clock, epochs=config.epochs, steps=steps, batch=config.batch, live=live),
-        Validation(
-            validation, config, result, RunFolder(out) if out is not None else None, pictures=steps * config.batch
-        ),
-    ]
-    with restored(detector):
-        for stage in stages(config):
-            prepare_stage(detector, config, stage, steps)
-            batches = stage_batches(detector, dataset, config, start=stage.first * steps * config.batch)
-            with reported_failures():
-                detector.fit(
-                    clock.timed(batches),
-                    initial_epoch=stage.first,
-                    epochs=stage.end,
-                    steps_per_epoch=steps,
-                    shuffle=False,
-                    verbose=0,
-                    callbacks=[*ours, *callbacks],
-                )
-            if detector.stop_training:
-                break
-    return result
-
-
-def prepare_stage(detector: Detector, config: TrainConfig, stage: Stage, steps: int) -> None:
-    """Freeze or thaw the older layers, and compile with an optimizer that goes on where the last stage's stopped."""
-    older = set_frozen(detector, config, frozen=stage.frozen)
-    previous = detector.optimizer if stage.first else None
-    optimizer = make_optimizer(config, detector, steps_per_epoch=steps, older=older, previous=previous)
-    detector.compile(optimizer=optimizer, loss=config.loss)
-    if config.freeze is not None:
-        logger.info("%s", describe_stage(detector, config, stage))
-
-
-def stage_batches(detector: Detector, dataset: Dataset, config: TrainConfig, *, start: int) -> tf.data.Dataset:
-    """The training stream from a position on."""
-    return training_batches(
-        dataset,
-        detector.canvas,
-        batch=config.batch,
-        seed=config.seed,
-        augment=config.augment,
-        mode=detector.letterbox,
-        workers=config.workers,
-        start=start,
+    batch, chosen = int(config.batch), choose_devices(devices)
+    chosen.check_batch(batch)
+    return Run(
+        detector=detector,
+        dataset=dataset,
+        validation=validation,
+        config=config,
+        batch=batch,
+        loader=make_loader(detector, dataset, config, out),
+        steps=math.ceil(len(dataset) / batch),
+        folder=None if out is None else RunFolder(out),
+        command=dict(command or {}),
+        devices=chosen,
+        live=live,
+        tensorboard=tensorboard,
+        callbacks=callbacks,
     )
 
 
-def describe_stage(detector: Detector, config: TrainConfig, stage: Stage) -> str:
-    """What a stage trains."""
-    older = older_layers(detector, str(config.freeze))
-    which = f"the first {len(older)} of {len(ordered_layers(detector))} layers ({older[0].name} to {older[-1].name})"
-    if stage.frozen:
-        return f"epochs {stage.first + 1} to {stage.end}: {which} are frozen, statistics too"
-    return f"epochs {stage.first + 1} to {stage.end}: all is trained, {which} at {config.unfrozen_rate:g} of the rate"
+def make_loader(detector: Detector, dataset: Dataset, config: TrainConfig, out: str | Path | None) -> Loader:
+    """What reads the pictures to learn from: with a cache, and a list of those that cannot be read."""
+    path = None if out is None else Path(out) / "quarantine.csv"
+    quarantine = Quarantine(dataset, path=path)
+    return Loader(
+        dataset, detector.letterbox, cache=make_cache(config.cache, pictures=len(dataset)), quarantine=quarantine
+    )
+
+
+def carry_out(run: Run) -> TrainResult:
+    """Train to the end."""
+    own = run.detector
+    with on_devices(own, run.devices) as run.detector:
+        run.carry_out()
+    run.detector = own
+    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch)
+
+
+def check_anchors(detector: Detector, dataset: Dataset) -> None:
+    """Say how well the anchors fit the boxes, and what to do if they do not."""
+    shapes = canvas_shapes(dataset, detector.canvas, mode=detector.letterbox)
+    if not len(shapes):
+        return
+    found = measure_anchors(shapes, detector.anchors)
+    recall = found.best_possible_recall
+    logger.info("anchors: mean IoU %.3f with the boxes, best possible recall %.3f", found.mean_iou, recall)
+    if recall < GOOD_RECALL:
+        logger.warning(
+            "the anchors are far from %.1f %% of the boxes, which will hardly be found: fit anchors to them "
+            "(yolov3 train --anchors auto, yolo.fit_anchors), or take a larger --size",
+            100 * (1 - recall),
+        )
+
+
+def last_checkpoint(folder: str | Path) -> Checkpoint:
+    """The newest whole checkpoint of a run.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = Checkpoints(folder).latest()
+    if found is None:
+        raise ConfigError(f"{folder}: holds no checkpoint to go on from; begin the run again")
+    return found
 
 
 def override(config: TrainConfig, options: dict[str, Any]) -> TrainConfig:
@@ -193,59 +290,3 @@ def package_version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "unknown"
-
-
-class Validation(keras.callbacks.Callback):
-    """After each epoch: mAP on the validation pictures, best and last checkpoint, the run's files.
-
-    Args:
-        dataset: the pictures.
-        config: of the run.
-        result: is filled.
-        folder: where to write; None: nowhere.
-        pictures: seen in an epoch.
-    """
-
-    def __init__(
-        self, dataset: Dataset, config: TrainConfig, result: TrainResult, folder: RunFolder | None, *, pictures: int
-    ):
-        super().__init__()
-        self.dataset, self.config, self.result, self.folder = dataset, config, result, folder
-        self.pictures = pictures
-        self.best = -math.inf
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = {} if logs is None else logs
-        if keras.backend.backend() == "jax":
-            self.model.jax_state_sync()  # fit holds the weights elsewhere until somebody asks
-        began = time.perf_counter()
-        metrics = evaluate(self.model, self.dataset, batch=self.config.batch, workers=self.config.workers)
-        logs["AP"], logs["AP50"] = metrics["coco"]["AP"], metrics["coco"]["AP50"]
-        logs["evaluation_seconds"] = time.perf_counter() - began
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        self.result.history.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})
-        # Of equal epochs the later one: it has learned longer.
-        better = bool(np.nan_to_num(logs["AP"], nan=-1.0) >= self.best)
-        logger.info(
-            "epoch %d/%d  AP50 %.4f  AP %.4f%s",
-            epoch + 1,
-            self.config.epochs,
-            logs["AP50"],
-            logs["AP"],
-            "  best so far" * better,
-        )
-        if better:
-            self.best = np.nan_to_num(logs["AP"], nan=-1.0)
-            self.result.metrics, self.result.best_epoch = metrics, epoch + 1
-        self.model.origin["epoch"] = epoch + 1
-        self.model.origin["darknet"]["seen"] += self.pictures
-        if self.folder is not None:
-            self.write(self.folder, epoch, better=better)
-
-    def write(self, folder: RunFolder, epoch: int, *, better: bool) -> None:
-        """The checkpoints and tables of an epoch."""
-        self.model.save(folder.last)
-        if better:
-            self.model.save(folder.best)
-            folder.write_metrics(self.result.metrics)
-        folder.write_history(self.result.history, final=epoch + 1 == self.config.epochs)

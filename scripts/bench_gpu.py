@@ -1,0 +1,183 @@
+"""Training speed on an accelerator: images/s, share of the chip's matrix peak, memory.
+
+    python scripts/bench_gpu.py                          # yolov3 at 416 and 608 in bfloat16
+    python scripts/bench_gpu.py --peak-tflops 989        # of a chip that the table does not know
+    KERAS_BACKEND=tensorflow python scripts/bench_gpu.py # where TensorFlow has the GPU
+    python scripts/bench_gpu.py --quick                  # small, to see that it runs
+
+A step is what `Detector.fit` runs for a batch: forward, matching, loss, backward, clipping, AdamW, running average.
+The batch lies on the device. Operations are those of the convolutions, two for a multiplication with an addition,
+thrice those of the forward pass: once more for the gradient of the maps, once more for that of the kernels.
+On the JAX backend, which is the default here, TensorFlow need not be installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from yolo.config import TrainConfig
+from yolo.model.detector import Detector
+from yolo.model.summary import summarise_detector
+from yolo.training.optimizer import make_optimizer
+
+CLASSES = 80
+BOXES = 16
+"""Places for true boxes in a picture; half of them are taken."""
+PASSES = 3
+"""Forward, gradient of the maps, gradient of the kernels: as many operations each."""
+PEAKS = {
+    "H200": 989,
+    "H100": 989,
+    "A100": 312,
+    "L40S": 362,
+    "L4": 121,
+    "A10G": 70,
+    "A10": 125,
+    "RTX 4090": 165,
+    "RTX 3090": 71,
+    "T4": 65,
+    "V100": 125,
+}
+"""Dense TFLOPS of the matrix units in bfloat16 or float16 (the vendors' data sheets), by parts of the chips' names."""
+Step = Callable[[], None]
+
+
+def make_batch(size: int, batch: int) -> tuple[np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
+    """Random pictures with random boxes."""
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 0.7 * size, (batch, BOXES, 2))
+    targets = {
+        "boxes": np.concatenate([corner, corner + rng.uniform(8, 0.3 * size, corner.shape)], -1).astype(np.float32),
+        "labels": rng.integers(0, CLASSES, (batch, BOXES)).astype(np.int32),
+        "valid": np.tile(np.arange(BOXES) < BOXES // 2, (batch, 1)),
+        "ignore": np.zeros((batch, BOXES), bool),
+    }
+    return rng.integers(0, 256, (batch, size, size, 3)).astype(np.uint8), targets
+
+
+def jax_step(detector: Detector, batch: Any) -> Step:
+    """Keras' compiled step; its state stays on the device, and is donated from step to step."""
+    import jax
+
+    batch = jax.device_put(batch)
+    detector.make_train_function()
+    detector._symbolic_build(data_batch=batch)
+    names = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
+    options = dict.fromkeys(names, True)
+    state = [detector._get_jax_state(**options, purge_model_variables=True)]
+
+    def step() -> None:
+        logs, state[0] = detector.train_function(state[0], iter([batch]))
+        jax.block_until_ready(logs)
+
+    return step
+
+
+def tensorflow_step(detector: Detector, batch: Any) -> Step:
+    """Keras' compiled step."""
+    import tensorflow as tf
+
+    iterator = iter(tf.data.Dataset.from_tensors(tf.nest.map_structure(tf.constant, batch)).repeat())
+    detector.make_train_function()
+
+    def step() -> None:
+        for value in detector.train_function(iterator).values():
+            float(value)
+
+    return step
+
+
+def device_name() -> str:
+    """The chip's name."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.local_devices()[0].device_kind
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "cpu"
+
+
+def peak_memory() -> float | None:
+    """The most GiB of the device's memory that were taken at once; None: the backend does not say."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        bytes_taken = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    else:
+        import tensorflow as tf
+
+        has_gpu = bool(tf.config.list_physical_devices("GPU"))
+        bytes_taken = tf.config.experimental.get_memory_info("GPU:0")["peak"] if has_gpu else None
+    return None if bytes_taken is None else bytes_taken / 2**30
+
+
+def find_peak(name: str, given: float | None) -> float | None:
+    """TFLOPS of a chip; the longest name that fits, as A10G is no A10."""
+    fitting = sorted((part for part in PEAKS if part in name), key=len)
+    return given or (PEAKS[fitting[-1]] if fitting else None)
+
+
+def measure(model: str, size: int, batch: int, *, repeats: int, peak: float | None) -> None:
+    """Print a row."""
+    keras.backend.clear_session()
+    detector = Detector(model, classes=[f"class {index}" for index in range(CLASSES)], size=size)
+    detector.compile(make_optimizer(TrainConfig(), detector, steps_per_epoch=100), jit_compile=True)
+    make_step = jax_step if keras.backend.backend() == "jax" else tensorflow_step
+    step = make_step(detector, make_batch(size, batch))
+    seconds = []
+    for _ in range(repeats + 2):  # the first ones compile
+        began = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - began)
+    median = statistics.median(seconds[2:])
+    tflops = PASSES * summarise_detector(detector).flops * batch / median / 1e12
+    memory = peak_memory()
+    print(
+        f"{model:12} {size:5} {batch:6} {median * 1e3:9.1f} ms {batch / median:9.1f} {tflops:9.3f}"
+        f" {'-' if peak is None else f'{tflops / peak:.1%}':>7} {'-' if memory is None else f'{memory:.1f}':>7}",
+        flush=True,
+    )
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="yolov3")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[416, 608])
+    parser.add_argument("--batches", type=int, nargs="+", default=[16, 64, 128], help="pictures a step")
+    parser.add_argument("--precision", default="mixed_bfloat16", help="float32, mixed_bfloat16 or mixed_float16")
+    parser.add_argument("--peak-tflops", type=float, help="of the chip's matrix units; default: by its name")
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--quick", action="store_true", help="one small case")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    arguments = parse()
+    keras.config.set_dtype_policy(arguments.precision)
+    name = device_name()
+    peak = find_peak(name, arguments.peak_tflops)
+    print(f"{name}, {keras.backend.backend()}, {arguments.precision}, peak {peak or 'unknown'} TFLOPS")
+    print("model         size  batch         step  images/s    TFLOPS    peak     GiB")
+    if arguments.quick:
+        measure("yolov3-tiny", 32, 1, repeats=1, peak=peak)
+        return
+    for size in arguments.sizes:
+        for batch in arguments.batches:
+            measure(arguments.model, size, batch, repeats=arguments.repeats, peak=peak)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Processes of their own for tests: another backend, other devices, or a death."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from yolo.training.checkpoint import Checkpoints
+
+TESTS = Path(__file__).parent
+
+
+def start(*arguments, backend="tensorflow", **options) -> subprocess.Popen[str]:
+    """A Python process that finds the tests' helpers."""
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, **options)
+
+
+def finish(process, seconds=150) -> tuple[int, str, str]:
+    """Its exit code, stdout and stderr."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+    return process.returncode, out, err
+
+
+def succeed(process) -> None:
+    code, _, err = finish(process)
+    assert code == 0, err
+
+
+def free_ports() -> int:
+    """The lower of two neighbouring ports that nobody has."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            if port == 2**16 - 1:
+                continue
+            try:
+                with socket.create_server(("127.0.0.1", port + 1)):
+                    return port
+            except OSError:
+                continue
+
+
+def assert_same_run(folder, other, *, tolerance) -> None:
+    """Losses and variables of two finished runs within a tolerance, relative to each variable's largest number."""
+    found, expected = (Checkpoints(each).latest() for each in (folder, other))
+    assert found.step == expected.step > 0
+    assert set(found.arrays) == set(expected.arrays)
+    for name, array in expected.arrays.items():
+        largest = np.abs(array).max()
+        np.testing.assert_allclose(found.arrays[name], array, rtol=0, atol=tolerance * largest, err_msg=name)
+    for row, wanted in zip(found.meta["state"]["history"], expected.meta["state"]["history"], strict=True):
+        for name in ("loss", "box_loss", "objectness_loss", "class_loss", "learning_rate"):
+            np.testing.assert_allclose(row[name], wanted[name], rtol=tolerance, err_msg=name)
+        for name in ("AP", "AP50"):  # the order of equal scores may differ
+            np.testing.assert_allclose(row[name], wanted[name], atol=1e-4, err_msg=name)

@@ -1,0 +1,55 @@
+"""The benchmark scripts run, and their figures follow from one another."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+WITHOUT_TENSORFLOW = """
+import runpy, sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_the_gpu_benchmark_needs_no_tensorflow():
+    script = [str(ROOT / "scripts" / "bench_gpu.py"), "--quick", "--peak-tflops", "0.5"]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, *script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    row = done.stdout.splitlines()[-1]
+    milliseconds, rate, tflops, share = (float(text) for text in re.findall(r"\d+\.\d+", row)[:4])
+    assert rate == pytest.approx(1000 / milliseconds, rel=0.1)
+    # yolov3-tiny takes 5.571 GFLOP at 416 px with 80 classes (Darknet), thrice that in training.
+    assert tflops == pytest.approx(3 * 5.571e-3 * (32 / 416) ** 2 * rate, abs=0.001)
+    assert share == pytest.approx(100 * tflops / 0.5, abs=0.15)
+
+
+@pytest.mark.slow
+def test_the_training_benchmark_runs():
+    script = str(ROOT / "scripts" / "bench_train.py")
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    command = [sys.executable, script, "--quick", "--repeats", "1", "--precision", "float32"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    bare, fit = (float(re.search(rf"{name} +(\S+) s", done.stdout)[1]) for name in ("bare", "fit"))
+    ratio = float(re.search(r"fit / bare (\S+)", done.stdout)[1])
+    assert ratio == pytest.approx(fit / bare, rel=0.1)

@@ -1,0 +1,129 @@
+"""Checkpoints: whole or not there, damage noticed, the last good one kept."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yolo.errors import ConfigError, WeightsError
+from yolo.training import checkpoint
+from yolo.training.checkpoint import Checkpoints
+
+ARRAYS = {
+    "weights/conv_0/kernel": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
+    "optimizer/iteration": np.array(7, np.int64),
+    "weights/odd name: ä": np.asfortranarray(np.eye(3)),
+}
+
+
+def meta(step):
+    return {"state": {"step": step}, "text": "Füße", "nothing": None}
+
+
+def test_what_comes_back_is_what_went_in(tmp_path):
+    folder = Checkpoints(tmp_path)
+    folder.save(7, ARRAYS, meta(7))
+    found = folder.latest()
+    assert found.step == 7
+    assert found.meta == meta(7)
+    assert set(found.arrays) == set(ARRAYS)
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(found.arrays[name], array)
+        assert found.arrays[name].dtype == array.dtype
+
+
+def test_the_newest_and_the_one_before_are_kept(tmp_path):
+    folder = Checkpoints(tmp_path)
+    for step in (1, 5, 40, 300):
+        folder.save(step, ARRAYS, meta(step))
+    assert [path.name for path in sorted(folder.path.iterdir())] == ["step-000000040.npz", "step-000000300.npz"]
+    folder.clear()
+    assert folder.latest() is None
+
+
+def test_nothing_there_is_none(tmp_path):
+    assert Checkpoints(tmp_path / "absent").latest() is None
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "step-000000001.npz"
+    checkpoint.write(path, ARRAYS, meta(1))
+    return path.read_bytes()
+
+
+@given(data=st.data())
+def test_any_changed_byte_is_noticed_or_changes_nothing(whole, tmp_path_factory, data):
+    """Some bytes, such as a member's date, mean nothing to us; no other may pass for a good checkpoint."""
+    place = data.draw(st.integers(0, len(whole) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda value: value != whole[place]))
+    path = tmp_path_factory.mktemp("damaged") / "step-000000001.npz"
+    path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+    try:
+        found = checkpoint.read(path)
+    except WeightsError:
+        return
+    # The zip's directory names what it holds; a renamed member is noticed when its variable is looked for.
+    for name, array in found.arrays.items():
+        if name in ARRAYS:
+            np.testing.assert_array_equal(array, ARRAYS[name])
+    assert found.meta == meta(1)
+
+
+@given(length=st.integers(0, 5000))
+def test_half_a_file_is_noticed(whole, tmp_path_factory, length):
+    path = tmp_path_factory.mktemp("short") / "step-000000001.npz"
+    path.write_bytes(whole[: min(length, len(whole) - 1)])
+    with pytest.raises(WeightsError, match="damaged"):
+        checkpoint.read(path)
+
+
+def test_a_damaged_one_is_passed_over_with_a_warning(tmp_path, caplog):
+    folder = Checkpoints(tmp_path)
+    folder.save(1, ARRAYS, meta(1))
+    newest = folder.save(2, ARRAYS, meta(2))
+    data = bytearray(newest.read_bytes())
+    data[300] ^= 1
+    newest.write_bytes(data)
+    with caplog.at_level(logging.WARNING):
+        assert folder.latest().step == 1
+    assert f"{newest}: damaged" in caplog.text
+
+
+def test_a_header_that_promises_too_much_is_refused_before_memory_is_taken(tmp_path):
+    path = tmp_path / "step-000000001.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("meta.json", '{"state": {"step": 1}}')
+        header = b"\x93NUMPY\x01\x00v\x00{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999,), }"
+        archive.writestr("a.npy", header.ljust(127) + b"\n1234")
+    with pytest.raises(WeightsError, match="another size than its header says"):
+        checkpoint.read(path)
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    path = tmp_path / "step-000000001.npz"
+    np.savez(path, a=np.array([{"code": 1}], dtype=object))
+    with pytest.raises(WeightsError):
+        checkpoint.read(path)
+
+
+def test_a_full_disk_leaves_the_last_one_whole(tmp_path, monkeypatch):
+    folder = Checkpoints(tmp_path)
+    folder.save(1, ARRAYS, meta(1))
+
+    def full(path, *_):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    with pytest.raises(ConfigError, match=r"step-000000002\.npz: cannot be written \(No space left on device\)"):
+        folder.save(2, ARRAYS, meta(2))
+    assert folder.latest().step == 1
+    assert [path.name for path in Path(folder.path).iterdir()] == ["step-000000001.npz"]

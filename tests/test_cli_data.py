@@ -1,0 +1,142 @@
+"""`yolov3 data convert`: what it writes, says and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from noise_pictures import write_noise
+
+from yolo import load_dataset
+from yolo.cli.main import main
+from yolo.datasets.voc_writer import write_voc_annotation
+
+
+@pytest.fixture
+def voc(tmp_path) -> Path:
+    """A VOC folder of seven pictures: five to train on, two to validate, and trainval, which is all of them."""
+    folder = tmp_path / "voc"
+    for place in ("Annotations", "ImageSets/Main"):
+        (folder / place).mkdir(parents=True)
+    for number in range(7):
+        write_noise(folder / "JPEGImages" / f"{number}.jpg", height=20, width=30, seed=number)
+        write_voc_annotation(
+            folder / "Annotations" / f"{number}.xml",
+            filename=f"{number}.jpg",
+            size=(20, 30),
+            boxes=np.array([[1, 2, 3 + number, 14]], np.float32),
+            labels=np.array([number % 2], np.int32),
+            classes=["cat", "dog"],
+        )
+    for split, numbers in {"train": range(5), "val": (5, 6), "trainval": range(7)}.items():
+        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("".join(f"{each}\n" for each in numbers))
+    return folder
+
+
+def snapshot(folder: Path) -> dict[Path, tuple[bytes, int]]:
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_every_usual_split_is_written_once(voc, tmp_path, capsys):
+    before = snapshot(voc)
+    assert main(["data", "convert", str(voc), str(tmp_path / "out"), "--to", "tfrecord", "--shards", "2"]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "train-00000-of-00002.tfrecord",
+        "train-00001-of-00002.tfrecord",
+        "train.index.npz",
+        "val-00000-of-00002.tfrecord",
+        "val-00001-of-00002.tfrecord",
+        "val.index.npz",
+    ]
+    for split in ("train", "val"):
+        found, source = load_dataset(tmp_path / "out", split), load_dataset(voc, split)
+        assert found.fingerprint == source.fingerprint
+        np.testing.assert_array_equal(found.image(1), source.image(1))
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.partition(" boxes in 2 shards, ")[0] for line in printed] == [
+        f"{tmp_path / 'out'}: train: 5 pictures, 5",
+        f"{tmp_path / 'out'}: val: 2 pictures, 2",
+    ]
+    assert snapshot(voc) == before
+
+
+def test_results_for_programs(voc, tmp_path, capsys):
+    (voc / "JPEGImages" / "3.jpg").write_bytes(b"broken")
+    out = tmp_path / "out"
+    assert main(["data", "convert", str(voc), str(out), "--to", "tfrecord", "--split", "trainval", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == {
+        "folder": str(out),
+        "parts": [
+            {
+                "name": "trainval",
+                "pictures": 6,
+                "boxes": 6,
+                "shards": 1,
+                "bytes": (out / "trainval-00000-of-00001.tfrecord").stat().st_size - 6 * 16,
+                "left_out": 1,
+                "left_out_list": "trainval.left_out.csv",
+            }
+        ],
+    }
+    assert load_dataset(out).files == [f"JPEGImages/{number}.jpg" for number in (0, 1, 2, 4, 5, 6)]
+    assert "3.jpg" in (out / "trainval.left_out.csv").read_text()
+
+
+def test_to_an_address(voc, tmp_path, capsys):
+    address = f"ram://bucket/{tmp_path.name}"
+    command = ["data", "convert", str(voc), address, "--to", "tfrecord"]
+    assert main(command) == 0
+    assert len(load_dataset(address, "train")) == 5
+    assert main(command) == 2
+    assert f"{address}: exists; give another OUT, or --force" in capsys.readouterr().err
+    assert main([*command, "--force", "--split", "val"]) == 0
+    assert sorted(tf.io.gfile.listdir(address)) == ["val-00000-of-00001.tfrecord", "val.index.npz"]
+
+
+def test_what_lies_in_the_way(voc, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    command = ["data", "convert", str(voc), str(out), "--to", "tfrecord"]
+    assert main(command) == 2
+    assert f"{out}: exists" in capsys.readouterr().err
+    assert main([*command, "--force"]) == 0
+    assert (out / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--to", "voc"], "to must be one of tfrecord"),
+        (["--to", "tfrecord", "--shards", "0"], "shards must be in 1..99999, got 0"),
+        (["--to", "tfrecord", "--seed", "-1"], "seed must be in 0"),
+        (["--to", "tfrecord", "--workers", "-1"], "workers must be >= 0"),
+        (["--to", "tfrecord", "--split", "other"], "there is no split 'other'; it has"),
+        ([], "to"),
+    ],
+)
+def test_faults(voc, tmp_path, capsys, options, message):
+    assert main(["data", "convert", str(voc), str(tmp_path / "out"), *options]) == 2
+    output = capsys.readouterr()
+    assert message in output.err
+    assert output.err.count("\n") == 1
+    assert output.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["voc", "."])
+def test_data_are_never_written_over(voc, tmp_path, capsys, out):
+    before = snapshot(voc)
+    assert main(["data", "convert", str(voc), str(tmp_path / out), "--to", "tfrecord", "--force"]) == 2
+    assert "the data lie there; give another OUT" in capsys.readouterr().err
+    assert snapshot(voc) == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["melt", "x"]])
+def test_actions(capsys, arguments):
+    assert main(["data", *arguments]) == 2
+    assert "convert" in capsys.readouterr().err

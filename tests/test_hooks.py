@@ -1,0 +1,150 @@
+"""Callbacks by name: what a specification means, what is refused, and that they see a run as one."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from yolo.errors import ConfigError
+from yolo.training import hooks
+from yolo.training.hooks import OneFit, entries, load_callbacks
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("a.B, wandb", [("a.B", {}), ("wandb", {})]),
+        ("", []),
+        (["a.B", {"c.D": {"x": 1}}, "e.F,g.H"], [("a.B", {}), ("c.D", {"x": 1}), ("e.F", {}), ("g.H", {})]),
+        ([{"a.B": None}], [("a.B", {})]),  # "a.B:" in YAML
+        ({"a.B": {"x": 1}, "c.D": {}}, [("a.B", {"x": 1}), ("c.D", {})]),
+    ],
+)
+def test_specifications(spec, expected):
+    assert list(entries(spec)) == expected
+
+
+def test_callbacks_come_in_order_with_their_arguments(tmp_path):
+    spec = [{"keras.callbacks.CSVLogger": {"filename": str(tmp_path / "x.csv"), "separator": ";"}}]
+    csv, stop = load_callbacks([*spec, "keras.callbacks.TerminateOnNaN"])
+    assert isinstance(csv, keras.callbacks.CSVLogger)
+    assert csv.sep == ";"
+    assert isinstance(stop, keras.callbacks.TerminateOnNaN)
+    assert load_callbacks(None) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("no_such_package_xyz.Callback", r"pip install no_such_package_xyz \(or, if it is a module of your own"),
+        ("keras.no_such_module.Callback", r"keras\.no_such_module\.Callback cannot be imported"),
+        ("keras.callbacks.Nothing", r"keras\.callbacks has no Nothing"),
+        ("keras.layers.Dense", r"keras\.layers\.Dense is no class of Keras callbacks"),
+        ("math.pi", r"math\.pi is no class"),
+        ("Callback", "'Callback' is no import path such as .* and none of wandb, mlflow"),
+        ("a..b", "is no import path"),
+        ("../x.Y", "is no import path"),
+        ([{"keras.callbacks.CSVLogger": {"file": "x"}}], "CSVLogger cannot be made of {'file': 'x'}"),
+        ([{"keras.callbacks.CSVLogger": 3}], "the arguments of keras.callbacks.CSVLogger must be names and values"),
+        ([3], "must be names, or names with their arguments, got 3"),
+    ],
+)
+def test_faults(spec, message):
+    with pytest.raises(ConfigError, match=message):
+        load_callbacks(spec)
+
+
+def test_only_what_is_named_is_imported():
+    load_callbacks("keras.callbacks.TerminateOnNaN")
+    assert "wandb" not in sys.modules
+    assert "mlflow" not in sys.modules
+
+
+class Recorder(keras.callbacks.Callback):
+    """Stands for a service's callback."""
+
+    def __init__(self):
+        super().__init__()
+        self.events: list[object] = []
+
+    def on_train_begin(self, logs=None):  # noqa: ARG002
+        self.events.append("begin")
+
+    def on_train_end(self, logs=None):  # noqa: ARG002
+        self.events.append("end")
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        self.events.append(epoch)
+
+
+def fake_module(monkeypatch, name, **values):
+    module = types.ModuleType(name)
+    vars(module).update(values)
+    monkeypatch.setitem(sys.modules, name, module)
+    return module
+
+
+def test_wandb_begins_a_run_unless_there_is_one(monkeypatch):
+    calls = []
+    wandb = fake_module(monkeypatch, "wandb", run=None, init=lambda **options: calls.append(options))
+    fake_module(monkeypatch, "wandb.integration")
+    fake_module(monkeypatch, "wandb.integration.keras", WandbMetricsLogger=Recorder)
+    assert isinstance(load_callbacks("wandb")[0], Recorder)
+    load_callbacks([{"wandb": {"project": "mine", "name": "x"}}])
+    wandb.run = "one"
+    load_callbacks("wandb")
+    assert calls == [{"project": "yolov3"}, {"project": "mine", "name": "x"}]
+
+
+def test_mlflow_begins_a_run_where_it_is_told(monkeypatch):
+    calls = []
+    functions = {
+        name: lambda *arguments, name=name, **options: calls.append((name, *arguments, options))
+        for name in ("set_tracking_uri", "set_experiment", "start_run")
+    }
+    mlflow = fake_module(monkeypatch, "mlflow", active_run=lambda: None, **functions)
+    fake_module(monkeypatch, "mlflow.keras", MlflowCallback=Recorder)
+    load_callbacks([{"mlflow": {"tracking_uri": "sqlite:///x.db", "experiment": "e", "run_name": "r"}}])
+    assert calls == [
+        ("set_tracking_uri", "sqlite:///x.db", {}),
+        ("set_experiment", "e", {}),
+        ("start_run", {"run_name": "r"}),
+    ]
+    mlflow.active_run = lambda: "one"
+    load_callbacks("mlflow")
+    assert len(calls) == 3
+
+
+def test_a_service_that_refuses_is_a_fault_of_the_options(monkeypatch):
+    def refuse(**_):
+        raise RuntimeError("not logged in")
+
+    fake_module(monkeypatch, "wandb", run=None, init=refuse)
+    fake_module(monkeypatch, "wandb.integration")
+    fake_module(monkeypatch, "wandb.integration.keras", WandbMetricsLogger=Recorder)
+    with pytest.raises(ConfigError, match=r"wandb cannot be made of .*not logged in"):
+        load_callbacks("wandb")
+
+
+def test_every_short_name_has_an_import_path():
+    assert all(service.callback.startswith(f"{name}.") for name, service in hooks.SERVICES.items())
+
+
+def test_several_fits_are_seen_as_one(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    inputs, outputs = np.ones((4, 2)), np.ones((4, 1))
+    recorder, table = Recorder(), keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    epoch = 0
+    together = OneFit([recorder, table], finished=lambda: epoch == 3)
+    for epoch in (1, 3):
+        first = len([each for each in recorder.events if isinstance(each, int)])
+        model.fit(inputs, outputs, initial_epoch=first, epochs=epoch, verbose=0, callbacks=[together])
+    assert recorder.events == ["begin", 0, 1, 2, "end"]
+    assert recorder.model is model
+    rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "0", "1", "2"]

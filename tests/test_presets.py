@@ -1,0 +1,98 @@
+"""The packaged options: presets that the command takes as they are, and the space of a search."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from yolo.cli import train as train_command
+from yolo.cli.common import make_config, parse, parse_size
+from yolo.cli.presets import with_presets
+from yolo.config import TrainConfig
+from yolo.errors import ConfigError
+from yolo.resources import default_space_path, preset_path, presets
+from yolo.training.space import read_space
+
+
+def read_config(name, *options):
+    arguments = parse("train", "", train_command.add_arguments, ["DATA", "--config", str(preset_path(name)), *options])
+    return arguments, make_config(TrainConfig, arguments)
+
+
+def test_there_are_three():
+    assert presets() == ["paper", "quick", "standard"]
+    with pytest.raises(ConfigError, match="preset must be one of paper, quick, standard, got fast"):
+        preset_path("fast")
+    with pytest.raises(ConfigError, match="preset must be one of"):
+        preset_path("../spaces/default")
+
+
+@pytest.mark.parametrize("name", ["paper", "quick", "standard"])
+def test_the_command_takes_each_and_every_option_in_it_counts(name):
+    arguments, config = read_config(name)
+    for key, value in yaml.safe_load(preset_path(name).read_text()).items():
+        if isinstance(value, dict):
+            assert {option: getattr(getattr(config, key), option) for option in value} == value
+        elif key in TrainConfig.__dataclass_fields__:
+            assert getattr(config, key) == value
+        else:
+            assert arguments[key] == value
+    if arguments.size is not None:
+        parse_size(arguments.size)
+
+
+@pytest.mark.parametrize("name", ["paper", "quick", "standard"])
+def test_each_says_what_it_is_for_and_what_to_expect(name):
+    comments = [line for line in preset_path(name).read_text().splitlines() if line.startswith("#")]
+    assert comments[0].startswith(f"# {name}: ")
+    assert any(line.startswith("# Expect: ") for line in comments)
+
+
+def test_standard_is_the_defaults():
+    assert read_config("standard")[1] == TrainConfig()
+
+
+def test_quick_is_quick_and_can_be_changed():
+    config = read_config("quick", "--epochs", "3")[1]
+    assert config.epochs == 3
+    assert read_config("quick")[1].epochs < 20
+
+
+def test_paper_is_darknets_cfg():
+    """yolov3.cfg: batch 64 of 4 subdivisions, 500,200 updates, steps at 400,000 and 450,000, burn-in of 1,000."""
+    config = read_config("paper")[1]
+    assert config.batch * config.accumulate == 64
+    updates = 117_264 / 64 * config.epochs
+    assert updates == pytest.approx(500_200, rel=0.001)
+    assert config.warmup_epochs * 117_264 / 64 == pytest.approx(1000, rel=0.01)
+    assert [share * updates for share in config.step_at] == pytest.approx([400_000, 450_000], rel=0.001)
+    # Through the momentum, Darknet's decay of 0.0005 is that of the geometric series.
+    assert config.weight_decay * (1 - config.momentum) == pytest.approx(0.0005)
+    # Its gradient on the boxes is that of half the squared error.
+    assert (config.loss.box, config.loss.box_weight) == ("squared", 0.5)
+    assert config.loss.assign_iou is None
+
+
+@pytest.mark.parametrize("option", [["--preset", "quick"], ["--preset=quick"]])
+def test_what_is_given_overrides_a_preset_wherever_it_stands(option):
+    quick = ["--config", str(preset_path("quick"))]
+    assert with_presets(["DATA", "--epochs", "3", *option, "--json"]) == [*quick, "DATA", "--epochs", "3", "--json"]
+    arguments = parse("train", "", train_command.add_arguments, with_presets(["DATA", "--epochs", "3", *option]))
+    assert (make_config(TrainConfig, arguments).epochs, arguments.model) == (3, "yolov3-tiny")
+
+
+def test_later_presets_override_earlier_ones_and_none_is_a_fault():
+    paper, quick = (["--config", str(preset_path(name))] for name in ("paper", "quick"))
+    assert with_presets(["--preset", "paper", "--preset", "quick"]) == [*paper, *quick]
+    assert with_presets(["DATA", "--presets", "x"]) == ["DATA", "--presets", "x"]
+    for wrong in (["--preset"], ["--preset="], ["--preset", "none"]):
+        with pytest.raises(ConfigError, match="preset"):
+            with_presets(wrong)
+
+
+def test_the_default_space_holds_the_defaults():
+    """A search begins with them, so each of them has to lie within its range."""
+    from yolo.training.space import present_values
+
+    space = read_space(default_space_path())
+    assert set(present_values(TrainConfig(), space)) == set(space)

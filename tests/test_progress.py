@@ -1,0 +1,207 @@
+"""The progress line and what it adds to the history: numbers worked by hand on a clock that is set."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+
+import keras
+import pytest
+
+from yolo.training import memory, progress
+from yolo.training.memory import accelerator_memory, resident_memory
+from yolo.training.progress import DataClock, Progress, duration, recent
+
+LOGS = {"loss": 6.0, "box_loss": 1.0, "objectness_loss": 2.0, "class_loss": 3.0}
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """The time, which passes when the test says so; and memory that is known."""
+
+    class Time:
+        seconds = 100.0
+
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: Time.seconds)
+    monkeypatch.setattr(progress, "resident_memory", lambda: 2.5e9)
+    monkeypatch.setattr(progress, "accelerator_memory", lambda: math.nan)
+    return Time
+
+
+def train_steps(shown, now, seconds, *, first=1.0, wait=0.0):
+    """An epoch's beginning and some steps, each of so many seconds; the first one of another length."""
+    shown.on_train_begin()
+    shown.on_epoch_begin(shown.epoch)
+    for step, lasts in enumerate([first, *seconds]):
+        shown.on_train_batch_begin(step)
+        now.seconds += wait
+        shown.clock._arrive()
+        now.seconds += lasts - wait
+        shown.on_train_batch_end(step, LOGS)
+
+
+def test_the_line_by_hand(now):
+    shown = Progress(DataClock(), epochs=3, steps=10, batch=4, live=False)
+    train_steps(shown, now, [2.0, 2.0, 2.0], first=6.0)
+    # 16 pictures in 12 s. A step lasts 2 s, the compiling first one aside: 6 are left, then two epochs of 20 s.
+    assert shown.line(4, LOGS) == (
+        "epoch 1/3  step 4/10  loss 6.00 (box 1.00, objectness 2.00, class 3.00)  1.3 images/s  "
+        "left: epoch 0:12, run 0:52  waiting for data 0%  2.5 GB"
+    )
+
+
+def test_evaluation_counts_as_in_the_epochs_so_far(now):
+    history = [{"images_per_second": 2.0, "evaluation_seconds": 7.0}, {"images_per_second": 2.0}]
+    shown = Progress(DataClock(), epochs=4, steps=10, batch=4, live=False, history=history)
+    shown.epoch = 2
+    train_steps(shown, now, [1.0] * 9)
+    # The epoch's end: its evaluation, and an epoch of 10 steps at 2 pictures/s with evaluation.
+    assert shown.time_left(10) == f"left: run {duration(7 + 20 + 7)}"
+    # Before the second step nothing is known of this epoch but what the last ones say: 2 s a step.
+    assert shown.time_left(1) == f"left: epoch 0:18, run {duration(18 + 7 + 20 + 7)}"
+
+
+def test_nothing_is_foretold_from_one_compiling_step(now):
+    shown = Progress(DataClock(), epochs=4, steps=10, batch=4, live=False)
+    train_steps(shown, now, [], first=30.0)
+    assert shown.time_left(1) == ""
+    assert "left" not in shown.line(1, LOGS)
+
+
+def test_an_epoch_taken_up_in_its_middle(now, caplog):
+    """Steps are those of the epoch, rates those of what this program did of it."""
+    shown = Progress(DataClock(), epochs=2, steps=10, batch=4, live=False, first_step=6)
+    train_steps(shown, now, [2.0, 2.0], first=4.0)
+    assert "step 9/10" in shown.line(3, LOGS)
+    assert "left: epoch 0:02, run 0:22" in shown.line(3, LOGS)
+    now.seconds += 2.0
+    logs = dict(LOGS)
+    with caplog.at_level(logging.INFO):
+        shown.on_epoch_end(0, logs)
+    assert "step 10/10" in caplog.text
+    assert logs["images_per_second"] == pytest.approx(4 * 4 / 10.0)
+    assert logs["train_seconds"] == pytest.approx(10.0)
+    # The next epoch is a whole one.
+    shown.on_epoch_begin(1)
+    assert "step 2/10" in shown.line(2, LOGS)
+
+
+def test_what_the_history_gets(now):
+    shown = Progress(DataClock(), epochs=1, steps=4, batch=8, live=False)
+    train_steps(shown, now, [2.0, 2.0, 2.0], first=4.0, wait=0.5)
+    logs = dict(LOGS)
+    shown.on_epoch_end(0, logs)
+    # The first step's wait cannot be told from compiling: three of 0.5 s are left, of 10 s.
+    assert logs == {
+        **LOGS,
+        "images_per_second": pytest.approx(3.2),
+        "data_wait": pytest.approx(0.15),
+        "train_seconds": pytest.approx(10.0),
+        "memory_gb": pytest.approx(2.5),
+    }
+
+
+def test_the_wait_of_later_epochs_first_steps_counts(now):
+    shown = Progress(DataClock(), epochs=2, steps=2, batch=1, live=False)
+    train_steps(shown, now, [2.0], first=2.0, wait=1.0)
+    shown.on_epoch_end(0, {})
+    shown.on_epoch_begin(1)
+    for step in range(2):
+        shown.on_train_batch_begin(step)
+        now.seconds += 1.0
+        shown.clock._arrive()
+        now.seconds += 1.0
+        shown.on_train_batch_end(step, LOGS)
+    logs: dict[str, float] = {}
+    shown.on_epoch_end(1, logs)
+    assert logs["data_wait"] == pytest.approx(0.5)
+
+
+def test_memory_of_an_accelerator_is_shown_where_it_is_known(now, monkeypatch):
+    monkeypatch.setattr(progress, "accelerator_memory", lambda: 7e9)
+    shown = Progress(DataClock(), epochs=1, steps=4, batch=8, live=False)
+    train_steps(shown, now, [2.0])
+    logs: dict[str, float] = {}
+    shown.on_epoch_end(0, logs)
+    assert (logs["memory_gb"], logs["gpu_memory_gb"]) == (2.5, 7.0)
+    assert shown.line(2, LOGS).endswith("2.5 GB, 7.0 GB on the GPU")
+
+
+@pytest.mark.parametrize(("columns", "fits"), [(200, True), (100, False), (20, False)])
+def test_a_live_line_is_cut_to_the_terminal(now, monkeypatch, capsys, columns, fits):
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = Progress(DataClock(), epochs=3, steps=10, batch=4, live=True)
+    train_steps(shown, now, [1.0])
+    lines = capsys.readouterr().err.split("\r")[1:]
+    assert len(lines) == 2
+    for line in lines:
+        assert line.endswith(progress.CLEAR)
+        assert len(line.removesuffix(progress.CLEAR)) < columns
+        assert ("objectness" in line) == fits  # the loss' terms go first
+    assert lines[-1].startswith("epoch 1/3  step 2/10"[: columns - 1])
+
+
+def test_the_live_line_is_not_drawn_at_every_step_of_a_fast_network(now, monkeypatch, capsys):
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
+    shown = Progress(DataClock(), epochs=3, steps=100, batch=4, live=True)
+    train_steps(shown, now, [0.03125] * 31, first=0.03125)  # a second in all, in exact binary fractions
+    assert capsys.readouterr().err.count("\r") == 8  # every fourth step: 0.125 s
+
+
+def test_no_live_line_elsewhere_than_on_a_terminal(now, capsys):
+    shown = Progress(DataClock(), epochs=3, steps=10, batch=4, live=True)
+    train_steps(shown, now, [1.0])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (65, "1:05"), (3599.6, "1:00:00"), (3661, "1:01:01"), (360_000, "100:00:00")]
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_recent_is_the_median_of_the_last_epochs_that_know():
+    history = [{"a": 100.0}] * 3 + [{"b": 1.0}] + [{"a": value} for value in (1.0, 9.0, 2.0, 3.0, 50.0)]
+    assert recent(history, "a") == 3.0
+    assert recent(history, "b") == 1.0
+    assert recent([], "a") is None
+
+
+# Memory
+
+
+def test_resident_memory_grows_with_what_is_taken():
+    before = resident_memory()
+    block = bytearray(os.urandom(1)) * 200_000_000
+    assert 150e6 < resident_memory() - before < 300e6
+    del block
+
+
+def test_resident_memory_without_proc_is_the_peak(monkeypatch, tmp_path):
+    import resource
+
+    monkeypatch.setattr(memory, "STATM", tmp_path / "none")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert resident_memory() == pytest.approx(peak, rel=0.05)
+
+
+def test_accelerators_are_added_up(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    monkeypatch.setattr(memory, "_tensorflow_memory", lambda: [3, 4])
+    assert accelerator_memory() == 7
+    monkeypatch.setattr(memory, "_tensorflow_memory", list)
+    assert math.isnan(accelerator_memory())
+
+
+def test_jax_devices_that_do_not_tell_are_left_out(monkeypatch):
+    jax = pytest.importorskip("jax")
+
+    class Device:
+        def __init__(self, stats):
+            self.memory_stats = lambda: stats
+
+    monkeypatch.setattr(jax, "local_devices", lambda: [Device(None), Device({"bytes_in_use": 5})])
+    assert memory._jax_memory() == [5]

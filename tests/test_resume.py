@@ -1,0 +1,203 @@
+"""A run that is stopped and goes on ends as one that was not: weights bit for bit, and the same history."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+
+import keras
+import numpy as np
+import pytest
+from cfg_texts import STAGED
+from runs import OPTIONS, begin_or_go_on, killed_after, killed_inside_a_save, processes
+
+import yolo
+from yolo.config import TrainConfig
+from yolo.datasets.digits import make_digits
+from yolo.errors import ConfigError
+from yolo.model.detector import Detector
+from yolo.training.checkpoint import Checkpoints
+from yolo.training.trainer import train
+
+TIMES = {"images_per_second", "data_wait", "train_seconds", "evaluation_seconds", "memory_gb"}
+"""Columns of the history that no two runs have in common."""
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return make_digits(tmp_path_factory.mktemp("digits"), train=8, val=4, size=64, seed=3)
+
+
+def in_a_process(target, *arguments) -> int:
+    """Run it in a process of its own; its exit code."""
+    process = processes().Process(target=target, args=arguments)
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+@pytest.fixture(scope="module")
+def unbroken(digits, tmp_path_factory):
+    """The last checkpoint of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert in_a_process(begin_or_go_on, folder, digits) == 0
+    return Checkpoints(folder).latest()
+
+
+def assert_same_end(found, expected):
+    """All variables bit for bit, and all of the history but the times."""
+    assert found.step == expected.step
+    assert set(found.arrays) == set(expected.arrays)
+    for name, array in expected.arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array, err_msg=name)
+    one, other = (
+        [{key: value for key, value in row.items() if key not in TIMES} for row in each.meta["state"]["history"]]
+        for each in (found, expected)
+    )
+    assert one == other
+    assert len(one) == OPTIONS["epochs"]
+    assert found.meta["state"]["best_epoch"] == expected.meta["state"]["best_epoch"]
+    assert found.meta["detector"] == expected.meta["detector"]
+
+
+@pytest.mark.slow
+def test_killed_a_dozen_times_the_run_ends_as_if_it_had_not_been(digits, unbroken, tmp_path):
+    """Half of the deaths come at random moments, half inside a save."""
+    draw, deaths = random.Random(0), 0
+    for number in range(12):
+        if number % 2:
+            code = in_a_process(killed_inside_a_save, draw.randrange(1, 3), draw.random(), tmp_path, digits)
+        else:
+            code = in_a_process(killed_after, draw.uniform(0, 0.6), tmp_path, digits)
+        assert code in (0, -signal.SIGKILL)
+        deaths += code != 0
+    assert deaths >= 9  # the run may have been done before the last
+    assert in_a_process(begin_or_go_on, tmp_path, digits) == 0
+    assert_same_end(Checkpoints(tmp_path).latest(), unbroken)
+    assert {path.name for path in tmp_path.iterdir()} >= {"best.keras", "last.keras", "history.csv", "metrics.json"}
+
+
+class Leave(keras.callbacks.Callback):
+    """Sends this process a signal at the end of a step."""
+
+    def __init__(self, step, number):
+        super().__init__()
+        self.left, self.number = step, number
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002 - Keras' signature
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(
+    "leaving",
+    [(1, signal.SIGTERM, SystemExit), (5, signal.SIGINT, KeyboardInterrupt), (6, signal.SIGTERM, SystemExit)],
+)
+def test_signals_save_and_leave(digits, unbroken, tmp_path, caplog, leaving):
+    """In the middle of an epoch at once, at its end (step 6) after the validation."""
+    step, number, ends = leaving
+    before = signal.getsignal(number)
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    with caplog.at_level(logging.INFO), pytest.raises(ends) as caught:
+        train(detector, dataset, validation=validation, out=tmp_path, callbacks=[Leave(step, number)], **OPTIONS)
+    if ends is SystemExit:
+        assert caught.value.code == 143
+    assert f"stopped at step {step}; go on with: yolov3 train --resume {tmp_path}" in caplog.text
+    assert signal.getsignal(number) is before
+    assert Checkpoints(tmp_path).latest().step == step
+    yolo.resume(tmp_path, dataset, validation=validation, workers=1)
+    found = Checkpoints(tmp_path).latest()
+    found.meta["config"]["workers"] = 0
+    found.meta["detector"]["origin"]["config"]["workers"] = 0
+    assert_same_end(found, unbroken)
+
+
+@pytest.fixture(scope="module")
+def stopped(digits, tmp_path_factory):
+    """A run that was stopped in its first epoch."""
+    folder = tmp_path_factory.mktemp("stopped")
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    options = {**OPTIONS, "callbacks": [Leave(1, signal.SIGINT)]}
+    with pytest.raises(KeyboardInterrupt):
+        train(detector, dataset, validation=validation, out=folder, **options)
+    return folder
+
+
+def test_other_pictures_are_named(digits, stopped):
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    with pytest.raises(ConfigError, match=r"has changed: dataset\.boxes: \d+ -> \d+; dataset\.fingerprint: .* -> "):
+        yolo.resume(stopped, dataset.subset(range(7)), validation=validation)
+    moved = dataset.subset(range(8))
+    moved.boxes[0, 0] += 1
+    with pytest.raises(ConfigError, match=r"has changed: dataset\.fingerprint: \w+ -> \w+\. Undo that"):
+        yolo.resume(stopped, moved, validation=validation)
+
+
+def test_other_options_are_named(digits, stopped):
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    with pytest.raises(ConfigError, match=r"has changed: config\.batch: 3 -> 4; config\.epochs: 12 -> 9\."):
+        yolo.resume(stopped, dataset, validation=validation, epochs=9, batch=4)
+
+
+def test_a_folder_without_checkpoints_is_named(digits, tmp_path):
+    with pytest.raises(ConfigError, match="holds no checkpoint to go on from"):
+        yolo.resume(tmp_path, yolo.load_dataset(digits, "train"))
+
+
+def test_a_finished_run_stays_as_it_is(digits, tmp_path):
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    result = train(detector, dataset, validation=validation, out=tmp_path, epochs=1, batch=4)
+    last = Checkpoints(tmp_path).latest()
+    again, same = yolo.resume(tmp_path, dataset, validation=validation)
+    assert repr(same) == repr(result)  # some metrics are not a number
+    assert Checkpoints(tmp_path).latest().meta == last.meta
+    for one, other in zip(detector.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_new_run_in_an_old_folder_begins_anew(digits, tmp_path):
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    for epochs in (2, 1):
+        detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+        train(detector, dataset, validation=validation, out=tmp_path, epochs=epochs, batch=4)
+    assert Checkpoints(tmp_path).latest().meta["config"] == asdict(TrainConfig(epochs=1, batch=4))
+
+
+def run_in(folder, *command):
+    """A command in a folder."""
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_the_command_goes_on(digits, tmp_path):
+    """Killed by the shell's timeout and taken up again, as docs say it."""
+    command = [sys.executable, "-m", "yolo", "train"]
+    (tmp_path / "net.cfg").write_text(STAGED)
+    options = ["--model", "net.cfg", "--size", "64", "--epochs", "2", "--batch", "3", "--out", "run", "--anchors"]
+    first = run_in(tmp_path, *command, str(digits), *options, "auto", "--save-every", "1")
+    assert first.returncode == 0, first.stderr
+    folder = Checkpoints(tmp_path / "run")
+    end = folder.latest()
+    for path in sorted(folder.path.iterdir())[1:]:  # as if it had been killed before the last step's end
+        path.unlink()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    again = run_in(elsewhere, *command, "--resume", "../run")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.split()[1:] == first.stdout.split()[1:]
+    assert "going on from step 5 of 6" in again.stderr
+    found = folder.latest()
+    for name, array in end.arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array, err_msg=name)
+    wrong = run_in(tmp_path, *command, "--resume", "run", "--epochs", "9")
+    assert wrong.returncode == 2
+    assert wrong.stderr.strip().endswith("--epochs 9: the run began with 2; a run goes on as it began")

@@ -1,0 +1,151 @@
+"""`yolov3 data ACTION DATA`: what can be done with a dataset besides training."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from yolo.cli.common import DATA_HELP, prepare_output, start_keras
+from yolo.config import check
+from yolo.errors import ConfigError
+from yolo.files import to_json
+
+if TYPE_CHECKING:
+    from yolo.structs import Dataset
+
+logger = logging.getLogger(__name__)
+
+FORMATS = ("tfrecord",)
+SPLITS = ("train", "val", "valid", "test")
+"""Those that are converted when none is named: others, such as VOC's trainval, hold the same pictures again."""
+PROGRESS_SECONDS = 5.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    actions = parser.add_subcommands(dest="action", required=True)
+    for name, (text, add, _) in ACTIONS.items():
+        action = ArgumentParser(description=text, exit_on_error=False)
+        add(action)
+        action.add_argument("--json", action="store_true", help="print one JSON object of results alone on stdout")
+        actions.add_subcommand(name, action, help=text)
+
+
+def run(arguments: Namespace) -> None:
+    own = arguments[arguments.action]
+    own.json = own.json or arguments.json
+    ACTIONS[arguments.action][2](own)
+
+
+def add_convert_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("data", type=str, help=DATA_HELP)
+    parser.add_argument("out", type=str, help="a new folder, or an address such as gs://bucket/folder")
+    parser.add_argument("--to", type=str, required=True, help=f"format: {', '.join(FORMATS)}")
+    parser.add_argument("--split", type=str | None, default=None, help="part of the dataset (default: each of them)")
+    parser.add_argument("--images", type=str | None, default=None, help="folder of a COCO file's pictures")
+    parser.add_argument("--shards", type=int | None, default=None, help="files a split (default: of about 128 MB each)")
+    parser.add_argument("--seed", type=int, default=0, help="of the order in which pictures are dealt out to the files")
+    parser.add_argument("--workers", type=int, default=0, help="threads that read pictures; 0: one a core")
+    parser.add_argument("--force", action="store_true", help="write into a folder that holds something")
+
+
+def convert(arguments: Namespace) -> None:
+    check(arguments.to in FORMATS, "to", f"one of {', '.join(FORMATS)}: others cannot be written yet", arguments.to)
+    check(arguments.shards is None or 0 < arguments.shards < 100_000, "shards", "in 1..99999", arguments.shards)
+    check(0 <= arguments.seed < 2**32, "seed", "in 0..2**32 - 1", arguments.seed)
+    check(arguments.workers >= 0, "workers", ">= 0", arguments.workers)
+    from yolo.datasets.load import load_dataset
+
+    parts = [load_dataset(arguments.data, split, images=arguments.images) for split in chosen_splits(arguments)]
+    refuse_own_source(arguments)
+    start_keras()  # TensorFlow writes the files
+    folder = prepare_target(arguments.out, force=arguments.force)
+    report: dict[str, Any] = {"folder": folder, "parts": [convert_part(part, folder, arguments) for part in parts]}
+    print(to_json(report) if arguments.json else to_text(report))
+
+
+def chosen_splits(arguments: Namespace) -> list[str | None]:
+    """The split that is asked for, else the dataset's usual ones, else everything at once."""
+    if arguments.split is not None:
+        return [arguments.split]
+    from yolo.datasets.load import available_splits
+
+    splits = available_splits(arguments.data)
+    return [name for name in SPLITS if name in splits] or [None]
+
+
+def refuse_own_source(arguments: Namespace) -> None:
+    """The user's data are never written over.
+
+    Raises:
+        ConfigError: they lie where the shards are to be written.
+    """
+    from yolo.datasets.addresses import is_remote
+
+    if is_remote(arguments.data) or is_remote(arguments.out):
+        same = arguments.data.rstrip("/") == arguments.out.rstrip("/")
+    else:
+        same = Path(arguments.out).resolve() in (Path(arguments.data).resolve(), Path(arguments.data).resolve().parent)
+    if same:
+        raise ConfigError(f"{arguments.out}: the data lie there; give another OUT")
+
+
+def prepare_target(out: str, *, force: bool) -> str:
+    """The output folder or address, without the index of an earlier conversion.
+
+    Raises:
+        ConfigError: it holds something and ``force`` is not given, or it cannot be made.
+    """
+    from yolo.datasets.addresses import is_remote
+    from yolo.datasets.tfrecord_writer import prepare_address, remove_parts
+
+    folder = prepare_address(out, force=force) if is_remote(out) else str(prepare_output(out, force=force))
+    remove_parts(folder)
+    return folder
+
+
+def convert_part(dataset: Dataset, folder: str, arguments: Namespace) -> dict[str, Any]:
+    """Write one split; what is said of it."""
+    from yolo.datasets.tfrecord_writer import LEFT_OUT_SUFFIX, part_name, write_tfrecords
+
+    said = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if done == total or time.monotonic() - said > PROGRESS_SECONDS:
+            said = time.monotonic()
+            logger.info("%s: %d of %d pictures", part_name(dataset), done, total)
+
+    options = {"shards": arguments.shards, "seed": arguments.seed, "workers": arguments.workers}
+    converted, store, left_out = write_tfrecords(dataset, folder, progress=progress, **options)
+    return {
+        "name": part_name(dataset),
+        "pictures": len(converted),
+        "boxes": len(converted.boxes),
+        "shards": len(store.shards),
+        "bytes": int(store.length.sum()),
+        "left_out": len(left_out),
+        "left_out_list": f"{part_name(dataset)}{LEFT_OUT_SUFFIX}" if left_out else None,
+    }
+
+
+def to_text(report: dict[str, Any]) -> str:
+    lines = []
+    for part in report["parts"]:
+        line = (
+            f"{report['folder']}: {part['name']}: {part['pictures']} pictures, {part['boxes']} boxes in "
+            f"{part['shards']} shards, {part['bytes'] / 1e6:.1f} MB"
+        )
+        if part["left_out"]:
+            line += f"; {part['left_out']} could not be read and were left out: see {part['left_out_list']}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+ACTIONS = {
+    "convert": ("write a dataset in another format", add_convert_arguments, convert),
+}
+"""Description, `add_arguments` and `run` of each."""

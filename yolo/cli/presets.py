@@ -1,0 +1,31 @@
+"""`--preset NAME`: packaged options in front of those that are given."""
+
+from __future__ import annotations
+
+from yolo.errors import ConfigError
+from yolo.resources import preset_path, presets
+
+OPTION = "--preset"
+HELP = f"packaged options, which all others override: {', '.join(presets())}"
+
+
+def with_presets(arguments: list[str]) -> list[str]:
+    """The arguments with each ``--preset NAME`` as the ``--config`` of its file, before all others.
+
+    There it is overridden by every option that is given, wherever that stands.
+
+    Raises:
+        ConfigError: there is no such preset, or none is named.
+    """
+    files: list[str] = []
+    rest: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        option, equals, name = argument.partition("=")
+        if option != OPTION:
+            rest.append(argument)
+            continue
+        if not equals and (name := next(waiting, "")) == "":
+            raise ConfigError(f"{OPTION}: name one of {', '.join(presets())}")
+        files += ["--config", str(preset_path(name))]
+    return files + rest

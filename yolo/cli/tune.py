@@ -1,0 +1,98 @@
+"""`yolov3 tune DATA`: searches for better training options with short runs."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
+
+from yolo.cli import train
+from yolo.cli.common import make_config, parse_size, prepare_output, start_keras
+from yolo.config import TrainConfig, check
+from yolo.errors import ConfigError
+from yolo.files import to_json
+from yolo.resources import default_space_path
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from yolo.model.detector import Detector
+
+logger = logging.getLogger("yolo.tuning")
+
+OUT = "runs/tune"
+EPOCHS = 20
+"""Of a trial, when nothing is said."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--trials", type=int, default=30, help="how many short runs, those before an interruption too")
+    parser.add_argument(
+        "--space",
+        type=str | None,
+        default=None,
+        help="a YAML file of what is searched (default: rate, decay, the loss' weights, augmentation)",
+    )
+    train.add_arguments(parser)
+    parser.set_defaults({"out": OUT, "epochs": EPOCHS})
+
+
+def run(arguments: Namespace) -> None:
+    check(arguments.trials > 0, "trials", "> 0", arguments.trials)
+    if arguments.data is None:
+        raise ConfigError("tune: name the DATA to learn from")
+    if arguments.resume is not None or arguments.replay is not None:
+        raise ConfigError("tune: the same command again goes on with a search; --resume and --replay are train's")
+    config = make_config(TrainConfig, arguments)
+    size = None if arguments.size is None else parse_size(arguments.size)
+    start_keras()
+    from yolo.training.space import read_space
+    from yolo.training.study import require_optuna
+    from yolo.training.tuning import Search, tune
+
+    require_optuna()
+    folder = Path(arguments.out)
+    check_folder(folder, force=arguments.force)
+    train.set_precision(arguments.precision)
+    dataset, validation = train.load_data(arguments)
+    space = read_space(arguments.space or default_space_path())
+    detector = train.make_detector(arguments, dataset, size, config.seed)
+    search = Search(
+        make=lambda: copy_of(detector),
+        dataset=dataset,
+        validation=validation,
+        config=config,
+        space=space,
+        folder=folder,
+        about=train.describe(arguments, detector),
+        live=True,
+    )
+    best = tune(search, trials=arguments.trials)
+    report(best, search.folder, as_json=arguments.json)
+
+
+def check_folder(folder: Path, *, force: bool) -> None:
+    """A search goes into its own folder, or a new one.
+
+    Raises:
+        ConfigError: the folder holds something else, and ``force`` is not given.
+    """
+    from yolo.training.study import STORE
+
+    if not (folder / STORE).exists():
+        prepare_output(folder, force=force)
+
+
+def copy_of(detector: Detector) -> Detector:
+    """Another detector with the same weights."""
+    return detector.resized(detector.canvas)
+
+
+def report(best: FrozenTrial, folder: Path, *, as_json: bool) -> None:
+    """Print what came of a search."""
+    found = folder / "best.yaml"
+    logger.info("all trials are in %s; go on with: yolov3 train DATA --config %s", folder / "trials.csv", found)
+    result = {"AP": best.value, "options": dict(best.params), "config": str(found)}
+    print(to_json(result) if as_json else f"{found}: AP {best.value:.4f}")

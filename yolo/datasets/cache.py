@@ -1,0 +1,250 @@
+"""Decoded, resized pictures kept in memory or on disk: `--cache ram|disk`.
+
+What is kept is the picture alone; boxes come from the Dataset every time, so that mended
+annotations count at once. What comes out is bit for bit what reading the picture anew gives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import struct
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.config import Cache, LetterboxMode
+from yolo.datasets.memory import available_memory
+from yolo.errors import ConfigError, WeightsError
+from yolo.published import cache_folder
+from yolo.structs import Dataset, Size
+
+logger = logging.getLogger(__name__)
+
+MEMORY_SHARE = 0.5
+"""Of the memory that is free at the beginning; the rest is for training."""
+DISK_RESERVE = 0.1
+"""Of the disk, which stays free ..."""
+DISK_RESERVE_BYTES = 2**30
+"""... and at least so many bytes."""
+SETTLING_NS = 2_000_000_000
+"""A file this young may change again within the tick of its file system's clock (2 s on FAT) and look the same."""
+ABANDONED_SECONDS = 24 * 3600
+"""Temporary files this old were left by a process that was killed."""
+HEAD = struct.Struct("<8sQI4I")
+"""Of a file on disk: magic, stamp, checksum, height and width as read, height and width of the pixels."""
+MAGIC = b"YOLO RGB"
+SCHEME = "1"
+"""Part of every key: to be raised when pictures are decoded or resized in another way."""
+
+
+class Pixels(NamedTuple):
+    """What is kept of a picture."""
+
+    image: NDArray[np.uint8]
+    """(h, w, 3) RGB as large as it is on the canvas."""
+    size: Size
+    """Height and width as read."""
+
+
+class Key(NamedTuple):
+    """Which picture, and in which state."""
+
+    place: str
+    """Where the picture comes from and what was made of it: one entry each."""
+    stamp: str
+    """The state of the file; an entry with another one is stale."""
+    settled: bool
+    """Whether the file is old enough for the stamp to tell a further change."""
+
+
+def picture_key(dataset: Dataset, index: int, canvas_size: Size, mode: LetterboxMode) -> Key | None:
+    """The key of picture ``index`` on a canvas; None if there is no such file.
+
+    The stamp of a file is its length, times of change and inode. Hashing the content instead would
+    cost as much as reading it, which is what a cache is to save. The length or the time of
+    modification tell of nearly every change; the inode tells of another file moved to this place
+    with its old time (``mv``, ``rsync``, unpacking), the time of the inode's change, which no
+    program can set, of a rewrite in place with the old time put back.
+    """
+    view = (SCHEME, *canvas_size, mode, *dataset.sizes[index].tolist())
+    if dataset.store is not None:
+        place = f"{dataset.folder}\0{dataset.files[index]}"
+        return Key(f"{place}\0{view}", str(dataset.store.stamp(index)), True)
+    path = dataset.path(index).absolute()
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # reading it says why
+        return None
+    stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    settled = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLING_NS
+    return Key(f"{path}\0{view}", str(stamp), settled)
+
+
+class PictureCache(Protocol):
+    """Pixels by key; may be used from many threads at once."""
+
+    def pixels(self, key: Key, make: Callable[[], Pixels]) -> Pixels:
+        """Those that are kept, else what ``make`` gives, which is kept if there is room."""
+
+
+def make_cache(kind: Cache, *, pictures: int, folder: str | Path | None = None) -> PictureCache | None:
+    """The cache that an option asks for; None: none.
+
+    Args:
+        kind: where.
+        pictures: of the dataset, for what is said when they do not all fit.
+        folder: of ``disk``; None: ``pictures`` in the package's cache folder.
+
+    Raises:
+        ConfigError: the folder cannot be made.
+    """
+    if kind == "none":
+        return None
+    if kind == "ram":
+        return MemoryCache(int(available_memory() * MEMORY_SHARE), pictures=pictures)
+    try:
+        target = cache_folder() / "pictures" if folder is None else Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{target}: no pictures can be kept there ({error.strerror}); set YOLO_CACHE") from error
+    except WeightsError as error:  # no home
+        raise ConfigError(str(error)) from error
+    return DiskCache(target, pictures=pictures)
+
+
+class MemoryCache:
+    """Keeps pixels in memory until a bound is reached; what does not fit is made each time."""
+
+    def __init__(self, bound: int, *, pictures: int) -> None:
+        self.bound = bound
+        self.pictures = pictures
+        self.used = 0
+        self._entries: dict[str, tuple[str, Pixels]] = {}
+        self._full = False
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def pixels(self, key: Key, make: Callable[[], Pixels]) -> Pixels:
+        entry = self._entries.get(key.place)
+        if entry is not None and entry[0] == key.stamp:
+            return entry[1]
+        made = make()
+        if key.settled:
+            self._keep(key, made)
+        return made
+
+    def _keep(self, key: Key, made: Pixels) -> None:
+        with self._lock:
+            old = self._entries.pop(key.place, None)
+            self.used -= 0 if old is None else old[1].image.nbytes
+            if self.used + made.image.nbytes <= self.bound:
+                self._entries[key.place] = (key.stamp, made)
+                self.used += made.image.nbytes
+            elif not self._full:
+                self._full = True
+                logger.info(
+                    "cache: %d resized pictures fit in memory (%s, from %d files); the others are decoded each time",
+                    *(len(self._entries), _bytes(self.bound), self.pictures),
+                )
+
+
+class DiskCache:
+    """Keeps pixels in a folder, a file each, until the disk is nearly full."""
+
+    def __init__(self, folder: Path, *, pictures: int) -> None:
+        self.folder = folder
+        self.pictures = pictures
+        self.kept = 0
+        """Written in this run."""
+        self._closed = False
+        self._remove_abandoned()
+
+    def pixels(self, key: Key, make: Callable[[], Pixels]) -> Pixels:
+        digest = blake2b(key.place.encode(errors="surrogatepass"), digest_size=20).hexdigest()
+        path = self.folder / digest[:2] / f"{digest}.rgb"
+        stamp = int.from_bytes(blake2b(key.stamp.encode(), digest_size=8).digest(), "little")
+        found = _read(path, stamp)
+        if found is not None:
+            return found
+        made = make()
+        if key.settled and not self._closed:
+            self._keep(path, stamp, made)
+        return made
+
+    def _keep(self, path: Path, stamp: int, made: Pixels) -> None:
+        try:
+            total, _, free = shutil.disk_usage(self.folder)
+            if free - made.image.nbytes < max(DISK_RESERVE * total, DISK_RESERVE_BYTES):
+                self._close(f"{_bytes(free)} of {_bytes(total)} are still free and stay so")
+                return
+            path.parent.mkdir(exist_ok=True)
+            _write(path, stamp, made)
+            self.kept += 1
+        except OSError as error:  # a cache that cannot be written serves all the same
+            self._close(f"{self.folder}: {error.strerror or error}")
+
+    def _close(self, reason: str) -> None:
+        if not self._closed:
+            self._closed = True
+            logger.info(
+                "cache: %d resized pictures were added on disk (from %d files); the others are decoded each time (%s)",
+                *(self.kept, self.pictures, reason),
+            )
+
+    def _remove_abandoned(self) -> None:
+        oldest = time.time() - ABANDONED_SECONDS
+        for path in self.folder.glob("*/*.tmp"):
+            with suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+def _write(path: Path, stamp: int, made: Pixels) -> None:
+    """A head and the plain pixels, whole or not at all."""
+    pixels = np.ascontiguousarray(made.image).data
+    shape = (*made.size, *made.image.shape[:2])
+    # Not `write_whole`: its temporary name is the same for all threads of a process.
+    handle, name = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(HEAD.pack(MAGIC, stamp, _checksum(pixels, shape), *shape))
+            file.write(pixels)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _read(path: Path, stamp: int) -> Pixels | None:
+    """What a file holds; None if there is none, or it is stale or damaged and has to be made again."""
+    try:
+        data = path.read_bytes()
+        magic, found, checksum, *shape = HEAD.unpack_from(data)
+    except (OSError, struct.error):
+        return None
+    pixels = memoryview(data)[HEAD.size :]
+    if (magic, found, checksum) != (MAGIC, stamp, _checksum(pixels, shape)):
+        return None
+    return Pixels(np.frombuffer(pixels, np.uint8).reshape(*shape[2:], 3), (shape[0], shape[1]))
+
+
+def _checksum(pixels: memoryview, shape: Sequence[int]) -> int:
+    return zlib.crc32(pixels, zlib.crc32(struct.pack("<4I", *shape)))
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB"

@@ -1,0 +1,188 @@
+"""One picture of a Dataset, read and put on a canvas."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.config import LetterboxMode
+from yolo.datasets.cache import PictureCache, Pixels, picture_key
+from yolo.datasets.quarantine import Quarantine
+from yolo.errors import MediaError
+from yolo.letterbox import GREY, Letterbox
+from yolo.structs import Boxes, Dataset, Sample, Size
+
+logger = logging.getLogger(__name__)
+
+PADDING = -1
+"""The index of the rows that fill the last evaluation batch."""
+
+NAMED_MISMATCHES = 3
+"""So many pictures of another size than annotated are named in the log."""
+
+
+class Picture(NamedTuple):
+    """One picture as large as it is on a canvas, without the bars, with N boxes."""
+
+    image: NDArray[np.uint8]
+    """(h, w, 3) RGB, one side as long as the canvas' (both with ``stretch``). A cache may hold it: read-only."""
+    boxes: Boxes
+    """(N, 4) xyxy in pixels of ``image``."""
+    labels: NDArray[np.int32]
+    """(N,)"""
+    ignore: NDArray[np.bool_]
+    """(N,)"""
+    index: int  # type: ignore[assignment]  # hides a tuple's own `index`
+    """Which picture of the Dataset."""
+    size: Size
+    """Height and width of the picture as read."""
+
+
+class Record(NamedTuple):
+    """One picture on its canvas, with N boxes."""
+
+    image: NDArray[np.uint8]
+    """(H, W, 3) RGB."""
+    boxes: Boxes
+    """(N, 4) xyxy in canvas pixels."""
+    labels: NDArray[np.int32]
+    """(N,)"""
+    ignore: NDArray[np.bool_]
+    """(N,)"""
+    picture: np.int64
+    """Which picture of the Dataset."""
+    size: NDArray[np.int32]
+    """(2,) height and width of the picture as read."""
+
+
+class Loader:
+    """Reads pictures of a Dataset onto a canvas; may be called from many threads at once."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        mode: LetterboxMode,
+        *,
+        cache: PictureCache | None = None,
+        quarantine: Quarantine | None = None,
+    ) -> None:
+        """A loader of one Dataset.
+
+        Args:
+            dataset: the pictures.
+            mode: how they come onto the canvas.
+            cache: where resized pictures are kept; None: they are read each time.
+            quarantine: where `read_any` lists those that cannot be read; None: the first one ends it.
+        """
+        self.dataset = dataset
+        self.mode = mode
+        self.cache = cache
+        self.quarantine = quarantine
+        self._mismatches: set[int] = set()
+
+    def read(self, index: int, canvas_size: Size) -> Picture:
+        """Picture ``index``, resized for a canvas.
+
+        Raises:
+            MediaError: the picture cannot be read.
+        """
+        sample = self.dataset[index]
+        inner, size = self._pixels(index, canvas_size)
+        boxes, kept = _inside(sample.boxes, size)
+        if size != sample.size:
+            self._report_mismatch(index, sample, size)
+        letterbox = Letterbox(size, canvas_size, self.mode)
+        top, left = letterbox.offset
+        moved = letterbox.boxes_to_canvas(boxes) - np.array([left, top, left, top], np.float32)
+        # A sliver of a large picture may lose its last float of width on the canvas.
+        boxes, whole = _inside(moved, letterbox.inner_size)
+        return Picture(inner, boxes, sample.labels[kept][whole], sample.ignore[kept][whole], index, size)
+
+    def read_any(self, indices: Iterable[int], canvas_size: Size) -> Picture:
+        """The first picture of the candidates that can be read; those before it go into the quarantine.
+
+        Args:
+            indices: the picture that is wanted and those that may take its place, best first.
+            canvas_size: (height, width) of the canvas.
+
+        Raises:
+            MediaError: none can be read, too many could not, or there is no quarantine and the first cannot.
+        """
+        failure: MediaError | None = None
+        for index in indices:
+            if self.quarantine is not None and index in self.quarantine:
+                self.quarantine.check()
+                continue
+            try:
+                return self.read(index, canvas_size)
+            except MediaError as error:
+                if self.quarantine is None:
+                    raise
+                self.quarantine.add(index, str(error))
+                failure = failure or error
+        raise failure or MediaError(f"{self.dataset.name}: none of the pictures that could be shown can be read")
+
+    def _pixels(self, index: int, canvas_size: Size) -> Pixels:
+        def make() -> Pixels:
+            image = self.dataset.image(index)
+            size = (image.shape[0], image.shape[1])
+            inner = Letterbox(size, canvas_size, self.mode).resize(image)
+            inner.flags.writeable = False
+            return Pixels(inner, size)
+
+        key = None if self.cache is None else picture_key(self.dataset, index, canvas_size, self.mode)
+        if self.cache is None or key is None:
+            return make()
+        return self.cache.pixels(key, make)
+
+    def load(self, index: int, canvas_size: Size) -> Record:
+        """Picture ``index`` in the middle of a canvas, not augmented.
+
+        Raises:
+            MediaError: the picture cannot be read.
+        """
+        picture = self.read(index, canvas_size)
+        letterbox = Letterbox(picture.size, canvas_size, self.mode)
+        top, left = letterbox.offset
+        return Record(
+            image=letterbox.add_bars(picture.image),
+            boxes=picture.boxes + np.array([left, top, left, top], np.float32),
+            labels=picture.labels,
+            ignore=picture.ignore,
+            picture=np.int64(index),
+            size=np.array(picture.size, np.int32),
+        )
+
+    def blank(self, canvas_size: Size) -> Record:
+        """A grey canvas without boxes, which fills a batch."""
+        return Record(
+            image=np.full((*canvas_size, 3), GREY, np.uint8),
+            boxes=np.zeros((0, 4), np.float32),
+            labels=np.zeros(0, np.int32),
+            ignore=np.zeros(0, np.bool_),
+            picture=np.int64(PADDING),
+            size=np.array(canvas_size, np.int32),
+        )
+
+    def _report_mismatch(self, index: int, sample: Sample, size: Size) -> None:
+        if index in self._mismatches or len(self._mismatches) >= NAMED_MISMATCHES:
+            return
+        self._mismatches.add(index)
+        logger.warning(
+            "%s: height x width is %d x %d, annotated as %d x %d; its boxes are cut at its edges",
+            sample.path,
+            *size,
+            *sample.size,
+        )
+
+
+def _inside(boxes: Boxes, size: Size) -> tuple[Boxes, NDArray[np.bool_]]:
+    """The boxes cut at the edges of a picture, and (N,) which of them have anything left."""
+    height, width = size
+    cut = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
+    kept = (cut[:, 2] > cut[:, 0]) & (cut[:, 3] > cut[:, 1])
+    return cut[kept], kept

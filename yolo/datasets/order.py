@@ -1,0 +1,64 @@
+"""Which picture comes when: the order of every epoch, a pure function of (seed, epoch)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.structs import Dataset
+
+ORDER_DRAWS, PICTURE_DRAWS, CANVAS_DRAWS = 1, 2, 3
+"""Second word of a seed: what the draws are for. (numpy takes [3, 5] and [3, 5, 0] for the same seed.)"""
+
+
+class PictureOrder:
+    """The endless stream of pictures: position p is place p % n of epoch p // n."""
+
+    def __init__(self, dataset: Dataset, *, seed: int, rare_classes: float = 0.0) -> None:
+        self._count = len(dataset)
+        factors = repeat_factors(dataset, rare_classes) if rare_classes else None
+        self.epoch = lru_cache(maxsize=4)(lambda epoch: epoch_order(self._count, seed, epoch, factors))
+
+    def __getitem__(self, position: int) -> int:
+        """The picture at a position of the stream."""
+        epoch, place = divmod(position, self._count)
+        return int(self.epoch(epoch)[place])
+
+
+def epoch_order(count: int, seed: int, epoch: int, factors: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
+    """(count,) the pictures of an epoch in their order.
+
+    Args:
+        count: n, of pictures in the dataset and in an epoch.
+        seed: of the run.
+        epoch: from 0 on.
+        factors: (n,) how often each is to come compared with the others, on average; None: each
+            comes once. A picture with the share s of the sum comes n s times, rounded up or down
+            at random so that the expectation is met and an epoch still has n pictures.
+    """
+    random = np.random.default_rng([seed, ORDER_DRAWS, epoch])
+    order = random.permutation(count)
+    if factors is None:
+        return order
+    # Systematic sampling: n ticks at equal distances along the pictures laid end to end.
+    ends = np.cumsum(factors[order])
+    ticks = (random.random() + np.arange(count)) * (ends[-1] / count)
+    return random.permutation(order[np.minimum(np.searchsorted(ends, ticks, side="right"), count - 1)])
+
+
+def repeat_factors(dataset: Dataset, threshold: float) -> NDArray[np.float64]:
+    """(n,) how often to show each picture, at least 1 (Gupta et al. 2019, LVIS, appendix B).
+
+    A class that the share f of the pictures show has the factor max(1, sqrt(threshold / f)), a
+    picture the largest of its classes'. Ignored boxes do not count.
+    """
+    real = ~dataset.ignore
+    labels, pictures = dataset.labels[real], dataset.box_pictures[real]
+    shown = np.unique(np.stack([labels, pictures], axis=1), axis=0)
+    frequency = np.bincount(shown[:, 0], minlength=len(dataset.classes)) / len(dataset)
+    of_class = np.sqrt(np.maximum(1.0, threshold / np.maximum(frequency, 1 / len(dataset))))
+    factors = np.ones(len(dataset))
+    np.maximum.at(factors, pictures, of_class[labels])
+    return factors

@@ -1,0 +1,229 @@
+"""The index of TFRecord shards: a Dataset's columns and where each picture's record lies.
+
+It is a plain ``.npz`` without pickled objects: arrays, and JSON as arrays of bytes. The pictures
+stand in it in the order of the dataset that was converted, however the shards hold them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.datasets.addresses import file_size, join, named_faults, opened, write_file
+from yolo.datasets.columns import check_classes, show
+from yolo.datasets.tfrecord import FRAME, RecordStore
+from yolo.errors import AnnotationError
+from yolo.structs import Dataset
+
+FORMAT = "yolov3-tfrecord-1"
+MALFORMED = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError, EOFError),
+    *(BadZipFile, struct.error, zlib.error),
+)
+"""What `zipfile`, `json` and a look into their content raise for a damaged file."""
+LARGEST_HEADER = 4096
+"""Bytes before the numbers of an array."""
+COLUMNS: dict[str, tuple[type, int]] = {
+    "sizes": (np.int32, 2),
+    "offsets": (np.int64, 1),
+    "boxes": (np.float32, 2),
+    "labels": (np.int32, 1),
+    "ignore": (np.bool_, 1),
+    "areas": (np.float32, 1),
+    "shard": (np.int32, 1),
+    "offset": (np.int64, 1),
+    "length": (np.int64, 1),
+    "checksum": (np.uint32, 1),
+    "files": (np.uint8, 1),
+    "image_ids": (np.uint8, 1),
+    "header": (np.uint8, 1),
+}
+"""Type and dimensions of each array; the last three are JSON."""
+
+
+def write_index(address: str, dataset: Dataset, store: RecordStore, *, shard_bytes: Sequence[int]) -> None:
+    """Write the index of a Dataset whose pictures are in ``store``; ``shard_bytes`` are the lengths of its shards.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    header = {
+        "format": FORMAT,
+        "classes": dataset.classes,
+        "category_ids": dataset.category_ids,
+        "split": dataset.split,
+        "shards": [{"name": name, "bytes": size} for name, size in zip(store.shards, shard_bytes, strict=True)],
+    }
+    columns = {name: getattr(dataset, name) for name in ("sizes", "offsets", "boxes", "labels", "ignore", "areas")}
+    columns |= {name: getattr(store, name) for name in ("shard", "offset", "length", "checksum")}
+    texts = {"files": list(dataset.files), "image_ids": list(dataset.image_ids), "header": header}
+    columns |= {name: np.frombuffer(json.dumps(value).encode(), np.uint8) for name, value in texts.items()}
+
+    def save(file: IO[bytes]) -> None:
+        np.savez(file, allow_pickle=False, **columns)
+
+    write_file(address, save)
+
+
+def read_index(folder: str, name: str, *, classes: Sequence[str] | None = None) -> Dataset:
+    """The Dataset of an index; its shards are looked at, not read.
+
+    Args:
+        folder: or address, where index and shards lie.
+        name: of the index.
+        classes: names in the order they are wanted; None: the index' own.
+
+    Raises:
+        AnnotationError: the index is damaged, or a shard is missing or has another size.
+    """
+    address = join(folder, name)
+    try:
+        with named_faults(address), opened(address) as file:
+            columns = read_columns(file)
+        dataset, sizes = to_dataset(folder, columns)
+    except MALFORMED as error:
+        raise AnnotationError(f"{address}: damaged ({error}); convert the data again") from error
+    for shard, expected in sizes.items():
+        place = join(folder, shard)
+        with named_faults(place):
+            found = file_size(place)
+        if found != expected:
+            raise AnnotationError(
+                f"{place}: {found:,} bytes, {expected:,} by {name}; copy it again, or convert the data again"
+            )
+    return dataset if classes is None else with_classes(dataset, classes)
+
+
+def read_columns(file: IO[bytes]) -> dict[str, NDArray[Any]]:
+    """The arrays of an index; nothing is allocated that is not in the file.
+
+    Raises:
+        ValueError: something is not as it was written; as well the other errors of `read_index`.
+    """
+    with ZipFile(file) as archive:
+        return {name: read_column(archive, name) for name in COLUMNS}
+
+
+def read_column(archive: ZipFile, name: str) -> NDArray[Any]:
+    kind, dimensions = COLUMNS[name]
+    info = archive.getinfo(f"{name}.npy")
+    if info.compress_type != ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    data = archive.read(info)  # compared with its checksum
+    shape, turned, dtype, begin = array_header(data)
+    if dtype != kind or len(shape) != dimensions or turned or math.prod(shape) * dtype.itemsize != len(data) - begin:
+        raise ValueError(f"{name} has another type or shape")
+    return np.frombuffer(data, dtype, offset=begin).reshape(shape)
+
+
+def array_header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, order, type and place of the numbers of a ``.npy`` file, version 1.0.
+
+    Raises:
+        ValueError: it is none.
+    """
+    file = io.BytesIO(data[:LARGEST_HEADER])
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("it is of another version")
+        shape, turned, dtype = np.lib.format.read_array_header_1_0(file)
+    except Exception as error:  # numpy evaluates a literal there, which may fail in many ways
+        raise ValueError(f"no .npy header: {error}") from error
+    return shape, turned, dtype, file.tell()
+
+
+def to_dataset(folder: str, columns: dict[str, NDArray[Any]]) -> tuple[Dataset, dict[str, int]]:
+    """The Dataset, and how long each shard should be.
+
+    Raises:
+        ValueError: the columns contradict each other.
+    """
+    header, files, image_ids = (json.loads(columns[name].tobytes()) for name in ("header", "files", "image_ids"))
+    if header["format"] != FORMAT:
+        raise ValueError(f"of format {header['format']!r:.40}, expected {FORMAT}")
+    sizes = {str(each["name"]): int(each["bytes"]) for each in header["shards"]}
+    store = RecordStore(folder, tuple(sizes), *(columns[name] for name in ("shard", "offset", "length", "checksum")))
+    check_records(store, np.array(list(sizes.values()), np.int64), pictures=len(files))
+    check_texts(files, image_ids, header)
+    if not np.isfinite(columns["boxes"]).all() or (columns["sizes"] <= 0).any():
+        raise ValueError("boxes or sizes are no numbers of pixels")
+    dataset = Dataset(
+        classes=check_classes(header["classes"], place=folder),
+        files=files,
+        image_ids=image_ids,
+        category_ids=tuple(header["category_ids"]),
+        folder=Path(folder),
+        split=header["split"],
+        store=store,
+        sizes=columns["sizes"],
+        offsets=columns["offsets"],
+        boxes=columns["boxes"],
+        labels=columns["labels"],
+        ignore=columns["ignore"],
+        areas=columns["areas"],
+    )
+    return dataset, sizes
+
+
+def check_records(store: RecordStore, sizes: NDArray[np.int64], *, pictures: int) -> None:
+    """Every record lies within its shard, whose name stays in the folder."""
+    columns = (store.shard, store.offset, store.length, store.checksum)
+    if any(len(column) != pictures for column in columns):
+        raise ValueError("there are not as many records as pictures")
+    if any("/" in name or "\\" in name or name.startswith(".") for name in store.shards):
+        raise ValueError("a shard lies in another folder")
+    if pictures and not (store.shard.min() >= 0 and store.shard.max() < len(sizes)):
+        raise ValueError("a record lies in a shard that is not listed")
+    room = sizes[store.shard] - FRAME
+    if ((store.offset < 0) | (store.length < 0) | (store.length > room) | (store.offset > room - store.length)).any():
+        raise ValueError("a record lies outside its shard")
+
+
+def check_texts(files: Any, image_ids: Any, header: dict[str, Any]) -> None:
+    """The JSON holds what a Dataset does."""
+    good = (
+        isinstance(files, list)
+        and isinstance(image_ids, list)
+        and all(isinstance(each, str) for each in files)
+        and all(isinstance(each, int | str) for each in image_ids)
+        and all(isinstance(each, int) for each in header["category_ids"])
+        and (header["split"] is None or isinstance(header["split"], str))
+    )
+    if not good:
+        raise ValueError("names or ids are of another kind")
+
+
+def with_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
+    """The dataset with its labels counted in another list of classes.
+
+    Raises:
+        AnnotationError: a box has a class that is not in it.
+    """
+    wanted = check_classes(classes, place=dataset.name)
+    label_of = {name: label for label, name in enumerate(wanted)}
+    table = np.array([label_of.get(name, -1) for name in dataset.classes], np.int32)
+    labels = table[dataset.labels]
+    unknown = np.flatnonzero(labels < 0)
+    if len(unknown):
+        missing, place = (
+            dataset.classes[dataset.labels[unknown[0]]],
+            dataset.path(int(dataset.box_pictures[unknown[0]])),
+        )
+        raise AnnotationError(f"{place}: class {missing!r} is not in the list ({show(wanted)}); add it to the list")
+    own = dict(zip(dataset.classes, dataset.category_ids, strict=True))
+    free = max(own.values(), default=-1) + 1
+    for name in wanted:
+        if name not in own:
+            own[name], free = free, free + 1
+    return replace(dataset, classes=wanted, labels=labels, category_ids=tuple(own[name] for name in wanted))

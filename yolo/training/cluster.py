@@ -1,0 +1,184 @@
+"""Which hosts take part in a run, and which of them this is: from options, or from what started the processes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from yolo.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT = 29400
+"""Where an environment names a coordinating host and no port."""
+FREE_PORTS, FREE_PORTS_FROM = 4000, 61000
+"""Slurm names no port; one that follows from the job's number keeps two jobs on a host apart."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The hosts of a run; each is one process, known by its rank.
+
+    Raises:
+        ConfigError: the numbers do not fit, or the address is none.
+    """
+
+    address: str
+    """host:port of rank 0; the port above it is used too."""
+    rank: int
+    """0 to world - 1."""
+    world: int
+    """How many there are."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.world:
+            raise ConfigError(f"--rank {self.rank}: must be in 0..{self.world - 1}, as --world is {self.world}")
+        if not re.fullmatch(r"\S+:\d{1,5}", self.address) or not 0 < self.port < 2**16 - 1:
+            raise ConfigError(f"--hosts {self.address}: must be host:port of rank 0, such as 10.0.0.1:9000")
+
+    @property
+    def host(self) -> str:
+        return self.address.rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+
+class Found(NamedTuple):
+    """What an environment says of a cluster."""
+
+    source: str
+    address: str | None
+    rank: str
+    world: str
+
+
+def find_cluster(
+    hosts: str | None = None,
+    rank: int | None = None,
+    world: int | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Cluster | None:
+    """The hosts of this run; None: this one alone.
+
+    Args:
+        hosts: host:port of rank 0; ``auto``: as the environment says; ``none``: this host alone. None: ``auto`` on the
+            JAX backend, if the environment speaks of more than one process.
+        rank: of this process; None: as the environment says.
+        world: how many processes there are; None: as the environment says.
+        environment: Slurm's (``SLURM_PROCID``, ``SLURM_NTASKS``, ``SLURM_STEP_NODELIST`` or ``SLURM_JOB_NODELIST``),
+            torchrun's and Kubeflow's (``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR``, ``MASTER_PORT``), or that of an
+            indexed job of Kubernetes (``JOB_COMPLETION_INDEX``, beside ``WORLD_SIZE`` and ``MASTER_ADDR``).
+
+    Raises:
+        ConfigError: something is missing, or does not fit.
+    """
+    if hosts == "none":
+        return None
+    found = read_environment(environment)
+    if hosts is None and (rank is not None or world is not None):
+        raise ConfigError("--rank and --world: give --hosts host:port of rank 0 too")
+    if hosts is None and (found is None or not is_meant(found, environment)):
+        return None
+    check_backend(environment)
+    if hosts in (None, "auto"):
+        if found is None:
+            raise ConfigError(
+                "--hosts auto: the environment speaks of no hosts (Slurm's SLURM_PROCID, SLURM_NTASKS and "
+                "SLURM_JOB_NODELIST, or RANK or JOB_COMPLETION_INDEX with WORLD_SIZE and MASTER_ADDR); "
+                "give --hosts host:port --rank r --world n"
+            )
+        address = with_port(found.address, environment, found)
+        return Cluster(address, number(found.rank, found), number(found.world, found))
+    if found is not None:
+        rank = number(found.rank, found) if rank is None else rank
+        world = number(found.world, found) if world is None else world
+    if rank is None or world is None:
+        raise ConfigError(f"--hosts {hosts}: give --rank and --world too")
+    return Cluster(str(hosts), rank, world)
+
+
+def is_meant(found: Found, environment: Mapping[str, str]) -> bool:
+    """Whether processes that somebody has started side by side are to train together, if nobody says so."""
+    if number(found.world, found) < 2:
+        return False
+    if configured_backend(environment) == "jax":
+        return True
+    logger.warning(
+        "%s has started %s processes, and each trains by itself: together they do on JAX (KERAS_BACKEND=jax)",
+        found.source,
+        found.world,
+    )
+    return False
+
+
+def check_backend(environment: Mapping[str, str]) -> None:
+    """Raise a ConfigError unless Keras will compute on JAX."""
+    backend = configured_backend(environment)
+    if backend != "jax":
+        raise ConfigError(
+            f"several hosts train together on the JAX backend, this is {backend}: set the environment variable "
+            "KERAS_BACKEND=jax"
+        )
+
+
+def configured_backend(environment: Mapping[str, str]) -> str:
+    """The backend that Keras will choose, without importing it."""
+    if "KERAS_BACKEND" in environment:
+        return environment["KERAS_BACKEND"]
+    folder = Path(environment.get("KERAS_HOME", Path.home() / ".keras"))
+    with suppress(OSError, ValueError, AttributeError):
+        return str(json.loads((folder / "keras.json").read_text()).get("backend", "tensorflow"))
+    return "tensorflow"
+
+
+def read_environment(environment: Mapping[str, str]) -> Found | None:
+    """What started this process says of its fellows; None: nothing, or not all of it."""
+    address, world = environment.get("MASTER_ADDR"), environment.get("WORLD_SIZE")
+    for source, name in (("torchrun", "RANK"), ("Kubernetes", "JOB_COMPLETION_INDEX")):
+        if name in environment and world is not None:
+            return Found(source, address, environment[name], world)
+    nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
+    if nodes and {"SLURM_PROCID", "SLURM_NTASKS"} <= set(environment):
+        return Found("Slurm", first_node(nodes), environment["SLURM_PROCID"], environment["SLURM_NTASKS"])
+    return None
+
+
+def with_port(address: str | None, environment: Mapping[str, str], found: Found) -> str:
+    """host:port of rank 0.
+
+    Raises:
+        ConfigError: no host is named.
+    """
+    if not address:
+        raise ConfigError(f"{found.source} names no host for rank 0: set MASTER_ADDR (and MASTER_PORT)")
+    if re.search(r":\d+$", address):
+        return address
+    port = environment.get("MASTER_PORT", str(DEFAULT_PORT))
+    if found.source == "Slurm" and "MASTER_PORT" not in environment:
+        job = re.sub(r"\D", "", environment.get("SLURM_JOB_ID", "")) or "0"
+        port = str(FREE_PORTS_FROM + 2 * (int(job) % (FREE_PORTS // 2)))
+    return f"{address}:{port}"
+
+
+def first_node(nodes: str) -> str:
+    """The first host of a list as Slurm writes it: ``gpu[007-015,020],login1`` begins with ``gpu007``."""
+    match = re.match(r"([^,\[]+)(?:\[([^,\-\]]+)[^\]]*\])?", nodes)
+    return "".join(part or "" for part in match.groups()) if match else nodes
+
+
+def number(text: str, found: Found) -> int:
+    """Raise a ConfigError unless an environment's text is a number."""
+    if not text.strip().isdecimal():
+        raise ConfigError(
+            f"{found.source}: {text!r} is no rank or number of processes; give --hosts, --rank and --world"
+        )
+    return int(text)

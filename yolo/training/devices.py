@@ -1,0 +1,173 @@
+"""The devices of a run: which ones, and a detector that is trained on all of them.
+
+One law for all: a run on N replicas at a batch of B pictures follows that on one device at B, batch norm's statistics
+included. JAX gets it from computing with the whole batch; on TensorFlow `yolo/model/replicas.py` sees to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from yolo.errors import ConfigError
+from yolo.model.detector import Detector
+from yolo.training.hosts import ALONE, Hosts, present_hosts
+from yolo.training.stages import ordered_layers
+
+KINDS = ("gpu", "tpu", "cpu")
+"""Of these the first that there is is computed on by default."""
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where a run computes."""
+
+    names: tuple[str, ...]
+    """On this host, such as gpu:0; empty: the backend's own choice, one device."""
+    hosts: Hosts = ALONE
+
+    @property
+    def replicas(self) -> int:
+        """Among how many devices, over all hosts, a batch is shared out."""
+        return max(1, len(self.names)) * self.hosts.world
+
+    def check_batch(self, batch: int) -> None:
+        """Raise a ConfigError unless a batch can be shared out evenly."""
+        if batch % self.replicas:
+            near = max(1, round(batch / self.replicas)) * self.replicas
+            raise ConfigError(f"batch must be a multiple of the {self.replicas} devices (try {near}), got {batch}")
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Variables that are made while it lasts are on all devices."""
+        if not self.names:
+            return nullcontext()
+        return mirrored(self.names) if keras.backend.backend() == "tensorflow" else parallel(self)
+
+
+ONE = Devices(())
+
+
+def choose_devices(wanted: str | None = None) -> Devices:
+    """The devices that a text names.
+
+    Args:
+        wanted: names such as ``gpu:0,gpu:1`` or ``cpu``; ``gpus``, ``tpus`` or ``cpus``: all of a kind; a number: so
+            many of the best kind. None: all GPUs or TPUs if there are any, else the CPU.
+
+    Raises:
+        ConfigError: there are no such devices.
+    """
+    hosts = present_hosts()
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        if wanted is not None:
+            raise ConfigError(f"--devices {wanted}: the {keras.backend.backend()} backend takes its own; leave it out")
+        return ONE
+    there = {kind: available(kind) for kind in KINDS}
+    names = parse_devices(wanted, there)
+    best = next(found for found in there.values() if found)
+    own_choice = names == best[:1] and hosts.world == 1
+    hosts.agree("number of devices", str(len(names)))
+    return Devices(() if own_choice else tuple(names), hosts)
+
+
+def parse_devices(wanted: str | None, there: dict[str, list[str]]) -> list[str]:
+    """The names that a text means.
+
+    Args:
+        wanted: as of `choose_devices`.
+        there: the names of the devices of each kind, best kind first.
+
+    Raises:
+        ConfigError: there are no such devices.
+    """
+    kind = next(kind for kind, found in there.items() if found)
+    text = (wanted or (f"{kind}s" if kind != "cpu" else "cpu:0")).strip().lower()
+    if text.isdecimal():
+        names = [f"{kind}:{index}" for index in range(int(text))]
+    elif text.endswith("s"):
+        names = there.get(text[:-1]) or [text]
+    else:
+        names = [name if ":" in name else f"{name}:0" for name in re.split(r"\s*,\s*", text)]
+    known = [name for found in there.values() for name in found]
+    missing = [name for name in names if name not in known]
+    if missing or not names or len(set(names)) < len(names) or len({name.partition(":")[0] for name in names}) > 1:
+        raise ConfigError(
+            f"--devices {wanted}: expected different devices of one kind, or a number; there are {', '.join(known)}"
+        )
+    return names
+
+
+def available(kind: str) -> list[str]:
+    """The names of this host's devices of a kind."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        count = len(tf.config.list_logical_devices(kind.upper()))
+    else:
+        import jax
+
+        try:
+            count = len(jax.local_devices(backend=kind))
+        except RuntimeError:  # there is no such backend
+            count = 0
+    return [f"{kind}:{index}" for index in range(count)]
+
+
+@contextmanager
+def on_devices(detector: Detector, devices: Devices) -> Iterator[Detector]:
+    """The detector as it is trained on devices; afterwards the one given has what that has learned.
+
+    A detector has its variables where it was made. A run that is to compute elsewhere trains a twin made there.
+    """
+    if not devices.names:
+        yield detector
+        return
+    with devices.scope():
+        twin = Detector.from_config(detector.get_config())
+        twin.set_weights(detector.get_weights())
+        for own, other in zip(ordered_layers(detector), ordered_layers(twin), strict=True):
+            other.trainable = own.trainable
+        try:
+            yield twin
+        except (KeyboardInterrupt, SystemExit):
+            take_over(detector, twin)
+            raise
+        take_over(detector, twin)
+
+
+def take_over(detector: Detector, twin: Detector) -> None:
+    """Give a detector what its twin has learned."""
+    detector.set_weights(twin.get_weights())
+    detector.origin = twin.origin
+
+
+@contextmanager
+def mirrored(names: tuple[str, ...]) -> Iterator[None]:
+    """TensorFlow's way: a copy of each variable on each device."""
+    import tensorflow as tf
+
+    # Copies between CPUs are sums in one process; NCCL is for GPUs alone.
+    with tf.distribute.MirroredStrategy(list(names)).scope():
+        yield
+
+
+@contextmanager
+def parallel(devices: Devices) -> Iterator[None]:
+    """JAX' way: arrays that lie on several devices, of all hosts."""
+    import jax
+
+    chosen = []
+    for rank in range(devices.hosts.world):
+        for name in devices.names:
+            kind, _, index = name.partition(":")
+            chosen.append(jax.local_devices(process_index=rank, backend=kind)[int(index)])
+    mesh = keras.distribution.DeviceMesh((len(chosen),), ["batch"], np.array(chosen))
+    # The pipeline gives each host its own rows.
+    with keras.distribution.DataParallel(device_mesh=mesh, auto_shard_dataset=False).scope():
+        yield

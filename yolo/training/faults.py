@@ -1,0 +1,128 @@
+"""A loss that is not finite: what is kept of it, and how to look at that step again."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.config import LossConfig
+from yolo.datasets.bridge import reported_failures
+from yolo.errors import ConfigError
+from yolo.files import write_whole
+from yolo.model.detector import Detector
+from yolo.model.steps import NOT_FINITE, NOT_FINITE_GRADIENT
+from yolo.training import checkpoint
+from yolo.training.preview import draw_batches
+
+if TYPE_CHECKING:
+    from yolo.training.run import Run
+
+logger = logging.getLogger(__name__)
+
+LARGEST_FAULTS = 3
+"""So many times, and the run ends."""
+RATE_AFTER_FAULT = 0.5
+"""The rate after a fault, as a share of that before."""
+FOLDER = "faults"
+
+
+def is_not_finite(error: Exception) -> bool:
+    """Whether an error of TensorFlow's says that a step was stopped because of its loss or gradient."""
+    return NOT_FINITE in str(error) or NOT_FINITE_GRADIENT in str(error)
+
+
+def write_fault(run: Run, parent: Path) -> Path:
+    """Keep the batch of the present step, a picture of it, and the weights it met, in the run's folder.
+
+    The batch is made once more: it is a function of the seed and its place in the stream.
+
+    Returns:
+        The file that ``yolov3 train --replay`` takes.
+    """
+    start = run.state.step * run.batch
+    with reported_failures():
+        images, targets = next(iter(run.batches(start).as_numpy_iterator()))
+    folder = parent / FOLDER
+    folder.mkdir(exist_ok=True)
+    path = folder / f"step-{run.state.step:09}.npz"
+    weights = {f"weights/{name}": value for name, value in values_of(run.detector).items()}
+    batch = {"batch/images": images, **{f"batch/{name}": value for name, value in targets.items()}}
+    about = {**run.describe(), "loss": asdict(run.config.loss), "pictures": run.files_of(start)}
+    write_whole(path, lambda temporary: checkpoint.write(temporary, {**batch, **weights}, about))
+    draw_batches([(images, targets)], run.detector.classes, path.with_suffix(".jpg"), count=run.batch)
+    return path
+
+
+def replay(path: str | Path) -> dict[str, Any]:
+    """The step that a fault's file holds, once more; no file is changed.
+
+    Returns:
+        ``step``; ``outcome``: what the step says, or the loss it ends with; ``pictures``: the files each is made of and
+        the terms of its loss; ``not_finite``: weights and layers' outputs that are not finite.
+
+    Raises:
+        WeightsError: the file is damaged, or none.
+        ConfigError: it is a checkpoint without a batch.
+    """
+    fault = checkpoint.read(path)
+    batch = {name.removeprefix("batch/"): value for name, value in fault.arrays.items() if name.startswith("batch/")}
+    if "images" not in batch:
+        raise ConfigError(f"{path}: holds no batch; give a file of a run's {FOLDER} folder")
+    detector = Detector.from_config(fault.meta["detector"])
+    for variable in detector.variables:
+        variable.assign(fault.arrays[f"weights/{variable.path}"])
+    detector.compile(optimizer="sgd", loss=LossConfig(**fault.meta["loss"]))
+    images = batch.pop("images")
+    return {
+        "step": fault.step,
+        "pictures": losses_of_pictures(detector, images, batch, fault.meta["pictures"]),
+        "not_finite": [*weights_not_finite(detector), *outputs_not_finite(detector, images)],
+        "outcome": outcome(detector, images, batch),  # last, as it changes the weights
+    }
+
+
+def losses_of_pictures(
+    detector: Detector, images: NDArray[np.uint8], targets: dict[str, NDArray[Any]], files: list[list[str]]
+) -> list[dict[str, Any]]:
+    """For each picture of a batch its files and the terms of its loss."""
+    terms = detector.loss_terms(detector(images, training=True), targets)
+    columns = {name: keras.ops.convert_to_numpy(term).tolist() for name, term in terms._asdict().items()}
+    return [
+        {"files": names, **{term: column[row] for term, column in columns.items()}} for row, names in enumerate(files)
+    ]
+
+
+def values_of(detector: Detector) -> dict[str, NDArray[Any]]:
+    """The values of its variables by path; mirrored ones have to be read first."""
+    return {each.path: keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(each)) for each in detector.variables}
+
+
+def weights_not_finite(detector: Detector) -> list[str]:
+    """The names of the variables that hold values that are not finite."""
+    return [path for path, value in values_of(detector).items() if not np.isfinite(value.astype(np.float32)).all()]
+
+
+def outputs_not_finite(detector: Detector, images: NDArray[np.uint8]) -> list[str]:
+    """The names of the layers, in Darknet's order, whose outputs are not finite for a batch."""
+    layers = detector.convolutions
+    inner = keras.Model(detector.network.inputs, [layer.output for layer in layers])
+    outputs = inner(keras.ops.cast(images, "float32"), training=True)
+    finite = [bool(keras.ops.all(keras.ops.isfinite(output))) for output in outputs]
+    return [f"output of {layer.name}" for layer, good in zip(layers, finite, strict=True) if not good]
+
+
+def outcome(detector: Detector, images: NDArray[np.uint8], targets: dict[str, NDArray[Any]]) -> str:
+    """What a training step on a batch says of itself."""
+    try:
+        loss = detector.train_on_batch(images, targets, return_dict=True)["loss"]
+    except Exception as error:
+        if not is_not_finite(error):
+            raise
+        return NOT_FINITE_GRADIENT if NOT_FINITE_GRADIENT in str(error) else NOT_FINITE
+    return f"loss {float(loss):.6g}" if np.isfinite(loss) else NOT_FINITE

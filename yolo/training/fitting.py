@@ -1,0 +1,277 @@
+"""What fits in the memory: ``--batch auto``, and advice when a step did not fit."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+import numpy as np
+
+from yolo.config import TrainConfig
+from yolo.datasets.bridge import reported_failures
+from yolo.datasets.memory import available_memory
+from yolo.datasets.pipeline import training_batches
+from yolo.errors import ConfigError
+from yolo.model.detector import Detector
+from yolo.structs import Dataset
+from yolo.training.devices import Devices
+from yolo.training.optimizer import make_optimizer
+
+if TYPE_CHECKING:
+    from yolo.training.run import Run
+
+logger = logging.getLogger(__name__)
+
+MEASURED = (1, 4, 8)
+"""Pictures of the steps that are measured; the first one is for what a first step takes besides."""
+STEPS = 2
+"""Of each; the first one compiles."""
+USED_SHARE = 0.8
+"""Of the memory that is free; the rest is for what grows later: caches, evaluation, longer lists of boxes."""
+LARGEST = 256
+SIZES = (1, 2, 4, *range(8, LARGEST + 1, 8))
+"""Batches to choose from."""
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+GB = 1e9
+
+
+class Need(NamedTuple):
+    """The memory that a training step takes, in bytes."""
+
+    fixed: float
+    """Whatever the batch."""
+    picture: float
+    """For each picture."""
+    free: float
+    """What there is."""
+
+    @property
+    def most(self) -> int:
+        """So many pictures fit in `USED_SHARE` of it."""
+        return max(0, int((USED_SHARE * self.free - self.fixed) / max(self.picture, 1.0)))
+
+
+def fitting_batch(detector: Detector, dataset: Dataset, config: TrainConfig, devices: Devices) -> int:
+    """The largest batch whose steps fit in the memory with nothing frozen, over all devices.
+
+    Args:
+        detector: what is to be trained; it stays as it is.
+        dataset: what it is to learn from; no batch is larger than that.
+        config: the run's options.
+        devices: where it will compute.
+
+    Raises:
+        ConfigError: not even one picture fits.
+    """
+    need = measure_need(detector, dataset, config)
+    # Devices have a memory each, but for the processors of one host.
+    memories = 1 if memory_is_the_hosts() else max(1, len(devices.names))
+    share = need.most * memories
+    smallest = min(int(found[0]) for found in devices.hosts.gather(np.array([share])))
+    batch = choose_size(smallest * devices.hosts.world, len(dataset), devices.replicas)
+    logger.info(
+        "batch %d: a step takes %.2f GB and %.3f GB a picture, %.2f GB are free",
+        batch,
+        need.fixed / GB,
+        need.picture / GB,
+        need.free / GB,
+    )
+    return batch
+
+
+def choose_size(most: int, pictures: int, replicas: int) -> int:
+    """The largest of `SIZES` that is neither above ``most`` nor above the dataset, and can be shared out evenly.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    bound = min(most, max(pictures, replicas))
+    fitting = [size for size in (*SIZES, replicas) if size <= bound and size % replicas == 0]
+    if not fitting:
+        raise ConfigError(
+            "not even one picture a device fits in the memory; take a smaller --size or network, or --precision "
+            "mixed_bfloat16"
+        )
+    return max(fitting)
+
+
+def measure_need(detector: Detector, dataset: Dataset, config: TrainConfig) -> Need:
+    """What real steps of two small batches take, and what follows for others.
+
+    Raises:
+        ConfigError: the smallest one does not fit.
+    """
+    twin = Detector.from_config(detector.get_config())
+    optimizer = make_optimizer(config, twin, steps_per_epoch=STEPS)
+    twin.compile(optimizer=optimizer, loss=config.loss)
+    before, free = memory_now()
+    peaks: dict[int, int] = {}
+    for size in MEASURED:
+        try:
+            peaks[size] = peak_of(partial(take_steps, twin, dataset, config, size))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            break
+    del twin, optimizer
+    gc.collect()
+    return extrapolate(peaks, before, free, canvas_share=(1 + config.multi_scale) ** 2)
+
+
+def extrapolate(peaks: dict[int, int], before: int, free: int, *, canvas_share: float = 1.0) -> Need:
+    """A straight line through the two largest batches.
+
+    Args:
+        peaks: for each number of pictures the most bytes that were in use.
+        before: bytes in use before.
+        free: bytes free before.
+        canvas_share: pixels of the largest canvas, as a share of that which was measured.
+
+    Raises:
+        ConfigError: there are not two.
+    """
+    if len(peaks) < 2:
+        choose_size(0, 1, 1)  # says what to do
+    (first, low), (last, high) = sorted(peaks.items())[-2:]
+    picture = max(0.0, (high - low) / (last - first))
+    fixed = max(0.0, high - before - picture * last)
+    return Need(fixed, picture * canvas_share, free)
+
+
+def take_steps(detector: Detector, dataset: Dataset, config: TrainConfig, batch: int) -> None:
+    """Some training steps on batches of the run's stream."""
+    batches = training_batches(
+        dataset,
+        detector.canvas,
+        batch=batch,
+        seed=config.seed,
+        augment=config.augment,
+        mode=detector.letterbox,
+        workers=1,
+    )
+    with reported_failures():
+        detector.fit(batches, steps_per_epoch=STEPS, epochs=1, verbose=0, shuffle=False)
+
+
+def memory_is_the_hosts() -> bool:
+    """Whether the backend computes on processors, in the host's memory."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.config.list_logical_devices("GPU")
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def memory_now() -> tuple[int, int]:
+    """Bytes in use and bytes free of the memory that limits the batch."""
+    if memory_is_the_hosts():
+        return resident("VmRSS"), available_memory()
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        used = int(tf.config.experimental.get_memory_info("GPU:0")["current"])
+        return used, gpu_memory() - used
+    used, limit = (int(jax_statistics()[name]) for name in ("bytes_in_use", "bytes_limit"))
+    return used, limit - used
+
+
+def peak_of(work: Callable[[], None]) -> int:
+    """The most bytes in use while some work is done (if the system cannot tell, since the process began)."""
+    if memory_is_the_hosts():
+        with suppress(OSError):
+            CLEAR.write_text("5")  # the peak begins anew
+        work()
+        return resident("VmHWM")
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.reset_memory_stats("GPU:0")
+        work()
+        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+    work()
+    return int(jax_statistics()["peak_bytes_in_use"])
+
+
+def jax_statistics() -> dict[str, Any]:
+    """What JAX says of the first device's memory."""
+    import jax
+
+    return dict(jax.local_devices()[0].memory_stats() or {})
+
+
+def resident(field: str) -> int:
+    """Bytes of this process in the memory: ``VmRSS`` now, ``VmHWM`` at most."""
+    with suppress(OSError, StopIteration):
+        lines = STATUS.read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def gpu_memory() -> int:
+    """Bytes of the first GPU, which TensorFlow does not tell.
+
+    Raises:
+        ConfigError: the driver's program is not there.
+    """
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        return int(found.stdout.split()[0]) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
+        raise ConfigError(
+            "--batch auto: nvidia-smi does not tell how much memory the GPU has; give a number"
+        ) from error
+
+
+SIGNS = (
+    "RESOURCE_EXHAUSTED",
+    "ResourceExhausted",
+    "OOM when allocating",
+    "Out of memory",
+    "out of memory",
+    "bad_alloc",
+)
+"""What the backends' errors say when memory runs out."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out."""
+    return isinstance(error, MemoryError) or any(sign in f"{type(error).__name__}: {error}" for sign in SIGNS)
+
+
+def check_memory(run: Run, error: Exception) -> None:
+    """Raise a ConfigError that names a batch that would fit if an error says that memory ran out."""
+    if not is_out_of_memory(error):
+        return
+    batch, (height, width) = run.batch, run.detector.canvas
+    smaller = batch_that_would_fit(run)
+    advice = (
+        "take a smaller --size or network"
+        if smaller is None
+        else f"--batch {smaller} would fit (with --accumulate {round(batch / smaller)} an update sees as many)"
+    )
+    raise ConfigError(f"out of memory with {batch} pictures of {width} x {height} a step; {advice}") from error
+
+
+def batch_that_would_fit(run: Run) -> int | None:
+    """A batch smaller than the run's: measured if possible, else the next one that is at most half of it."""
+    bound = run.batch // 2
+    if run.devices.replicas == 1:
+        with suppress(Exception):  # whatever happens now, the first error is what is to be told
+            bound = min(run.batch - 1, measure_need(run.detector, run.dataset, run.config).most)
+    with suppress(ConfigError):
+        return choose_size(bound, len(run.dataset), run.devices.replicas)
+    return None

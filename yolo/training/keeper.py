@@ -1,0 +1,71 @@
+"""Keeps a run safe: counts its steps, watches its loss, writes its checkpoints, and heeds who wants it to stop."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from yolo.training.interruption import Interruption
+
+if TYPE_CHECKING:
+    from yolo.training.run import Run
+
+logger = logging.getLogger(__name__)
+
+
+ASK_EVERY = 10
+"""Steps after which several hosts ask each other whether somebody wants the run to stop."""
+
+
+class NotFiniteError(Exception):
+    """The loss or the gradient of the step that ``RunState.step`` names is not finite."""
+
+
+class Keeper(keras.callbacks.Callback):
+    """The last of a run's callbacks, so that a checkpoint knows what the others did.
+
+    Args:
+        run: whose state it keeps.
+        interruption: says when somebody wants the run to stop.
+    """
+
+    def __init__(self, run: Run, interruption: Interruption):
+        super().__init__()
+        self.run, self.interruption = run, interruption
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
+        self.run.restore_running_losses()  # fit has just reset them
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        run = self.run
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            raise NotFiniteError
+        run.state.step += 1
+        if run.state.step % run.steps == 0:
+            return  # the epoch's end saves, after its validation
+        every = run.config.save_every
+        if (self.run.devices.hosts.world == 1 or run.state.step % ASK_EVERY == 0) and self.wanted():
+            self.leave()
+        elif every and run.state.step % every == 0:
+            run.save()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self.run.state.stopped = bool(self.model.stop_training)
+        self.run.save()
+        if self.wanted() and not self.run.finished:
+            self.leave()
+
+    def wanted(self) -> bool:
+        """Whether somebody wants the run to stop, on any host."""
+        return self.run.devices.hosts.any(self.interruption.signal is not None)
+
+    def leave(self) -> None:
+        """Save, say how to go on, and end."""
+        path = self.run.save()
+        step = self.run.state.step
+        if path is not None:
+            logger.info("stopped at step %d; go on with: yolov3 train --resume %s", step, path.parent.parent)
+        self.interruption.leave()

@@ -1,0 +1,140 @@
+"""What a search may try: options of training by dotted name, each with a range or a list of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import yaml
+
+from yolo.config import TrainConfig, check, train_config
+from yolo.errors import ConfigError
+from yolo.training.schedule import peak_rate
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Value = float | int | bool | str | None
+Kind = Literal["float", "log", "int", "choice"]
+FIXED = ("epochs", "seed")
+"""Options that all trials share, or their results could not be compared."""
+
+
+class Range(NamedTuple):
+    """The values that an option may have."""
+
+    kind: Kind
+    low: float = 0.0
+    high: float = 0.0
+    values: tuple[Value, ...] = ()
+    """Of a choice."""
+
+    @property
+    def extremes(self) -> tuple[Value, ...]:
+        """Values of which, if they are all allowed, every other one is."""
+        return self.values if self.kind == "choice" else (self.low, self.high)
+
+    def __contains__(self, value: object) -> bool:
+        if self.kind == "choice":
+            return value in self.values
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and self.low <= value <= self.high and (self.kind != "int" or isinstance(value, int))  # type: ignore[operator]
+
+    def distribution(self) -> BaseDistribution:
+        """The same for Optuna."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        if self.kind == "choice":
+            return CategoricalDistribution(self.values)
+        if self.kind == "int":
+            return IntDistribution(int(self.low), int(self.high))
+        return FloatDistribution(float(self.low), float(self.high), log=self.kind == "log")
+
+
+Space = dict[str, Range]
+"""By dotted name of the option."""
+
+
+def read_space(path: str | Path) -> Space:
+    """The space of a YAML file such as `yolo/spaces/default.yaml`.
+
+    Raises:
+        ConfigError: it cannot be read, or a range is wrong or not allowed to the option.
+    """
+    try:
+        rows = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    if not isinstance(rows, Mapping) or not rows:
+        raise ConfigError(
+            f"{path}: expected options with their ranges, such as learning_rate: {{kind: log, low: 0.001, high: 0.01}}"
+        )
+    space = {}
+    for name, row in rows.items():
+        try:
+            space[str(name)] = read_range(str(name), row)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+    return space
+
+
+def read_range(name: str, row: Any) -> Range:
+    """One row of a space.
+
+    Raises:
+        ConfigError: it is no range, or no option, or holds values that the option may not have.
+    """
+    check(isinstance(row, Mapping), name, "a range such as {kind: float, low: 0, high: 1}", row)
+    kind, keys = row.get("kind"), {"kind", "values"} if row.get("kind") == "choice" else {"kind", "low", "high"}
+    check(kind in get_args(Kind), f"{name}: kind", f"one of {', '.join(get_args(Kind))}", kind)
+    check(set(row) == keys, name, f"given by {', '.join(sorted(keys))}", ", ".join(map(str, row)))
+    if kind == "choice":
+        check(isinstance(row["values"], list) and len(row["values"]) > 0, f"{name}: values", "a list", row["values"])
+        found = Range(kind, values=tuple(row["values"]))
+    else:
+        number = int if kind == "int" else int | float
+        check(all(isinstance(row[end], number) for end in ("low", "high")), name, "between numbers", dict(row))
+        check(row["low"] < row["high"] and (kind != "log" or row["low"] > 0), name, "a range that rises", dict(row))
+        found = Range(kind, row["low"], row["high"])
+    check(name not in FIXED, name, "the same in all trials", "a range")
+    for value in found.extremes:
+        changed(TrainConfig(), {name: value})
+    return found
+
+
+def changed(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
+    """The configuration with some options changed, by dotted name.
+
+    Raises:
+        ConfigError: there is no such option, or its value is wrong.
+    """
+    plain = asdict(config)
+    for name, value in values.items():
+        *groups, last = name.split(".")
+        part = plain
+        for group in groups:
+            part = part.get(group) if isinstance(part, dict) else None  # type: ignore[assignment]
+        if not isinstance(part, dict) or last not in part or isinstance(part[last], dict):
+            raise ConfigError(f"{name}: train has no such option")
+        part[last] = value
+    try:
+        return train_config(plain)
+    except TypeError as error:
+        raise ConfigError(f"{', '.join(values)}: a value of the wrong kind ({error})") from error
+
+
+def present_values(config: TrainConfig, space: Space) -> dict[str, Value]:
+    """What a configuration has for the options of a space, as far as that lies in it: where a search begins."""
+    plain = asdict(config)
+    if config.learning_rate is None and config.batch != "auto":
+        plain["learning_rate"] = peak_rate(config, config.batch)
+    values = {}
+    for name, allowed in space.items():
+        value: Any = plain
+        for part in name.split("."):
+            value = value[part]
+        if value in allowed:
+            values[name] = value
+    return values

@@ -1,0 +1,125 @@
+"""What a run knows of itself besides the weights, and how both go into a checkpoint and come back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.errors import ConfigError, WeightsError
+from yolo.model.detector import Detector
+from yolo.structs import Dataset
+
+
+@dataclass
+class RunState:
+    """The place of a run and what came of it so far: plain data."""
+
+    step: int = 0
+    """Steps done: the next batch begins at picture ``step * batch`` of the stream."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """A row an epoch: losses, AP, AP50, rate, times."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """The metrics object of the best epoch."""
+    best_epoch: int = 0
+    """Counted from 1; 0: none yet."""
+    best: float = -math.inf
+    """AP of the best epoch."""
+    faults: int = 0
+    """How often the loss or the gradient was not finite."""
+    rate_share: float = 1.0
+    """What is left of the learning rate after faults."""
+    stopped: bool = False
+    """The run has ended before its last epoch, because it got no better or a callback said so."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {**asdict(self), "best": None if math.isinf(self.best) else self.best}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> RunState:
+        """The state that `to_plain` gave."""
+        return cls(**{**values, "best": -math.inf if values["best"] is None else values["best"]})
+
+
+def variables_of(detector: Detector) -> dict[str, Any]:
+    """Every variable that training changes, by a name that says what it is: weights, optimizer, running losses."""
+    optimizer: Any = detector.optimizer
+    groups = {
+        "weights": [*detector.trainable_variables, *detector.non_trainable_variables],
+        "optimizer": optimizer.variables,
+        "metrics": detector.metrics_variables,
+    }
+    return {f"{group}/{each.path}": each for group, variables in groups.items() for each in variables}
+
+
+def capture(detector: Detector) -> dict[str, NDArray[Any]]:
+    """The values of all variables.
+
+    Raises:
+        WeightsError: a weight is not finite; such a state is not worth keeping.
+    """
+    if keras.backend.backend() == "jax":
+        detector.jax_state_sync()  # fit holds the values elsewhere until somebody asks
+    variables = {name: keras.ops.convert_to_tensor(each) for name, each in variables_of(detector).items()}
+    arrays = {name: keras.ops.convert_to_numpy(value) for name, value in variables.items()}
+    for name, array in arrays.items():
+        if name.startswith("weights/") and not np.isfinite(array).all():
+            raise WeightsError(f"{name}: holds values that are not finite; no checkpoint is written")
+    return arrays
+
+
+def put_back(detector: Detector, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Give all variables the values they had; those of an optimizer that is new in this stage stay.
+
+    Raises:
+        WeightsError: a weight is missing or has another shape: the checkpoint is another network's.
+    """
+    for name, variable in variables_of(detector).items():
+        value = arrays.get(name)
+        if value is not None and value.shape == tuple(variable.shape):
+            variable.assign(value)
+        elif name.startswith("weights/"):
+            raise WeightsError(f"the checkpoint has no {name} of shape {tuple(variable.shape)}: another network's")
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """What a checkpoint remembers of a dataset."""
+    return {
+        "name": dataset.name,
+        "split": dataset.split,
+        "images": len(dataset),
+        "boxes": len(dataset.boxes),
+        "classes": list(dataset.classes),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmless: Iterable[str] = ()) -> None:
+    """Raise a ConfigError that names every difference between what a run began with and what it would go on with."""
+    old, new = flat(before), flat(now)
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name not in set(harmless)]
+    if changed:
+        shown = "; ".join(f"{name}: {brief(old.get(name))} -> {brief(new.get(name))}" for name in sorted(changed))
+        raise ConfigError(
+            f"the run cannot go on as it began, this has changed: {shown}. Undo that, or begin a new run from "
+            "this one's last.keras (--weights)"
+        )
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted names."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        result |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {prefix + name: value}
+    return result
+
+
+def brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

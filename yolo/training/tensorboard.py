@@ -1,0 +1,179 @@
+"""A run as TensorBoard shows it: curves, the first training batches, and what is found in validation pictures.
+
+The events are written with what TensorFlow itself brings; the package tensorboard is only needed to look at them.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+from collections.abc import Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from PIL import Image
+
+from yolo.datasets.bridge import reported_failures
+from yolo.datasets.loader import PADDING
+from yolo.datasets.pipeline import evaluation_batches
+from yolo.draw import draw_boxes, tile_images
+from yolo.evaluation.evaluator import EVALUATION_NMS
+from yolo.training.averages import averaged
+from yolo.training.preview import drawn
+
+if TYPE_CHECKING:
+    from yolo.training.run import Run
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "tensorboard"
+LOSSES = ("loss", "box_loss", "objectness_loss", "class_loss")
+PICTURES = 16
+"""Of the first training batches."""
+FOUND = 8
+"""Validation pictures whose detections are shown."""
+SCALAR, BLOBS = 1, 3
+"""TensorBoard's DataClass of curves and pictures (tensorflow/core/framework/summary.proto)."""
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Writes a run's curves and pictures to the folder ``tensorboard`` of the run's own.
+
+    Several hosts all have one, as they detect together; the first one writes.
+
+    Args:
+        run: what is shown; it has a folder.
+        every_steps: the losses are written every so many steps: each time their mean since the last time.
+        every_epochs: detections are drawn every so many epochs.
+    """
+
+    def __init__(self, run: Run, *, every_steps: int = 10, every_epochs: int = 1):
+        super().__init__()
+        self.run, self.every_steps, self.every_epochs = run, every_steps, every_epochs
+        self.events = Events(run)
+        self.step = 0
+        """Of the run, as all that is written."""
+        self.place, self.sums = 0, dict.fromkeys(LOSSES, 0.0)
+        """Steps of the epoch at the last writing, and each loss added up over them."""
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
+        self.step = self.run.state.step
+        if self.step == 0:
+            self.show_training()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self.place, self.sums = 0, dict.fromkeys(LOSSES, 0.0)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        self.step += 1
+        place = (self.step - 1) % self.run.steps + 1
+        if logs and place % self.every_steps == 0:
+            self.write_losses(place, logs)
+
+    def write_losses(self, place: int, logs: dict[str, float]) -> None:
+        """The mean losses since the last time, out of Keras' means since the epoch began."""
+        sums = {name: place * float(logs[name]) for name in LOSSES if name in logs}
+        means = {name: (total - self.sums[name]) / (place - self.place) for name, total in sums.items()}
+        self.place, self.sums = place, {**self.sums, **sums}
+        self.write("step", means)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.write("epoch", {name: float(value) for name, value in (logs or {}).items()})
+        if (epoch + 1) % self.every_epochs == 0:
+            self.show_found()
+        self.events.flush()
+
+    def write(self, group: str, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self.events.scalar(f"{group}/{name}", value, self.step)
+
+    def show_training(self) -> None:
+        """The first pictures that are learned from, as augmented."""
+        with reported_failures():
+            count = math.ceil(PICTURES / self.run.batch)
+            batches = self.run.batches(0, self.run.devices.hosts).take(count).as_numpy_iterator()
+            self.events.images("training", list(islice(drawn(batches, self.model.classes), PICTURES)), self.step)
+
+    def show_found(self) -> None:
+        """Some validation pictures: on the left the truth, on the right what is found by the averaged weights."""
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()  # fit holds the weights elsewhere until somebody asks
+        with averaged(self.model), reported_failures():
+            images, about = self.validation_batch()
+            kept = self.model.find(images, EVALUATION_NMS)  # as in validation: nothing is compiled once more
+        sheets = []
+        for row in np.flatnonzero(about["index"] != PADDING)[:FOUND]:
+            real, sure = about["valid"][row], kept.valid[row] & (kept.scores[row] >= self.model.nms.conf)
+            truth = about["boxes"][row][real], about["labels"][row][real], self.model.classes
+            found = kept.boxes[row][sure], kept.labels[row][sure], self.model.classes
+            pair = (
+                draw_boxes(images[row], *truth, ignore=about["ignore"][row][real]),
+                draw_boxes(images[row], *found, scores=kept.scores[row][sure]),
+            )
+            sheets.append(tile_images(pair, 2))
+        self.events.images("validation", sheets, self.step)
+
+    def validation_batch(self) -> tuple[Any, Any]:
+        """As many pictures as are evaluated at once, from all over the validation pictures."""
+        run, hosts = self.run, self.run.devices.hosts
+        count = -(-min(run.batch, len(run.validation)) // hosts.world) * hosts.world
+        # Those that are shown are the first: spread these, and let what comes behind them only fill the batch.
+        spread = np.linspace(0, len(run.validation) - 1, min(FOUND, count)).astype(int)
+        chosen = run.validation.subset(np.resize(spread, count))
+        batches = evaluation_batches(
+            chosen,
+            self.model.canvas,
+            batch=count,
+            mode=self.model.letterbox,
+            workers=run.config.workers,
+            shard=hosts.rank,
+            shards=hosts.world,
+        )
+        return next(iter(batches.as_numpy_iterator()))
+
+
+class Events:
+    """Files of events in a run's folder; those that are there are left, so that a resumed run's curves go on."""
+
+    def __init__(self, run: Run):
+        import tensorflow as tf
+
+        self._writer = tf.summary.create_noop_writer()
+        if run.folder is not None and run.devices.hosts.first:
+            folder = run.folder.path / FOLDER
+            self._writer = tf.summary.create_file_writer(str(folder))
+            logger.info("for the curves and pictures: tensorboard --logdir %s", folder)
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        """A point of a curve."""
+        self._write(tag, np.float32(value), step, plugin="scalars", kind=SCALAR)
+
+    def images(self, tag: str, pictures: Sequence[Image.Image], step: int) -> None:
+        """Pictures side by side; nothing is written if there are none."""
+        if pictures:
+            size = max(picture.width for picture in pictures), max(picture.height for picture in pictures)
+            value = [*(str(side).encode() for side in size), *(encoded(picture) for picture in pictures)]
+            self._write(tag, np.array(value, object), step, plugin="images", kind=BLOBS)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def _write(self, tag: str, value: Any, step: int, *, plugin: str, kind: int) -> None:
+        # tf.summary's own scalar and image need the package tensorboard.
+        import tensorflow as tf
+
+        metadata = tf.compat.v1.SummaryMetadata()
+        metadata.plugin_data.plugin_name = plugin
+        metadata.data_class = kind
+        with self._writer.as_default(), tf.device("cpu"):
+            tf.summary.write(tag, tf.convert_to_tensor(value), step=step, metadata=metadata)
+
+
+def encoded(picture: Image.Image) -> bytes:
+    """The picture as a JPEG file."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=92, subsampling=0)  # which would blur the colours of thin lines
+    return stream.getvalue()

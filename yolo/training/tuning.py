@@ -1,0 +1,237 @@
+"""A search for better options: short runs, the hopeless ones cut short (Optuna)."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import yaml
+
+from yolo.config import HARMLESS, TrainConfig
+from yolo.errors import AnnotationError, ConfigError
+from yolo.files import write_text, write_whole
+from yolo.model.detector import Detector
+from yolo.structs import Dataset
+from yolo.training.keeper import NotFiniteError
+from yolo.training.progress import duration
+from yolo.training.space import Space, Value, changed, present_values
+from yolo.training.state import describe_dataset
+from yolo.training.study import REASON, SECONDS, best_trial, finished, opened, repeat_interrupted, sampler
+from yolo.training.trainer import TrainResult, train
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial, Trial
+
+logger = logging.getLogger("yolo.tuning")  # not below yolo.training, whose messages are held back within a trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is searched, and with what.
+
+    ``make`` gives a detector as it is before training, a new one each time.
+    """
+
+    make: Callable[[], Detector]
+    dataset: Dataset
+    validation: Dataset | None
+    """None: a fixed tenth of the dataset, as in training."""
+    config: TrainConfig
+    """What all trials have in common; the first one has it unchanged."""
+    space: Space
+    folder: Path
+    about: Mapping[str, Any]
+    """Further options that a run needs to be like the trials; they are written into best.yaml."""
+    devices: str | None = None
+    """Where to train."""
+    live: bool = False
+    """Show the progress of a trial on the terminal."""
+
+    def conditions(self) -> dict[str, Any]:
+        """What must not change when a search goes on."""
+        return {
+            "space": {name: str(each) for name, each in self.space.items()},
+            "config": {name: value for name, value in asdict(self.config).items() if name not in HARMLESS},
+            "about": dict(self.about),
+            "dataset": describe_dataset(self.dataset),
+            "validation": None if self.validation is None else describe_dataset(self.validation),
+        }
+
+
+def tune(search: Search, *, trials: int) -> FrozenTrial:
+    """Search until there are so many trials, those of earlier calls included; the best one.
+
+    Each trial trains a new detector for ``config.epochs``; its value is the best AP of its epochs. A trial that is
+    behind the median of the others after an epoch is cut short. After each trial best.yaml, trials.csv and trials.png
+    are written to the folder.
+
+    Raises:
+        ConfigError: Optuna is missing, the folder holds another search, or no trial came to an end.
+        AnnotationError: AP is undefined, as there is no box in the validation pictures.
+    """
+    with opened(search.folder, search.conditions(), epochs=search.config.epochs) as study:
+        repeat_interrupted(study)
+        if not study.trials:
+            study.enqueue_trial(present_values(search.config, search.space))
+        while (number := len(finished(study))) < trials:
+            study.sampler = sampler(search.config.seed, number)
+            carry_out(search, study, total=trials)
+            write_results(search, study)
+        write_results(search, study)
+        best = best_trial(study)
+        if best is None:
+            reasons = {str(trial.user_attrs.get(REASON)) for trial in finished(study)}
+            raise ConfigError(f"{search.folder}: no trial came to its end: {'; '.join(sorted(reasons))}")
+        return best
+
+
+def carry_out(search: Search, study: optuna.Study, *, total: int) -> None:
+    """One trial; its result goes into the study.
+
+    Raises:
+        AnnotationError: AP is undefined.
+    """
+    from optuna.trial import TrialState
+
+    trial = study.ask({name: each.distribution() for name, each in search.space.items()})
+    number = len(finished(study)) + 1
+    logger.info("trial %d/%d  %s", number, total, describe_values(trial.params))
+    began = time.perf_counter()
+    pruning = Pruning(trial, search.config.epochs)
+    try:
+        result = train_quietly(search, trial.params, pruning)
+    except ConfigError as error:  # options that do not go together, or a loss that is no longer finite
+        diverged = isinstance(error.__context__, NotFiniteError)
+        trial.set_user_attr(REASON, str(error))
+        # A run that ends so finds nothing; what only fails teaches the sampler nothing either.
+        value, state = (0.0, TrialState.COMPLETE) if diverged else (None, TrialState.FAIL)
+        logger.warning("trial %d/%d  %s", number, total, error)
+    else:
+        value = best_ap(result)
+        state = TrialState.PRUNED if pruning.pruned else TrialState.COMPLETE
+    trial.set_user_attr(SECONDS, time.perf_counter() - began)
+    study.tell(trial, None if state == TrialState.PRUNED else value, state=state)
+    log_trial(study, number=number, total=total)
+
+
+class Pruning(keras.callbacks.Callback):
+    """Tells a trial its AP after each epoch, and ends the run if the trial has no prospects."""
+
+    def __init__(self, trial: Trial, epochs: int):
+        super().__init__()
+        self.trial, self.epochs, self.pruned = trial, epochs, False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        ap = (logs or {})["AP"]
+        if math.isnan(ap):
+            raise AnnotationError(
+                "AP is undefined: the validation pictures have no box to find; name others with --val"
+            )
+        self.trial.report(ap, epoch)
+        if epoch + 1 < self.epochs and self.trial.should_prune():
+            self.pruned = self.model.stop_training = True
+
+
+def train_quietly(search: Search, values: Mapping[str, Value], pruning: Pruning) -> TrainResult:
+    """The run of a trial, without messages; nothing of it stays in memory."""
+    training = logging.getLogger("yolo.training")
+    level = training.level
+    training.setLevel(logging.ERROR)
+    try:
+        return train(
+            search.make(),
+            search.dataset,
+            validation=search.validation,
+            config=changed(search.config, values),
+            callbacks=[pruning],
+            live=search.live,
+            devices=search.devices,
+        )
+    finally:
+        training.setLevel(level)
+        keras.utils.clear_session()
+
+
+def best_ap(result: TrainResult) -> float:
+    """The best of a run's epochs."""
+    return max((row["AP"] for row in result.history), default=0.0)
+
+
+def log_trial(study: optuna.Study, *, number: int, total: int) -> None:
+    """A line about the last trial and how long the search will take."""
+    done, best = finished(study), best_trial(study)
+    last = done[-1]
+    seconds = float(np.mean([trial.user_attrs[SECONDS] for trial in done]))
+    leading = "" if best is None else f"  best {best.value:.4f} (trial {done.index(best) + 1})"
+    ends = {"COMPLETE": f"AP {last.value or 0.0:.4f}", "PRUNED": "cut short", "FAIL": "failed"}
+    logger.info(
+        "trial %d/%d  %s  in %s%s  left %s",
+        number,
+        total,
+        ends[last.state.name],
+        duration(last.user_attrs[SECONDS]),
+        leading,
+        duration((total - number) * seconds),
+    )
+
+
+def describe_values(values: Mapping[str, Value]) -> str:
+    """The values of a trial on a line."""
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
+    )
+
+
+def write_results(search: Search, study: optuna.Study) -> None:
+    """best.yaml for ``yolov3 train --config``, trials.csv and trials.png.
+
+    Raises:
+        ConfigError: a file cannot be written.
+    """
+    trials, best = finished(study), best_trial(study)
+    write_table(search, trials)
+    from yolo.plots import plot_trials
+
+    values = [trial.value if trial.state.name == "COMPLETE" else None for trial in trials]
+    cut = [max(trial.intermediate_values.values(), default=0.0) for trial in trials]
+    plot_trials([math.nan if value is None else value for value in values], cut, search.folder / "trials.png")
+    if best is not None:
+        write_text(search.folder / "best.yaml", describe_best(search, best))
+
+
+def describe_best(search: Search, best: FrozenTrial) -> str:
+    """The options of the best trial as YAML; how long to train is left to the user."""
+    options = {**search.about, **asdict(changed(search.config, best.params))}
+    del options["epochs"]
+    head = f"# AP {best.value:.4f} after at most {search.config.epochs} epochs, the best of a search.\n"
+    return head + yaml.safe_dump(options, sort_keys=False, allow_unicode=True)
+
+
+def write_table(search: Search, trials: list[FrozenTrial]) -> None:
+    """A row a trial: how it ended, AP, epochs, time, values."""
+    names = list(search.space)
+
+    def write(path: Path) -> None:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["trial", "state", "AP", "epochs", "seconds", *names, "reason"])
+            for number, trial in enumerate(trials, 1):
+                reached = trial.value if trial.value is not None else max(trial.intermediate_values.values(), default=0)
+                own = [trial.params.get(name) for name in names]
+                seconds = f"{trial.user_attrs[SECONDS]:.1f}"
+                epochs = len(trial.intermediate_values)
+                state = trial.state.name.lower()
+                writer.writerow(
+                    [number, state, f"{reached:.6g}", epochs, seconds, *own, trial.user_attrs.get(REASON, "")]
+                )
+
+    write_whole(search.folder / "trials.csv", write)

@@ -1,0 +1,152 @@
+"""Keras' AdamW and SGD with what a run asks of them besides: rates of their own, averages, fused kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from yolo.ops.boxes import Tensor
+
+
+class Updates:
+    """What both rules have in common; goes before a Keras optimizer among the bases.
+
+    - Some variables learn, and decay, at a share of the rate.
+    - The running averages of the weights (``use_ema``) follow quickly at first, move with updates only, and never
+      overwrite the weights: whoever wants them takes them.
+    - Schedules count updates, not the steps whose gradients are accumulated for one.
+    - On TensorFlow the kernels are fused, and a gradient that is not finite stops the step (`yolo/training/fused.py`).
+    """
+
+    # What it takes from the Keras optimizer behind it.
+    _iterations: Any
+    _learning_rate: Any
+    _trainable_variables: list[Any]
+    _model_variables_moving_average: list[Any]
+    _accumulated_gradients: list[Any]
+    _get_variable_index: Any
+    _use_weight_decay: Any
+    assign: Any
+    built: bool
+    iterations: Any
+    learning_rate: Any
+    weight_decay: float | None
+    global_clipnorm: float | None
+    gradient_accumulation_steps: int | None
+    use_ema: bool
+    ema_momentum: float
+
+    share = 1.0
+    slow: frozenset[int] = frozenset()
+    """Indices of the variables that learn at this share of the rate."""
+
+    def slow_down(self, variables: Sequence[Any], share: float) -> None:
+        """Let these of the variables it was built for learn, and decay, at a share of the rate."""
+        self.share = share
+        self.slow = frozenset(self._get_variable_index(each) for each in variables)
+
+    def build(self, variables: Sequence[Any]) -> None:
+        if self.built:
+            return
+        super().build(variables)  # type: ignore[misc]
+        if self.use_ema:  # Keras' begin at 0 and are overwritten by the first step: a thawed layer's come later
+            for variable, average in zip(variables, self._model_variables_moving_average, strict=True):
+                average.assign(ops.copy(variable))  # JAX would have both in one buffer
+
+    def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
+        """Decay and move one variable; called by Keras, on TensorFlow by `change`."""
+        index = self._get_variable_index(variable)
+        if index in self.slow:
+            learning_rate = learning_rate * self.share
+        if self.weight_decay and self._use_weight_decay(variable):
+            kept = 1.0 - ops.cast(learning_rate * self.weight_decay, variable.dtype)
+            self.assign(variable, variable * kept)
+        if keras.backend.backend() == "tensorflow":
+            self.fused_step(gradient, variable, learning_rate, index)
+        else:
+            super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
+
+    def fused_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor, index: int) -> None:
+        """The rule itself, on TensorFlow; ``index`` is the variable's."""
+        raise NotImplementedError
+
+    def change(self, variable: Any, total: Tensor, factor: Tensor, rate: Tensor) -> None:
+        """On TensorFlow: update a replica's copy of a variable by ``factor`` times a gradient, then its average."""
+        from yolo.training.fused import descend
+
+        self.update_step(total * factor, variable, rate)
+        if self.use_ema:
+            average = self._model_variables_moving_average[self._get_variable_index(variable)].value
+            descend(average, average - variable, self.average_weight())
+
+    def average_weight(self) -> Tensor:
+        """The weight of the new variables in their averages; 0 in a step that updates nothing.
+
+        As long as there were few updates it is larger than ``1 - ema_momentum``, so that the first weights,
+        which are random, do not linger.
+        """
+        steps = self.gradient_accumulation_steps or 1
+        count = self._iterations + 1
+        updates = ops.cast(count // steps, "float32")
+        weight = 1.0 - ops.minimum(self.ema_momentum, (1.0 + updates) / (10.0 + updates))
+        return weight if steps == 1 else ops.where(count % steps == 0, weight, 0.0)
+
+    def _update_model_variables_moving_average(self, trainable_variables: Sequence[Any]) -> None:
+        weight = self.average_weight()
+        for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
+            average.assign(average + (variable - average) * weight)
+
+    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
+        """Keras would make the averages the weights whenever a ``fit`` ends."""
+
+    def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+        """Each variable decays at its own rate, in `update_step`."""
+
+    def _get_current_learning_rate(self) -> Tensor:
+        rate = self._learning_rate
+        is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+        return rate(self.iterations) if is_schedule else super()._get_current_learning_rate()  # type: ignore[misc]
+
+    def _backend_apply_gradients(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any]) -> None:
+        if keras.backend.backend() != "tensorflow":
+            super()._backend_apply_gradients(grads, trainable_variables)  # type: ignore[misc]
+            return
+        from yolo.training.fused import apply_gradients
+
+        apply_gradients(self, grads, trainable_variables)
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class AdamW(Updates, keras.optimizers.AdamW):
+    """Keras' AdamW (Loshchilov and Hutter 2019, algorithm 2) with what `Updates` adds."""
+
+    def fused_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor, index: int) -> None:
+        from yolo.training.fused import adam
+
+        adam(
+            variable,
+            gradient,
+            self._momentums[index].value,
+            self._velocities[index].value,
+            rate=learning_rate,
+            betas=(self.beta_1, self.beta_2),
+            epsilon=self.epsilon,
+            update=self.iterations + 1,
+        )
+
+
+@keras.saving.register_keras_serializable(package="yolo")
+class SGD(Updates, keras.optimizers.SGD):
+    """Keras' SGD, with decoupled weight decay and what `Updates` adds."""
+
+    def fused_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor, index: int) -> None:
+        from yolo.training.fused import descend, momentum_descent
+
+        if self.momentum == 0:
+            descend(variable, gradient, learning_rate)
+            return
+        momentum = self.momentums[index].value
+        momentum_descent(variable, gradient, momentum, rate=learning_rate, decay=self.momentum, nesterov=self.nesterov)
