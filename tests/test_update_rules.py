@@ -13,6 +13,8 @@ import pytest
 import tensorflow as tf
 from update_values import CASES, COMMON, SHAPES, SHARE, SLOW, STEPS, numbers, run
 
+from yolo.config import TrainConfig
+from yolo.training.optimizer import make_optimizer
 from yolo.training.update_rules import SGD, AdamW
 
 SCRIPT = Path(__file__).with_name("update_values.py")
@@ -187,3 +189,39 @@ def test_rules_are_saved_and_loaded():
         again = keras.optimizers.deserialize(keras.optimizers.serialize(rule))
         assert type(again) is type(rule)
         assert again.get_config() == rule.get_config()
+
+
+def test_the_global_norm():
+    import tensorflow as tf
+
+    from yolo.training.fused import global_norm
+
+    rng = np.random.default_rng(0)
+    gradients = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 32, 512), (1024,), (3, 3, 16, 128))]
+    expected = np.sqrt(sum(np.square(each, dtype=np.float64).sum() for each in gradients))
+    assert float(global_norm([tf.constant(each) for each in gradients])) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_equal_steps_at_full_size_are_equal_to_the_last_bit():
+    """Sums over everything, as TensorFlow does them, depend on which thread is done first."""
+    from yolo.model.detector import Detector
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, 416, 416, 3)).astype(np.uint8)
+    targets = {
+        "boxes": np.tile(np.array([[40, 50, 200, 300], [220, 100, 400, 180]], np.float32), (8, 1, 1)),
+        "labels": np.zeros((8, 2), np.int32),
+        "valid": np.ones((8, 2), bool),
+        "ignore": np.zeros((8, 2), bool),
+    }
+    ends = []
+    for _ in range(3):
+        detector = Detector("yolov3-tiny", classes=["a"], size=416, seed=0)
+        detector.compile(make_optimizer(TrainConfig(), detector, steps_per_epoch=10))
+        for _ in range(4):
+            detector.train_on_batch(images, targets)
+        ends.append(detector.get_weights())
+    for one in ends[1:]:
+        for mine, first in zip(one, ends[0], strict=True):
+            np.testing.assert_array_equal(mine, first)

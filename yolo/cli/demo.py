@@ -23,7 +23,7 @@ from yolo.anchors import (
     write_anchors,
 )
 from yolo.cli.common import prepare_output, start_keras
-from yolo.config import AugmentConfig, LossConfig, NmsConfig, TrainConfig, check
+from yolo.config import AugmentConfig, NmsConfig, TrainConfig, check
 from yolo.datasets.digits import make_digits
 from yolo.datasets.load import load_dataset
 from yolo.draw import tile_images
@@ -41,8 +41,6 @@ RECIPE: dict[str, Any] = {
     "learning_rate": 0.002,
     # A mirrored digit is another sign.
     "augment": AugmentConfig(flip=0.0, scale=0.2),
-    # Each digit teaches every anchor that fits it: more examples in a short run.
-    "loss": LossConfig(assign_iou=0.35),
 }
 """What differs from the defaults, and why."""
 SHOWN = 12

@@ -55,10 +55,16 @@ def _accumulators(optimizer: Updates, variables: Sequence[Any]) -> list[Any]:
 
 
 def global_norm(gradients: Sequence[Tensor]) -> Tensor:
-    """Euclidean norm of all numbers together, each gradient read once."""
+    """Euclidean norm of all numbers together.
+
+    Summed in an order that does not depend on the threads, as ``l2_loss`` and a sum over everything are not: two
+    equal runs would part in the last bit. Each row is one thread's, and the rows are added up one by one.
+    """
     import tensorflow as tf
 
-    return tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients]))
+    rows = [tf.reduce_sum(tf.square(tf.reshape(each, (-1, each.shape[-1] or 1))), axis=1) for each in gradients]
+    total = tf.cumsum(tf.cast(tf.concat(rows, axis=0), "float64"))[-1]
+    return tf.cast(tf.sqrt(total), "float32")
 
 
 def clip_factor(norm: Tensor, limit: float | None) -> Tensor:
