@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cfg_texts import STAGED
 from noise_pictures import make_noise_dataset
 
 from yolo.config import AugmentConfig
@@ -18,7 +19,10 @@ from yolo.datasets.loader import Loader
 from yolo.datasets.pipeline import training_batches
 from yolo.datasets.quarantine import Quarantine
 from yolo.errors import AnnotationError, ConfigError, MediaError
+from yolo.evaluation.evaluator import evaluate
+from yolo.model.detector import Detector
 from yolo.structs import Dataset
+from yolo.training.trainer import train
 
 CANVAS = (64, 96)
 IDENTITY = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)
@@ -210,3 +214,47 @@ def test_training_goes_on(tmp_path):
     break_pictures(dataset, order[2])
     with pytest.raises(MediaError, match=r"2 of 20 pictures \(10\.0%\)"), reported_failures():
         draw()
+
+
+TWO = {"classes": ("cat", "dog"), "category_ids": (7, 2)}
+
+
+def test_what_cannot_be_validated_on_is_left_out(tmp_path):
+    """The figures are those of the pictures that are left, and the list outlives the run."""
+    dataset = make_noise_dataset(tmp_path / "data", 21, **TWO)
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    expected = evaluate(detector, dataset.subset([index for index in range(21) if index != 5]), batch=4)
+    with pytest.raises(AssertionError):
+        np.testing.assert_equal(evaluate(detector, dataset, batch=4), expected)
+    break_pictures(dataset, 5)
+    with pytest.raises(MediaError, match=r"005\.jpg: not a picture"):
+        evaluate(detector, dataset, batch=4)
+    quarantine = Quarantine(dataset, replaced=False)
+    for _ in range(2):
+        np.testing.assert_equal(evaluate(detector, dataset, batch=4, quarantine=quarantine), expected)
+    assert quarantine.summary() == "1 of 21 pictures could not be read and were left out"
+    break_pictures(dataset, 9)
+    with pytest.raises(MediaError, match="2 of 21 pictures"):
+        evaluate(detector, dataset, batch=4, quarantine=quarantine)
+
+
+def test_no_picture_is_left(tmp_path):
+    dataset = make_noise_dataset(tmp_path, 1, **TWO)
+    break_pictures(dataset, 0)
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    with pytest.raises(MediaError, match="none of its pictures can be read"):
+        evaluate(detector, dataset, quarantine=Quarantine(dataset, replaced=False))
+
+
+def test_a_run_lists_what_it_could_not_validate_on(tmp_path, caplog):
+    dataset = make_noise_dataset(tmp_path / "data", 8, **TWO)
+    break_pictures(dataset, 7)
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    learned, validated = dataset.subset(range(4)), dataset.subset(range(4, 8))
+    out = tmp_path / "run"
+    result = train(detector, learned, validation=validated, out=out, epochs=1, batch=4)
+    assert result.metrics["images"] == 3
+    ((*_, picture),) = rows(out / "quarantine-validation.csv")[1:]
+    assert picture == "3"
+    assert not (out / "quarantine.csv").exists()
+    assert "1 of 4 pictures could not be read and were left out: see" in caplog.text

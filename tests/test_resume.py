@@ -83,25 +83,37 @@ def test_killed_a_dozen_times_the_run_ends_as_if_it_had_not_been(digits, unbroke
 
 
 class Leave(keras.callbacks.Callback):
-    """Sends this process a signal at the end of a step."""
+    """Sends this process a signal at the end of a step; or at the end of its epoch, after the validation."""
 
-    def __init__(self, step, number):
+    def __init__(self, step, number, *, late=False):
         super().__init__()
-        self.left, self.number = step, number
+        self.left, self.number, self.late = step, number, late
 
     def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002 - Keras' signature
         self.left -= 1
-        if not self.left:
+        if not self.left and not self.late:
             os.kill(os.getpid(), self.number)
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        if not self.left and self.late:
+            os.kill(os.getpid(), self.number)
+
+
+LAST = 3 * OPTIONS["epochs"]
 
 
 @pytest.mark.parametrize(
     "leaving",
-    [(1, signal.SIGTERM, SystemExit), (5, signal.SIGINT, KeyboardInterrupt), (6, signal.SIGTERM, SystemExit)],
+    [
+        (1, signal.SIGTERM, SystemExit, 0),
+        (5, signal.SIGINT, KeyboardInterrupt, 1),
+        (6, signal.SIGTERM, SystemExit, 1),
+        (LAST, signal.SIGINT, KeyboardInterrupt, OPTIONS["epochs"] - 1),
+    ],
 )
 def test_signals_save_and_leave(digits, unbroken, tmp_path, caplog, leaving):
-    """In the middle of an epoch at once, at its end (step 6) after the validation."""
-    step, number, ends = leaving
+    """In the middle of an epoch at once; at its end (steps 6 and 36) in the validation, which is done again."""
+    step, number, ends, rows = leaving
     before = signal.getsignal(number)
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
     detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
@@ -111,12 +123,25 @@ def test_signals_save_and_leave(digits, unbroken, tmp_path, caplog, leaving):
         assert caught.value.code == 143
     assert f"stopped at step {step}; go on with: yolov3 train --resume {tmp_path}" in caplog.text
     assert signal.getsignal(number) is before
-    assert Checkpoints(tmp_path).latest().step == step
+    left = Checkpoints(tmp_path).latest()
+    assert left.step == step
+    assert len(left.meta["state"]["history"]) == rows
     yolo.resume(tmp_path, dataset, validation=validation, workers=1)
     found = Checkpoints(tmp_path).latest()
     found.meta["config"]["workers"] = 0
     found.meta["detector"]["origin"]["config"]["workers"] = 0
     assert_same_end(found, unbroken)
+
+
+def test_a_signal_after_a_validation_leaves_it_done(digits, tmp_path):
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    late = Leave(3, signal.SIGTERM, late=True)
+    with pytest.raises(SystemExit):
+        train(detector, dataset, validation=validation, out=tmp_path, callbacks=[late], epochs=2, batch=3)
+    left = Checkpoints(tmp_path).latest()
+    assert left.step == 3
+    assert [row["epoch"] for row in left.meta["state"]["history"]] == [1]
 
 
 @pytest.fixture(scope="module")

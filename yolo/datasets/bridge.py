@@ -85,7 +85,9 @@ def reported_failures() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        for failure in list(_failures):
-            if str(failure) in str(error):
-                raise failure from None
-        raise
+        # One message may quote another; and a traceback tells what was being handled first, the error itself last.
+        places = [(str(error).rfind(f"{type(failure).__name__}: {failure}"), failure) for failure in list(_failures)]
+        place, behind = max(places, key=lambda found: found[0], default=(-1, error))
+        if place < 0:
+            raise
+        raise behind from None

@@ -76,7 +76,7 @@ class Loader:
             dataset: the pictures.
             mode: how they come onto the canvas.
             cache: where resized pictures are kept; None: they are read each time.
-            quarantine: where `read_any` lists those that cannot be read; None: the first one ends it.
+            quarantine: where those that cannot be read are listed; None: the first one ends it.
         """
         self.dataset = dataset
         self.mode = mode
@@ -140,12 +140,18 @@ class Loader:
         return self.cache.pixels(key, make)
 
     def load(self, index: int, canvas_size: Size) -> Record:
-        """Picture ``index`` in the middle of a canvas, not augmented.
+        """Picture ``index`` in the middle of a canvas, not augmented; one in the quarantine is blank.
 
         Raises:
-            MediaError: the picture cannot be read.
+            MediaError: the picture cannot be read, and there is no quarantine or too much in it.
         """
-        picture = self.read(index, canvas_size)
+        try:
+            picture = self.read_any([index], canvas_size)
+        except MediaError:
+            if self.quarantine is None or index not in self.quarantine:
+                raise
+            self.quarantine.check()
+            return self.blank(canvas_size)._replace(picture=np.int64(index))
         letterbox = Letterbox(picture.size, canvas_size, self.mode)
         top, left = letterbox.offset
         return Record(

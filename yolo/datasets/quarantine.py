@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,17 +35,21 @@ class Quarantine:
     (a network folder) does not make a resumed run differ from one that was never stopped.
     """
 
-    def __init__(self, dataset: Dataset, *, limit: float = 0.05, path: str | Path | None = None) -> None:
+    def __init__(
+        self, dataset: Dataset, *, limit: float = 0.05, path: str | Path | None = None, replaced: bool = True
+    ) -> None:
         """An empty list.
 
         Args:
             dataset: whose pictures.
             limit: the share of its pictures that may be unreadable; one always may.
             path: where the list is written, also when there are too many; None: nowhere by itself.
+            replaced: whether others take their place, as in training; else they are left out.
         """
         self.dataset = dataset
         self.limit = limit
         self.path = None if path is None else Path(path)
+        self.replaced = replaced
         self._entries: dict[int, Entry] = {}
         self._lock = threading.Lock()
 
@@ -65,7 +70,7 @@ class Quarantine:
             new = self._entries.setdefault(index, entry) is entry
             count = len(self._entries)
         if new and count <= NAMED:
-            logger.warning("%s; another picture takes its place", reason)
+            logger.warning("%s; %s", reason, "another picture takes its place" if self.replaced else "it is left out")
         self.check()
 
     def check(self) -> None:
@@ -95,6 +100,11 @@ class Quarantine:
         """The list so far, by picture, in the order it came together."""
         with self._lock:
             return dict(self._entries)
+
+    def take_over(self, entries: Mapping[int, Entry]) -> None:
+        """Add what others found, another host or an earlier part of the run; no warning, no complaint."""
+        with self._lock:
+            self._entries = {**entries, **self._entries}
 
     def write(self, path: str | Path | None = None) -> None:
         """Write the list as CSV, sorted by file; no list, no file.
@@ -130,17 +140,18 @@ class Quarantine:
                 rows = [(Entry(row["file"], row["reason"]), int(row["picture"])) for row in csv.DictReader(file)]
         except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
             raise AnnotationError(f"{source}: not a list of unreadable pictures ({error!r}); remove it") from error
-        known = {
-            index: entry
-            for entry, index in rows
-            if 0 <= index < len(self.dataset) and str(self.dataset.path(index)) == entry.file
-        }
-        with self._lock:
-            self._entries = known | self._entries
+        self.take_over(
+            {
+                index: entry
+                for entry, index in rows
+                if 0 <= index < len(self.dataset) and str(self.dataset.path(index)) == entry.file
+            }
+        )
 
     def summary(self) -> str | None:
         """What to say at the end of a run; None: all could be read."""
         if not self._entries:
             return None
         place = "" if self.path is None else f": see {self.path}"
-        return f"{len(self)} of {len(self.dataset)} pictures could not be read and were replaced by others{place}"
+        fate = "replaced by others" if self.replaced else "left out"
+        return f"{len(self)} of {len(self.dataset)} pictures could not be read and were {fate}{place}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 
 from yolo.config import NmsConfig
 from yolo.datasets.bridge import reported_failures
-from yolo.datasets.loader import PADDING
+from yolo.datasets.loader import PADDING, Loader
 from yolo.datasets.pipeline import evaluation_batches
-from yolo.errors import AnnotationError
+from yolo.datasets.quarantine import Quarantine
+from yolo.errors import AnnotationError, MediaError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns
 from yolo.letterbox import Letterbox
@@ -57,6 +59,8 @@ def evaluate(
     workers: int = 0,
     voc_iou: float = 0.5,
     hosts: Hosts = ALONE,
+    quarantine: Quarantine | None = None,
+    after_batch: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """The metrics object of a detector on a dataset: see `compute_metrics`.
 
@@ -68,13 +72,43 @@ def evaluate(
         workers: threads that read pictures; 0: one a core.
         voc_iou: from which IoU on VOC counts a box as found.
         hosts: among which the pictures are shared out; each gets the metrics of all pictures.
+        quarantine: lists the pictures that cannot be read, which are left out; None: the first one ends it.
+        after_batch: called with the number of batches done; what it raises ends the evaluation.
 
     Raises:
         AnnotationError: the classes differ, or there is no picture.
-        MediaError: a picture cannot be read.
+        MediaError: a picture cannot be read, and there is no quarantine or too much in it.
     """
-    found = find_all(detector, dataset, batch=batch, nms=nms, workers=workers, hosts=hosts)
+    found = find_all(
+        detector,
+        dataset,
+        batch=batch,
+        nms=nms,
+        workers=workers,
+        hosts=hosts,
+        quarantine=quarantine,
+        after_batch=after_batch,
+    )
+    read = readable(dataset, quarantine, hosts)
+    if len(read) < len(dataset):
+        dataset, found = dataset.subset(read), found.of(read)
     return compute_metrics(dataset, found, voc_iou=voc_iou)
+
+
+def readable(dataset: Dataset, quarantine: Quarantine | None, hosts: Hosts) -> NDArray[np.int64]:
+    """The pictures, in their order, that are in no host's quarantine.
+
+    Raises:
+        MediaError: there is none.
+    """
+    every = np.arange(len(dataset))
+    if quarantine is None:
+        return every
+    missing = np.array(sorted(quarantine.entries()), np.int64)
+    read = np.setdiff1d(every, np.concatenate(hosts.gather(missing)))
+    if not len(read):
+        raise MediaError(f"{dataset.name}: none of its pictures can be read")
+    return read
 
 
 def find_all(
@@ -85,6 +119,8 @@ def find_all(
     nms: NmsConfig = EVALUATION_NMS,
     workers: int = 0,
     hosts: Hosts = ALONE,
+    quarantine: Quarantine | None = None,
+    after_batch: Callable[[int], None] | None = None,
 ) -> DetectionColumns:
     """What a detector finds in every picture of a dataset; arguments and errors as of `evaluate`."""
     check_classes(detector, dataset)
@@ -95,15 +131,15 @@ def find_all(
         dataset,
         detector.canvas,
         batch=share * hosts.world,
-        mode=detector.letterbox,
         workers=workers,
         shard=hosts.rank,
         shards=hosts.world,
+        loader=Loader(dataset, detector.letterbox, quarantine=quarantine),
     )
     pictures: list[int] = []
     found: list[Detections] = []
     with reported_failures():
-        for images, about in batches.as_numpy_iterator():
+        for done, (images, about) in enumerate(batches.as_numpy_iterator(), start=1):
             real = about["index"] != PADDING  # what only fills the last batch comes last
             letterboxes = [
                 Letterbox((h, w), detector.canvas, detector.letterbox) for h, w in about["sizes"][real].tolist()
@@ -111,6 +147,8 @@ def find_all(
             pictures += about["index"][real].tolist()
             found += detector.unpad(detector.find(images, nms), letterboxes)
             logger.debug("evaluated %d of %d pictures", len(found) * hosts.world, len(dataset))
+            if after_batch is not None:
+                after_batch(done)
     return gathered(DetectionColumns.from_detections(found), np.array(pictures, np.int64), hosts)
 
 

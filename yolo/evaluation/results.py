@@ -56,6 +56,13 @@ class DetectionColumns:
             boxes=_joined([found.boxes for found in detections], np.float32).reshape(-1, 4),
         )
 
+    def of(self, pictures: NDArray[np.int64]) -> DetectionColumns:
+        """Those in some pictures, given in rising order, counted along these."""
+        kept = np.isin(self.pictures, pictures)
+        return DetectionColumns(
+            np.searchsorted(pictures, self.pictures[kept]), self.labels[kept], self.scores[kept], self.boxes[kept]
+        )
+
 
 def _joined(parts: list[NDArray[Any]], dtype: type) -> NDArray[Any]:
     return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)

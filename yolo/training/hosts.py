@@ -59,13 +59,18 @@ class Hosts:
         """Whether it is so on one of the hosts."""
         return flag if self.world == 1 else bool(all_gather(np.array([flag], np.int32)).any())
 
+    def texts(self, text: str) -> list[str]:
+        """The texts of all hosts, in the order of their ranks."""
+        rows = self.gather(np.frombuffer(text.encode(), np.uint8))
+        return [row.tobytes().decode() for row in rows]
+
     def share(self, text: str) -> str:
         """The first host's text, on all of them."""
-        return self.gather(np.frombuffer(text.encode(), np.uint8))[0].tobytes().decode()
+        return self.texts(text)[0]
 
     def agree(self, what: str, text: str) -> None:
         """Raise a ConfigError that says which host has what unless all have the same."""
-        found = [each.tobytes().decode() for each in self.gather(np.frombuffer(text.encode(), np.uint8))]
+        found = self.texts(text)
         if len(set(found)) > 1:
             shown = ", ".join(f"rank {rank}: {each}" for rank, each in enumerate(found))
             raise ConfigError(

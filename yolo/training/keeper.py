@@ -47,7 +47,7 @@ class Keeper(keras.callbacks.Callback):
         if run.state.step % run.steps == 0:
             return  # the epoch's end saves, after its validation
         every = run.config.save_every
-        if (self.run.devices.hosts.world == 1 or run.state.step % ASK_EVERY == 0) and self.wanted():
+        if self.time_to_leave(run.state.step):
             self.leave()
         elif every and run.state.step % every == 0:
             run.save()
@@ -57,6 +57,10 @@ class Keeper(keras.callbacks.Callback):
         self.run.save()
         if self.wanted() and not self.run.finished:
             self.leave()
+
+    def time_to_leave(self, count: int) -> bool:
+        """Whether somebody wants the run to stop; asked once a step, which ``count`` counts the same on all hosts."""
+        return (self.run.devices.hosts.world == 1 or count % ASK_EVERY == 0) and self.wanted()
 
     def wanted(self) -> bool:
         """Whether somebody wants the run to stop, on any host."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from yolo.config import HARMLESS, TrainConfig
 from yolo.datasets.bridge import reported_failures
 from yolo.datasets.loader import Loader
 from yolo.datasets.pipeline import training_batches
+from yolo.datasets.quarantine import Entry, Quarantine
 from yolo.datasets.stream import TrainingStream
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
@@ -61,6 +63,8 @@ class Run:
     """Pictures a step."""
     loader: Loader
     """Reads the pictures to learn from."""
+    left_out: Quarantine
+    """Lists the pictures that could not be validated on."""
     steps: int
     """Of an epoch."""
     folder: RunFolder | None
@@ -75,6 +79,11 @@ class Run:
     pending: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Values of variables that are put back as soon as there are such variables."""
 
+    @property
+    def quarantines(self) -> list[Quarantine]:
+        """The lists of pictures that could not be read."""
+        return [each for each in (self.loader.quarantine, self.left_out) if each is not None]
+
     # Its place
 
     @property
@@ -83,8 +92,14 @@ class Run:
         return self.config.epochs * self.steps
 
     @property
+    def place(self) -> tuple[int, int]:
+        """The present epoch, counted from 0, and how many of its steps are done: all, while its validation is not."""
+        epoch = len(self.state.history)
+        return epoch, self.state.step - epoch * self.steps
+
+    @property
     def finished(self) -> bool:
-        return self.state.stopped or self.state.step >= self.total
+        return self.state.stopped or len(self.state.history) >= self.config.epochs
 
     @property
     def checkpoints(self) -> Checkpoints | None:
@@ -114,8 +129,8 @@ class Run:
         """Write a checkpoint, if the run has a folder; of several hosts one does."""
         if not self.devices.hosts.first:
             return None
-        if self.loader.quarantine is not None:
-            self.loader.quarantine.write()
+        for quarantine in self.quarantines:
+            quarantine.write()
         if self.checkpoints is None:
             return None
         return self.checkpoints.save(self.state.step, capture(self.detector), self.describe())
@@ -147,7 +162,7 @@ class Run:
 
     def restore_running_losses(self) -> None:
         """Let an epoch that is taken up in its middle go on with the mean losses it had."""
-        if self.pending and self.state.step % self.steps:
+        if self.pending and self.place[1]:
             for variable in self.detector.metrics_variables:
                 variable.assign(self.pending[f"metrics/{variable.path}"])
         self.pending = {}
@@ -168,18 +183,26 @@ class Run:
                 except NotFiniteError:
                     self.recover()
             adopt(self.detector)
-        self.write_quarantine()
+        self.report_quarantines()
 
-    def write_quarantine(self) -> None:
-        """List the pictures that could not be read, and say how many there are."""
-        quarantine = self.loader.quarantine
-        if quarantine is not None and len(quarantine) and self.devices.hosts.first:
-            quarantine.write()
-            logger.warning("%s", quarantine.summary())
+    def share_quarantines(self) -> None:
+        """Let each host know which pictures the others could not read."""
+        for quarantine in self.quarantines:
+            own = json.dumps([(index, *entry) for index, entry in quarantine.entries().items()])
+            for found in self.devices.hosts.texts(own):
+                quarantine.take_over({index: Entry(*entry) for index, *entry in json.loads(found)})
+
+    def report_quarantines(self) -> None:
+        """Say how many pictures could not be read."""
+        self.share_quarantines()
+        for quarantine in self.quarantines:
+            if self.devices.hosts.first and len(quarantine):
+                quarantine.write()
+                logger.warning("%s", quarantine.summary())
 
     def train_on(self, keeper: Keeper) -> None:
         """Train from the present step to the end of its stage; of an epoch begun before, only to that one's end."""
-        epoch, place = divmod(self.state.step, self.steps)
+        epoch, place = self.place
         stage = next(stage for stage in stages(self.config) if stage.first <= epoch < stage.end)
         self.prepare(stage)
         if self.state.step == 0:
@@ -196,7 +219,11 @@ class Run:
             first_step=place,
             history=self.state.history,
         )
+        callbacks = [progress, Validation(self, keeper), *self.watchers, keeper]
         try:
+            if place == self.steps:
+                self.end_epoch(epoch, callbacks)
+                return
             with reported_failures():
                 self.detector.fit(
                     clock.timed(self.batches(self.state.step * self.batch, hosts)),
@@ -205,7 +232,7 @@ class Run:
                     steps_per_epoch=self.steps - place,
                     shuffle=False,
                     verbose=0,
-                    callbacks=[progress, Validation(self), *self.watchers, keeper],
+                    callbacks=callbacks,
                 )
         except Exception as error:
             hosts.explain(error)
@@ -213,6 +240,14 @@ class Run:
             if is_not_finite(error):
                 raise NotFiniteError from error
             raise
+
+    def end_epoch(self, epoch: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """What is left of an epoch whose validation was broken off: fit cannot be begun at an epoch's end."""
+        told = keras.callbacks.CallbackList(callbacks, model=self.detector)
+        told.on_train_begin()
+        told.on_epoch_begin(epoch)
+        told.on_epoch_end(epoch, {name: float(value) for name, value in self.detector.get_metrics_result().items()})
+        told.on_train_end()
 
     @cached_property
     def watchers(self) -> list[keras.callbacks.Callback]:

@@ -149,8 +149,8 @@ def resume(
     }
     run = make_run(detector, dataset, validation, config, out=folder, **extras)
     run.take_up(checkpoint)
-    if run.loader.quarantine is not None:
-        run.loader.quarantine.read()
+    for quarantine in run.quarantines:
+        quarantine.read()
     state = run.state
     logger.info("going on from step %d of %d, in epoch %d", state.step, run.total, state.step // run.steps + 1)
     return detector, carry_out(run)
@@ -186,6 +186,7 @@ def make_run(
         config=config,
         batch=batch,
         loader=make_loader(detector, dataset, config, out),
+        left_out=make_quarantine(validation, out, "quarantine-validation.csv", replaced=False),
         steps=math.ceil(len(dataset) / batch),
         folder=None if out is None else RunFolder(out),
         command=dict(command or {}),
@@ -198,11 +199,17 @@ def make_run(
 
 def make_loader(detector: Detector, dataset: Dataset, config: TrainConfig, out: str | Path | None) -> Loader:
     """What reads the pictures to learn from: with a cache, and a list of those that cannot be read."""
-    path = None if out is None else Path(out) / "quarantine.csv"
-    quarantine = Quarantine(dataset, path=path)
     return Loader(
-        dataset, detector.letterbox, cache=make_cache(config.cache, pictures=len(dataset)), quarantine=quarantine
+        dataset,
+        detector.letterbox,
+        cache=make_cache(config.cache, pictures=len(dataset)),
+        quarantine=make_quarantine(dataset, out, "quarantine.csv"),
     )
+
+
+def make_quarantine(dataset: Dataset, out: str | Path | None, name: str, *, replaced: bool = True) -> Quarantine:
+    """A list of pictures that cannot be read, in the run's folder if it has one."""
+    return Quarantine(dataset, path=None if out is None else Path(out) / name, replaced=replaced)
 
 
 def carry_out(run: Run) -> TrainResult:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from yolo.evaluation.evaluator import evaluate
 from yolo.training.averages import averaged
+from yolo.training.keeper import Keeper
 
 if TYPE_CHECKING:
     from yolo.training.run import Run
@@ -18,44 +19,81 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Validation(keras.callbacks.Callback):
-    """After each epoch: mAP on the validation pictures, best and last model, the run's tables; early stopping."""
+class BrokenOffError(Exception):
+    """The run is to stop before the validation has come to its end."""
 
-    def __init__(self, run: Run):
+
+class Validation(keras.callbacks.Callback):
+    """After each epoch: mAP on the validation pictures, best and last model, the run's tables; early stopping.
+
+    Args:
+        run: whose pictures and tables.
+        keeper: says when the run is to stop: then the validation is broken off, and done again when the run goes on.
+    """
+
+    def __init__(self, run: Run, keeper: Keeper):
         super().__init__()
-        self.run = run
+        self.run, self.keeper = run, keeper
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # fit holds the weights elsewhere until somebody asks
+        logs["learning_rate"] = self.run.rate()
+        try:
+            with averaged(self.model):
+                began = time.perf_counter()
+                metrics = self.measure()
+                logs["AP"], logs["AP50"] = metrics["coco"]["AP"], metrics["coco"]["AP50"]
+                logs["evaluation_seconds"] = time.perf_counter() - began
+                self.note(epoch + 1, logs, metrics)
+        except BrokenOffError:
+            self.keeper.leave()
+        self.stop_if_no_better(epoch + 1)
+
+    def measure(self) -> dict[str, Any]:
+        """The metrics object of the validation pictures.
+
+        Raises:
+            BrokenOffError: the run is to stop.
+        """
+        run = self.run
+        return evaluate(
+            self.model,
+            run.validation,
+            batch=run.batch,
+            workers=run.config.workers,
+            hosts=run.devices.hosts,
+            quarantine=run.left_out,
+            after_batch=self.heed,
+        )
+
+    def heed(self, batches: int) -> None:
+        """Break off if somebody wants the run to stop."""
+        if self.keeper.time_to_leave(batches):
+            raise BrokenOffError
+
+    def note(self, epoch: int, logs: dict[str, float], metrics: dict[str, Any]) -> None:
+        """Add a row to the history, and write the epoch's files; the epoch is counted from 1."""
         run, state = self.run, self.run.state
-        self.model.origin["epoch"] = epoch + 1
+        run.share_quarantines()
+        self.model.origin["epoch"] = epoch
         self.model.origin["darknet"]["seen"] += run.steps * run.batch
-        logs["learning_rate"] = run.rate()
-        with averaged(self.model):
-            began = time.perf_counter()
-            metrics = evaluate(
-                self.model, run.validation, batch=run.batch, workers=run.config.workers, hosts=run.devices.hosts
-            )
-            logs["AP"], logs["AP50"] = metrics["coco"]["AP"], metrics["coco"]["AP50"]
-            logs["evaluation_seconds"] = time.perf_counter() - began
-            # Of equal epochs the later one: it has learned longer.
-            better = bool(np.nan_to_num(logs["AP"], nan=-1.0) >= state.best)
-            if better:
-                state.best = float(np.nan_to_num(logs["AP"], nan=-1.0))
-                state.metrics, state.best_epoch = metrics, epoch + 1
-            state.history.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})
-            run.write_models(better=better)
+        # Of equal epochs the later one: it has learned longer.
+        better = bool(np.nan_to_num(logs["AP"], nan=-1.0) >= state.best)
+        if better:
+            state.best = float(np.nan_to_num(logs["AP"], nan=-1.0))
+            state.metrics, state.best_epoch = metrics, epoch
+        state.history.append({"epoch": epoch, **{key: float(value) for key, value in logs.items()}})
+        run.write_models(better=better)
         logger.info(
             "epoch %d/%d  AP50 %.4f  AP %.4f%s",
-            epoch + 1,
+            epoch,
             run.config.epochs,
             logs["AP50"],
             logs["AP"],
             "  best so far" * better,
         )
-        self.stop_if_no_better(epoch + 1)
 
     def stop_if_no_better(self, epoch: int) -> None:
         """Early stopping: ``patience`` epochs without a better AP are enough."""
