@@ -19,6 +19,7 @@ def check_agreement(hosts) -> None:
     empty = hosts.gather(np.zeros((0, 4), np.float32))
     assert [part.shape for part in empty] == [(0, 4), (0, 4)]
     assert empty[0].dtype == np.float32
+    assert hosts.texts(f"dish {hosts.rank}") == ["dish 0", "dish 1"]
     assert hosts.share(f"from {hosts.rank}") == "from 0"
     assert hosts.any(hosts.rank == 1)
     assert not hosts.any(False)

@@ -6,6 +6,7 @@ import csv
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from cfg_texts import STAGED
 from noise_pictures import make_noise_dataset
 
-from yolo.config import AugmentConfig
+from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.bridge import reported_failures
 from yolo.datasets.loader import Loader
 from yolo.datasets.pipeline import training_batches
@@ -22,7 +23,8 @@ from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.evaluation.evaluator import evaluate
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.trainer import train
+from yolo.training.hosts import Hosts
+from yolo.training.trainer import make_run, train
 
 CANVAS = (64, 96)
 IDENTITY = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)
@@ -258,3 +260,18 @@ def test_a_run_lists_what_it_could_not_validate_on(tmp_path, caplog):
     assert picture == "3"
     assert not (out / "quarantine.csv").exists()
     assert "1 of 4 pictures could not be read and were left out: see" in caplog.text
+
+
+def test_hosts_tell_each_other(tmp_path):
+    """What one host could not read, the first one lists too."""
+    dataset = make_noise_dataset(tmp_path / "data", 8, **TWO)
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    extras = {"callbacks": (), "live": False, "command": None, "devices": None, "tensorboard": False}
+    run = make_run(detector, dataset, dataset, TrainConfig(batch=4), out=tmp_path / "run", **extras)
+    hosts = Hosts(0, 2)
+    hosts.texts = lambda own: [own, '[[2, "its file", "its reason"]]']
+    run.devices = replace(run.devices, hosts=hosts)
+    run.loader.quarantine.add(1, "own reason")
+    run.share_quarantines()
+    assert run.loader.quarantine.entries() == {1: (str(dataset.path(1)), "own reason"), 2: ("its file", "its reason")}
+    assert run.left_out.entries() == {2: ("its file", "its reason")}

@@ -37,6 +37,40 @@ def is_not_finite(error: Exception) -> bool:
     return NOT_FINITE in str(error) or NOT_FINITE_GRADIENT in str(error)
 
 
+def recover(run: Run) -> None:
+    """Keep the batch whose loss was not finite, and go back to the last checkpoint with a lower rate.
+
+    Raises:
+        ConfigError: it happened too often, or there is no checkpoint to go back to.
+    """
+    if keras.backend.backend() == "jax":
+        run.detector.jax_state_sync()
+    state, (epoch, place) = run.state, run.place
+    state.faults += 1
+    state.rate_share *= RATE_AFTER_FAULT
+    rate = run.rate() * RATE_AFTER_FAULT
+    where = f"epoch {epoch + 1}, step {place + 1}"
+    advice = f"start again with a --learning_rate below {rate:.2g}"
+    if run.folder is None or run.checkpoints is None:
+        raise ConfigError(f"the loss is no longer finite ({where}); {advice}")
+    fault = write_fault(run, run.folder.path) if run.devices.hosts.first else run.folder.path
+    if state.faults >= LARGEST_FAULTS:
+        raise ConfigError(f"the loss is no longer finite ({where}), the third time; {advice}, and look at {fault}")
+    checkpoint = run.checkpoints.latest()
+    if checkpoint is None:
+        raise ConfigError(f"the loss is no longer finite ({where}), and there is no checkpoint; {advice}")
+    faults, rate_share = state.faults, state.rate_share
+    run.take_up(checkpoint)
+    run.state.faults, run.state.rate_share = faults, rate_share
+    logger.warning(
+        "the loss is not finite (%s): back to step %d at %g of the rate; the batch is in %s",
+        where,
+        run.state.step,
+        rate_share,
+        fault,
+    )
+
+
 def write_fault(run: Run, parent: Path) -> Path:
     """Keep the batch of the present step, a picture of it, and the weights it met, in the run's folder.
 

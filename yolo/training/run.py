@@ -20,14 +20,13 @@ from yolo.datasets.loader import Loader
 from yolo.datasets.pipeline import training_batches
 from yolo.datasets.quarantine import Entry, Quarantine
 from yolo.datasets.stream import TrainingStream
-from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.averages import adopt
 from yolo.training.balance import with_class_weights
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.devices import ONE, Devices
-from yolo.training.faults import LARGEST_FAULTS, RATE_AFTER_FAULT, is_not_finite, write_fault
+from yolo.training.faults import is_not_finite, recover
 from yolo.training.fitting import check_memory
 from yolo.training.hooks import OneFit
 from yolo.training.hosts import ALONE, Hosts
@@ -37,7 +36,7 @@ from yolo.training.optimizer import make_optimizer
 from yolo.training.preview import draw_batches
 from yolo.training.progress import DataClock, Progress
 from yolo.training.run_folder import RunFolder
-from yolo.training.stages import Stage, older_layers, ordered_layers, restored, set_frozen, stages
+from yolo.training.stages import Stage, describe_stage, restored, set_frozen, stages
 from yolo.training.state import RunState, capture, check_unchanged, describe_dataset, put_back
 from yolo.training.tensorboard import TensorBoard
 from yolo.training.validation import Validation
@@ -181,7 +180,7 @@ class Run:
                 try:
                     self.train_on(keeper)
                 except NotFiniteError:
-                    self.recover()
+                    recover(self)
             adopt(self.detector)
         self.report_quarantines()
 
@@ -320,47 +319,3 @@ class Run:
         """The learning rate of the present step."""
         optimizer: Any = self.detector.optimizer
         return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-
-    # Faults
-
-    def recover(self) -> None:
-        """Keep the batch whose loss was not finite, and go back to the last checkpoint with a lower rate.
-
-        Raises:
-            ConfigError: it happened too often, or there is no checkpoint to go back to.
-        """
-        if keras.backend.backend() == "jax":
-            self.detector.jax_state_sync()
-        state, epoch = self.state, self.state.step // self.steps + 1
-        state.faults += 1
-        state.rate_share *= RATE_AFTER_FAULT
-        rate = self.rate() * RATE_AFTER_FAULT
-        where = f"epoch {epoch}, step {state.step % self.steps + 1}"
-        advice = f"start again with a --learning_rate below {rate:.2g}"
-        if self.folder is None or self.checkpoints is None:
-            raise ConfigError(f"the loss is no longer finite ({where}); {advice}")
-        fault = write_fault(self, self.folder.path) if self.devices.hosts.first else self.folder.path
-        if state.faults >= LARGEST_FAULTS:
-            raise ConfigError(f"the loss is no longer finite ({where}), the third time; {advice}, and look at {fault}")
-        checkpoint = self.checkpoints.latest()
-        if checkpoint is None:
-            raise ConfigError(f"the loss is no longer finite ({where}), and there is no checkpoint; {advice}")
-        faults, rate_share = state.faults, state.rate_share
-        self.take_up(checkpoint)
-        self.state.faults, self.state.rate_share = faults, rate_share
-        logger.warning(
-            "the loss is not finite (%s): back to step %d at %g of the rate; the batch is in %s",
-            where,
-            self.state.step,
-            rate_share,
-            fault,
-        )
-
-
-def describe_stage(detector: Detector, config: TrainConfig, stage: Stage) -> str:
-    """What a stage trains."""
-    older = older_layers(detector, str(config.freeze))
-    which = f"the first {len(older)} of {len(ordered_layers(detector))} layers ({older[0].name} to {older[-1].name})"
-    if stage.frozen:
-        return f"epochs {stage.first + 1} to {stage.end}: {which} are frozen, statistics too"
-    return f"epochs {stage.first + 1} to {stage.end}: all is trained, {which} at {config.unfrozen_rate:g} of the rate"

@@ -94,3 +94,12 @@ def restored(detector: Detector) -> Iterator[None]:
     finally:
         for layer in ordered_layers(detector):
             layer.trainable = before[id(layer)]
+
+
+def describe_stage(detector: Detector, config: TrainConfig, stage: Stage) -> str:
+    """What a stage trains."""
+    older = older_layers(detector, str(config.freeze))
+    which = f"the first {len(older)} of {len(ordered_layers(detector))} layers ({older[0].name} to {older[-1].name})"
+    if stage.frozen:
+        return f"epochs {stage.first + 1} to {stage.end}: {which} are frozen, statistics too"
+    return f"epochs {stage.first + 1} to {stage.end}: all is trained, {which} at {config.unfrozen_rate:g} of the rate"
