@@ -144,6 +144,46 @@ def test_a_signal_after_a_validation_leaves_it_done(digits, tmp_path):
     assert [row["epoch"] for row in left.meta["state"]["history"]] == [1]
 
 
+def pretrained(dataset):
+    """A detector whose weights are not those that its seed would give it."""
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    draw = np.random.default_rng(5)
+    detector.set_weights([weight + draw.uniform(0, 0.3, weight.shape) for weight in detector.get_weights()])
+    return detector
+
+
+def test_layers_that_thaw_right_after_a_resume(digits, tmp_path):
+    """Their running averages begin at the checkpoint's weights, as in a run that was never stopped."""
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    options = {"epochs": 2, "batch": 4, "freeze": "1", "unfreeze_at": 1, "validation": validation}
+    train(pretrained(dataset), dataset, out=tmp_path / "unbroken", **options)
+    late = Leave(2, signal.SIGTERM, late=True)
+    with pytest.raises(SystemExit):
+        train(pretrained(dataset), dataset, out=tmp_path / "stopped", callbacks=[late], **options)
+    yolo.resume(tmp_path / "stopped", dataset, validation=validation)
+    found, expected = (Checkpoints(tmp_path / name).latest().arrays for name in ("stopped", "unbroken"))
+    assert set(found) == set(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+class Enough(keras.callbacks.Callback):
+    """Ends a run after its first epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        self.model.stop_training = True
+
+
+def test_a_run_that_ended_with_frozen_layers_stays_as_it_is(digits, tmp_path):
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    detector = pretrained(dataset)
+    options = {"epochs": 3, "batch": 4, "freeze": "1", "unfreeze_at": 2, "callbacks": [Enough()]}
+    train(detector, dataset, validation=validation, out=tmp_path, **options)
+    again, _ = yolo.resume(tmp_path, dataset, validation=validation)
+    for one, other in zip(detector.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.fixture(scope="module")
 def stopped(digits, tmp_path_factory):
     """A run that was stopped in its first epoch."""

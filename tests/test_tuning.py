@@ -25,9 +25,9 @@ from tables import make_dataset
 from yolo import plots
 from yolo.config import LossConfig, TrainConfig
 from yolo.errors import AnnotationError, ConfigError
-from yolo.training.keeper import NotFiniteError
 from yolo.training.schedule import peak_rate
 from yolo.training.space import Range, changed, present_values, read_space
+from yolo.training.state import NotFiniteError
 from yolo.training.trainer import TrainResult
 
 optuna = pytest.importorskip("optuna")

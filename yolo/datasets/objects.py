@@ -56,9 +56,12 @@ def cut(objects: Objects, window: Window) -> Objects:
 
 
 def judged(objects: Objects, min_visibility: float) -> Objects:
-    """Those of which all cuts together have left at least this share."""
+    """Those of which all cuts together have left at least this share; ignored ones in any case.
+
+    What is left of a crowd is still no background.
+    """
     # A box that nothing has cut may have lost its last digit.
-    kept: NDArray[np.bool_] = objects.visible >= min_visibility * (1 - 1e-5)
+    kept: NDArray[np.bool_] = objects.ignore | (objects.visible >= min_visibility * (1 - 1e-5))
     return objects.chosen(kept)
 
 

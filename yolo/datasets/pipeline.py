@@ -60,7 +60,7 @@ def training_batches(
         mode: how pictures come onto the canvas.
         workers: threads, each of which holds a batch; 0: one a core.
         start: the position in the stream, in pictures, to begin at.
-        plain_from: the epoch from which on there are no mosaics and no mixup; None: never.
+        plain_from: the position from which on there are no mosaics and no mixup; None: never.
         multi_scale: batch k, counted from position 0, has the canvas
             `yolo.datasets.multi_scale.canvas_of_batch` (k); 0: ``canvas_size``.
         rare_classes: show pictures of rarer classes more often (`yolo.datasets.order`).

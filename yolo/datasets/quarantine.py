@@ -126,6 +126,11 @@ class Quarantine:
 
         write_whole(target, save)
 
+    def forget(self) -> None:
+        """Delete the list that another run has left."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
     def read(self, path: str | Path | None = None) -> None:
         """Take over the list of an earlier part of the run, if there is one; other datasets' pictures are passed over.
 

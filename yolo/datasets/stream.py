@@ -41,7 +41,7 @@ class TrainingStream:
             loader: reads the pictures.
             augment: the augmentation.
             seed: of the order and of the augmentation.
-            plain_from: the epoch from which on there are no mosaics and no mixup; None: never.
+            plain_from: the position from which on there are no mosaics and no mixup; None: never.
             rare_classes: see `yolo.datasets.order.repeat_factors`; 0: each picture once an epoch.
 
         Raises:
@@ -95,7 +95,7 @@ class TrainingStream:
         return [self._seed, PICTURE_DRAWS, position]
 
     def _is_plain(self, position: int) -> bool:
-        return self._plain_from is not None and position // len(self._loader.dataset) >= self._plain_from
+        return self._plain_from is not None and position >= self._plain_from
 
 
 def _in_group(position: int) -> tuple[int, int]:

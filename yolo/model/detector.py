@@ -168,8 +168,16 @@ class Detector(keras.Model):
     # Training
 
     def compile(self, optimizer: Any = "adamw", loss: LossConfig | None = None, **options: Any) -> None:
-        """As of any Keras model; ``loss`` configures the YOLO loss."""
+        """As of any Keras model; ``loss`` configures the YOLO loss.
+
+        On TensorFlow a step is not compiled by XLA unless that is asked for: it would leave out the checks which keep a
+        loss or a gradient that is not finite from the weights (tensorflow issue 117319).
+        """
         self.loss_config = loss or LossConfig()
+        if keras.backend.backend() == "tensorflow":
+            options.setdefault("jit_compile", False)
+        if getattr(optimizer, "scales_loss", False):
+            options.setdefault("auto_scale_loss", False)  # it does so itself
         super().compile(optimizer=optimizer, **options)
 
     def compute_loss(

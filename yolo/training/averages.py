@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import keras
+from keras import ops
 
 from yolo.model.detector import Detector
 
@@ -14,7 +15,6 @@ from yolo.model.detector import Detector
 def pairs(detector: Detector) -> list[tuple[Any, Any]]:
     """Each trained variable and its average, which the optimizer keeps; none if the run keeps no averages."""
     optimizer: Any = detector.optimizer
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of float16's loss scaling
     if not optimizer.use_ema:
         return []
     return list(zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True))
@@ -33,6 +33,18 @@ def averaged(detector: Detector) -> Iterator[None]:
     finally:
         for (variable, _), value in zip(both, own, strict=True):
             variable.assign(value)
+
+
+def begin_averages(detector: Detector, known: Collection[str]) -> None:
+    """Let the averages that a checkpoint does not have, of layers that were frozen, begin at the weights.
+
+    Args:
+        detector: whose weights are the checkpoint's.
+        known: names of the checkpoint's optimizer variables.
+    """
+    for variable, average in pairs(detector):
+        if average.path not in known:
+            average.assign(ops.copy(variable))  # JAX would have both in one buffer
 
 
 def adopt(detector: Detector) -> None:

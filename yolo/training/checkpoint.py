@@ -58,7 +58,7 @@ class Checkpoints:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be made ({error.strerror})") from error
-        target = self.path / f"step-{step:09}.npz"
+        target = self._file(step)
         write_whole(target, lambda temporary: write(temporary, arrays, meta), durable=True)
         for old in self._files()[:-KEPT]:
             with suppress(OSError):
@@ -74,10 +74,19 @@ class Checkpoints:
                 logger.warning("%s; the checkpoint before it is taken", error)
         return None
 
+    def discard(self, step: int) -> None:
+        """Delete the checkpoint of a step, unless it is the only one."""
+        files = self._files()
+        if len(files) > 1:
+            self._file(step).unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Delete all of them: a new run begins."""
         for path in self._files():
             path.unlink()
+
+    def _file(self, step: int) -> Path:
+        return self.path / f"step-{step:09}.npz"
 
     def _files(self) -> list[Path]:
         return sorted(self.path.glob("step-*.npz"))

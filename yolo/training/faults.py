@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from yolo.model.detector import Detector
 from yolo.model.steps import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.training import checkpoint
 from yolo.training.preview import draw_batches
+from yolo.training.schedule import peak_rate
 
 if TYPE_CHECKING:
     from yolo.training.run import Run
@@ -45,28 +46,37 @@ def recover(run: Run) -> None:
     """
     if keras.backend.backend() == "jax":
         run.detector.jax_state_sync()
-    state, (epoch, place) = run.state, run.place
+    state = run.state
     state.faults += 1
     state.rate_share *= RATE_AFTER_FAULT
-    rate = run.rate() * RATE_AFTER_FAULT
-    where = f"epoch {epoch + 1}, step {place + 1}"
+    where = f"epoch {state.step // run.steps + 1}, step {state.step % run.steps + 1}"
+    rate = peak_rate(run.config, run.batch) * state.rate_share
     advice = f"start again with a --learning_rate below {rate:.2g}"
     if run.folder is None or run.checkpoints is None:
         raise ConfigError(f"the loss is no longer finite ({where}); {advice}")
     fault = write_fault(run, run.folder.path) if run.devices.hosts.first else run.folder.path
     if state.faults >= LARGEST_FAULTS:
         raise ConfigError(f"the loss is no longer finite ({where}), the third time; {advice}, and look at {fault}")
+    if state.fault_step == state.step:  # the weights of the last one lead here again
+        if run.devices.hosts.first:
+            run.checkpoints.discard(state.restart_step)
+        run.devices.hosts.any(False)  # nobody looks for one before that
     checkpoint = run.checkpoints.latest()
     if checkpoint is None:
         raise ConfigError(f"the loss is no longer finite ({where}), and there is no checkpoint; {advice}")
-    faults, rate_share = state.faults, state.rate_share
     run.take_up(checkpoint)
-    run.state.faults, run.state.rate_share = faults, rate_share
+    run.state = replace(
+        run.state,
+        faults=state.faults,
+        rate_share=state.rate_share,
+        fault_step=state.step,
+        restart_step=checkpoint.step,
+    )
     logger.warning(
         "the loss is not finite (%s): back to step %d at %g of the rate; the batch is in %s",
         where,
         run.state.step,
-        rate_share,
+        state.rate_share,
         fault,
     )
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def apply_gradients(optimizer: Updates, gradients: Sequence[Tensor], variables: Sequence[Any]) -> None:
     """Sum over the replicas, add to what was accumulated, clip, and update if an update is due.
 
-    Keras' own clips each replica's part by itself, and cannot accumulate on several.
+    Keras' own clips each replica's part by itself, and cannot accumulate on several. If the loss is scaled, a gradient
+    that has overflowed is left out.
 
     Raises:
         tensorflow.errors.InvalidArgumentError: the gradient is not finite, when the step runs; nothing was updated.
@@ -29,10 +30,16 @@ def apply_gradients(optimizer: Updates, gradients: Sequence[Tensor], variables: 
 
     accumulated = _accumulators(optimizer, variables)
     totals = sum_over_replicas(gradients)
+    if optimizer.scales_loss:
+        totals = [total / optimizer.loss_scale for total in totals]
     steps = optimizer.gradient_accumulation_steps or 1
     if accumulated:
         totals = [total + before for total, before in zip(totals, accumulated, strict=True)]
-    norm = stop_unless_finite(global_norm(totals), NOT_FINITE_GRADIENT) / steps
+    norm = global_norm(totals)
+    finite = tf.math.is_finite(norm)
+    if optimizer.scales_loss:  # as long as there is a scale to lower, that is what has overflowed
+        norm = tf.where(tf.logical_and(optimizer.loss_scale > 1.0, tf.logical_not(finite)), 0.0, norm)
+    norm = stop_unless_finite(norm, NOT_FINITE_GRADIENT) / steps
     with tf.control_dependencies([norm]):  # what has no gradient in it, such as decay, has the rate
         totals, rate = [tf.identity(total) for total in totals], tf.identity(optimizer.learning_rate)
     factor = clip_factor(norm, optimizer.global_clipnorm) / steps
@@ -45,6 +52,7 @@ def apply_gradients(optimizer: Updates, gradients: Sequence[Tensor], variables: 
         accumulators=[each.value for each in accumulated],
         factor=factor,
         rate=rate,
+        finite=finite,
     )
 
 
@@ -83,8 +91,34 @@ def _update_everywhere(
     accumulators: Sequence[Any],
     factor: Tensor,
     rate: Tensor,
+    finite: Tensor,
 ) -> None:
     """Update the copies of all replicas; outside any replica, where conditions may stand around updates."""
+    import tensorflow as tf
+
+    def step() -> None:
+        _update_if_due(strategy, optimizer, totals, variables, accumulators, factor=factor, rate=rate)
+
+    if not optimizer.scales_loss:
+        return step()
+    everywhere = strategy.experimental_local_results(finite)[0]
+    tf.cond(everywhere, step, lambda: None)
+    own = (optimizer.loss_scale, optimizer.finite_steps)
+    for variable, value in zip(own, optimizer.next_scale(everywhere), strict=True):
+        strategy.extended.update(variable.value, lambda own, new: own.assign(new), args=(value,), group=False)
+    return None
+
+
+def _update_if_due(
+    strategy: Any,
+    optimizer: Updates,
+    totals: Sequence[Tensor],
+    variables: Sequence[Any],
+    accumulators: Sequence[Any],
+    *,
+    factor: Tensor,
+    rate: Tensor,
+) -> None:
     import tensorflow as tf
 
     def each(change: Callable[..., None], targets: Sequence[Any], *shared: Any) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from yolo.training.interruption import Interruption
+from yolo.training.state import NotFiniteError
 
 if TYPE_CHECKING:
     from yolo.training.run import Run
@@ -18,10 +20,6 @@ logger = logging.getLogger(__name__)
 
 ASK_EVERY = 10
 """Steps after which several hosts ask each other whether somebody wants the run to stop."""
-
-
-class NotFiniteError(Exception):
-    """The loss or the gradient of the step that ``RunState.step`` names is not finite."""
 
 
 class Keeper(keras.callbacks.Callback):
@@ -50,11 +48,11 @@ class Keeper(keras.callbacks.Callback):
         if self.time_to_leave(run.state.step):
             self.leave()
         elif every and run.state.step % every == 0:
-            run.save()
+            self.save()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         self.run.state.stopped = bool(self.model.stop_training)
-        self.run.save()
+        self.save()
         if self.wanted() and not self.run.finished:
             self.leave()
 
@@ -66,9 +64,25 @@ class Keeper(keras.callbacks.Callback):
         """Whether somebody wants the run to stop, on any host."""
         return self.run.devices.hosts.any(self.interruption.signal is not None)
 
+    def save(self) -> Path | None:
+        """Write a checkpoint.
+
+        Raises:
+            NotFiniteError: the last update has made a weight that is not finite; on all hosts alike.
+        """
+        path, failed = None, False
+        try:
+            path = self.run.save()
+        except NotFiniteError:
+            failed = True
+        if self.run.devices.hosts.any(failed):
+            self.run.state.step -= 1  # that one is to be looked at
+            raise NotFiniteError
+        return path
+
     def leave(self) -> None:
         """Save, say how to go on, and end."""
-        path = self.run.save()
+        path = self.save()
         step = self.run.state.step
         if path is not None:
             logger.info("stopped at step %d; go on with: yolov3 train --resume %s", step, path.parent.parent)

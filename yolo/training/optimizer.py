@@ -44,6 +44,7 @@ def make_optimizer(
     }
     momentum = float(config.momentum)  # Keras takes no whole number
     optimizer = AdamW(**options) if config.optimizer == "adamw" else SGD(momentum=momentum, nesterov=True, **options)
+    optimizer.scales_loss = model.dtype_policy.name == "mixed_float16"
     chosen = {id(each) for each in older}
     slow = [each for each in model.trainable_variables if id(each) in chosen]
     undecayed = [each for each in model.trainable_variables if not each.path.endswith("kernel")]

@@ -22,7 +22,7 @@ from yolo.datasets.quarantine import Entry, Quarantine
 from yolo.datasets.stream import TrainingStream
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.averages import adopt
+from yolo.training.averages import adopt, begin_averages
 from yolo.training.balance import with_class_weights
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.devices import ONE, Devices
@@ -31,13 +31,13 @@ from yolo.training.fitting import check_memory
 from yolo.training.hooks import OneFit
 from yolo.training.hosts import ALONE, Hosts
 from yolo.training.interruption import interruptible
-from yolo.training.keeper import Keeper, NotFiniteError
+from yolo.training.keeper import Keeper
 from yolo.training.optimizer import make_optimizer
 from yolo.training.preview import draw_batches
 from yolo.training.progress import DataClock, Progress
 from yolo.training.run_folder import RunFolder
 from yolo.training.stages import Stage, describe_stage, restored, set_frozen, stages
-from yolo.training.state import RunState, capture, check_unchanged, describe_dataset, put_back
+from yolo.training.state import NotFiniteError, RunState, capture, check_unchanged, describe_dataset, put_back
 from yolo.training.tensorboard import TensorBoard
 from yolo.training.validation import Validation
 
@@ -142,7 +142,7 @@ class Run:
         if better:
             self.detector.save(self.folder.best)
             self.folder.write_metrics(self.state.metrics)
-        self.folder.write_history(self.state.history, final=self.finished)
+        self.folder.write_history(self.state.history)
 
     # Going on
 
@@ -175,13 +175,15 @@ class Run:
         with restored(self.detector), interruptible() as interruption:
             keeper = Keeper(self, interruption)
             if self.finished:  # then all that is left is to take the weights over
-                self.prepare(stages(self.config)[-1])
+                self.prepare(self.stage_of(len(self.state.history) - 1))
             while not self.finished:
                 try:
                     self.train_on(keeper)
                 except NotFiniteError:
                     recover(self)
             adopt(self.detector)
+        if self.folder is not None and self.devices.hosts.first:
+            self.folder.draw_curves(self.state.history)
         self.report_quarantines()
 
     def share_quarantines(self) -> None:
@@ -202,7 +204,7 @@ class Run:
     def train_on(self, keeper: Keeper) -> None:
         """Train from the present step to the end of its stage; of an epoch begun before, only to that one's end."""
         epoch, place = self.place
-        stage = next(stage for stage in stages(self.config) if stage.first <= epoch < stage.end)
+        stage = self.stage_of(epoch)
         self.prepare(stage)
         if self.state.step == 0:
             self.draw_first_batches()
@@ -261,6 +263,10 @@ class Run:
                 batches = self.batches(0).take(PREVIEWED).as_numpy_iterator()
                 draw_batches(batches, self.detector.classes, self.folder.preview)
 
+    def stage_of(self, epoch: int) -> Stage:
+        """The stage an epoch, counted from 0, belongs to."""
+        return next(stage for stage in stages(self.config) if stage.first <= epoch < stage.end)
+
     def prepare(self, stage: Stage) -> None:
         """Freeze or thaw the older layers, and compile with an optimizer that goes on where the last one stopped."""
         older = set_frozen(self.detector, self.config, frozen=stage.frozen)
@@ -277,6 +283,7 @@ class Run:
         self.detector.compile(optimizer=optimizer, loss=with_class_weights(self.config.loss, self.dataset))
         if self.pending:
             put_back(self.detector, self.pending)
+            begin_averages(self.detector, {name.removeprefix("optimizer/") for name in self.pending})
         if self.config.freeze is not None:
             logger.info("%s", describe_stage(self.detector, self.config, stage))
 
@@ -300,8 +307,9 @@ class Run:
 
     @property
     def plain_from(self) -> int:
-        """The epoch from which on there are no mosaics."""
-        return self.config.epochs - math.ceil(self.config.augment.plain_end * self.config.epochs)
+        """The position of the stream from which on there are no mosaics."""
+        epoch = self.config.epochs - math.ceil(self.config.augment.plain_end * self.config.epochs)
+        return epoch * self.steps * self.batch
 
     def files_of(self, start: int) -> list[list[str]]:
         """For each picture of the batch that begins at a position: the files it is made of."""

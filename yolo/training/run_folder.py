@@ -53,7 +53,7 @@ class RunFolder:
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         write_text(self.path / "metrics.json", to_json(metrics, indent=2) + "\n")
 
-    def write_history(self, history: Sequence[Mapping[str, float]], *, final: bool) -> None:
+    def write_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """The epochs so far as a table, and now and then as curves."""
 
         def write(path: Path) -> None:
@@ -63,9 +63,13 @@ class RunFolder:
                 writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in history)
 
         write_whole(self.path / "history.csv", write)
-        if final or time.monotonic() - self._plotted > PLOT_SECONDS:
-            from yolo.plots import plot_training
+        if time.monotonic() - self._plotted > PLOT_SECONDS:
+            self.draw_curves(history)
 
-            series = {key: [row.get(key, math.nan) for row in history] for key in COLUMNS}
-            plot_training(series, self.path / "curves.png")
-            self._plotted = time.monotonic()
+    def draw_curves(self, history: Sequence[Mapping[str, float]]) -> None:
+        """The epochs so far as curves."""
+        from yolo.plots import plot_training
+
+        series = {key: [row.get(key, math.nan) for row in history] for key in COLUMNS}
+        plot_training(series, self.path / "curves.png")
+        self._plotted = time.monotonic()

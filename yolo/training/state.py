@@ -16,6 +16,10 @@ from yolo.model.detector import Detector
 from yolo.structs import Dataset
 
 
+class NotFiniteError(Exception):
+    """The loss, the gradient or a weight after the step that ``RunState.step`` names is not finite."""
+
+
 @dataclass
 class RunState:
     """The place of a run and what came of it so far: plain data."""
@@ -30,8 +34,14 @@ class RunState:
     """Counted from 1; 0: none yet."""
     best: float = -math.inf
     """AP of the best epoch."""
+    better_epoch: int = 0
+    """The last epoch that was better than all before it, not only as good; counted from 1, 0: none yet."""
     faults: int = 0
     """How often the loss or the gradient was not finite."""
+    fault_step: int = -1
+    """The step at which that was last."""
+    restart_step: int = -1
+    """The step of the checkpoint that the run then went back to."""
     rate_share: float = 1.0
     """What is left of the learning rate after faults."""
     stopped: bool = False
@@ -62,7 +72,7 @@ def capture(detector: Detector) -> dict[str, NDArray[Any]]:
     """The values of all variables.
 
     Raises:
-        WeightsError: a weight is not finite; such a state is not worth keeping.
+        NotFiniteError: a weight is not finite; such a state is not worth keeping.
     """
     if keras.backend.backend() == "jax":
         detector.jax_state_sync()  # fit holds the values elsewhere until somebody asks
@@ -70,7 +80,7 @@ def capture(detector: Detector) -> dict[str, NDArray[Any]]:
     arrays = {name: keras.ops.convert_to_numpy(value) for name, value in variables.items()}
     for name, array in arrays.items():
         if name.startswith("weights/") and not np.isfinite(array).all():
-            raise WeightsError(f"{name}: holds values that are not finite; no checkpoint is written")
+            raise NotFiniteError(name)
     return arrays
 
 

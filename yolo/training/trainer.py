@@ -101,7 +101,9 @@ def train(
     log_rate(config, run.batch)
     detector.origin = describe_origin(detector, run.dataset, config)
     if run.checkpoints is not None and run.devices.hosts.first:
-        run.checkpoints.clear()  # those of another run in this folder
+        run.checkpoints.clear()  # those of another run in this folder, and its lists
+        for quarantine in run.quarantines:
+            quarantine.forget()
     return carry_out(run)
 
 

@@ -10,6 +10,9 @@ from keras import ops
 
 from yolo.ops.boxes import Tensor
 
+FIRST_SCALE, GROWTH_STEPS = 2.0**15, 2000
+"""Of the loss in float16; it doubles after so many steps without an overflow."""
+
 
 class Updates:
     """What both rules have in common; goes before a Keras optimizer among the bases.
@@ -19,6 +22,9 @@ class Updates:
       overwrite the weights: whoever wants them takes them.
     - Schedules count updates, not the steps whose gradients are accumulated for one.
     - On TensorFlow the kernels are fused, and a gradient that is not finite stops the step (`yolo/training/fused.py`).
+    - For float16 the loss is scaled, so that small gradients do not vanish (Micikevicius et al. 2018, section 3.2): a
+      step whose gradient overflows is left out, and the scale halved. Keras' own wrapper around an optimizer sees one
+      replica's part of the gradient, and does not work on several.
     """
 
     # What it takes from the Keras optimizer behind it.
@@ -38,10 +44,17 @@ class Updates:
     gradient_accumulation_steps: int | None
     use_ema: bool
     ema_momentum: float
+    add_variable: Any
+    variables: list[Any]
 
     share = 1.0
     slow: frozenset[int] = frozenset()
     """Indices of the variables that learn at this share of the rate."""
+    scales_loss = False
+    """Whether it scales the loss; to be set before it is built."""
+    loss_scale: Any
+    finite_steps: Any
+    """Steps since the scale last changed."""
 
     def slow_down(self, variables: Sequence[Any], share: float) -> None:
         """Let these of the variables it was built for learn, and decay, at a share of the rate."""
@@ -55,6 +68,43 @@ class Updates:
         if self.use_ema:  # Keras' begin at 0 and are overwritten by the first step: a thawed layer's come later
             for variable, average in zip(variables, self._model_variables_moving_average, strict=True):
                 average.assign(ops.copy(variable))  # JAX would have both in one buffer
+        if self.scales_loss:
+            first = keras.initializers.Constant(FIRST_SCALE)
+            self.loss_scale = self.add_variable((), dtype="float32", initializer=first, name="loss_scale")
+            self.finite_steps = self.add_variable((), dtype="int32", initializer="zeros", name="finite_steps")
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """The loss whose gradient is taken; called by Keras."""
+        return loss * self.loss_scale if self.scales_loss else loss
+
+    def next_scale(self, finite: Tensor) -> tuple[Tensor, Tensor]:
+        """The scale, and the steps since it last changed, after a step whose gradient is finite or not."""
+        steps = ops.where(finite, self.finite_steps + 1, 0)
+        grows = steps >= GROWTH_STEPS
+        factor = ops.where(finite, ops.where(grows, 2.0, 1.0), 0.5)
+        return self.loss_scale * factor, ops.where(grows, 0, steps)
+
+    def stateless_apply(
+        self, optimizer_variables: Sequence[Tensor], grads: Sequence[Tensor], trainable_variables: Sequence[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """JAX' step; one whose scaled gradient has overflowed changes nothing but the scale."""
+        apply = super().stateless_apply  # type: ignore[misc]
+        if not self.scales_loss:
+            return apply(optimizer_variables, grads, trainable_variables)
+        with keras.StatelessScope(state_mapping=list(zip(self.variables, optimizer_variables, strict=True))):
+            scale = ops.convert_to_tensor(self.loss_scale)
+            unscaled = [gradient / scale for gradient in grads]
+            finite = ops.all(ops.stack([ops.isfinite(ops.sum(gradient)) for gradient in unscaled]))
+            told = self.next_scale(finite)
+        weights, state = apply(optimizer_variables, unscaled, trainable_variables)
+        taken = ops.logical_or(finite, scale <= 1.0)  # with no scale left it is the gradient's own fault
+        weights, state = (
+            [ops.where(taken, new, old) for new, old in zip(*pair, strict=True)]
+            for pair in ((weights, trainable_variables), (state, optimizer_variables))
+        )
+        own = {id(each): value for each, value in zip((self.loss_scale, self.finite_steps), told, strict=True)}
+        state = [own.get(id(each), value) for each, value in zip(self.variables, state, strict=True)]
+        return weights, state
 
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
         """Decay and move one variable; called by Keras, on TensorFlow by `change`."""

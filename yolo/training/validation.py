@@ -80,10 +80,12 @@ class Validation(keras.callbacks.Callback):
         self.model.origin["epoch"] = epoch
         self.model.origin["darknet"]["seen"] += run.steps * run.batch
         # Of equal epochs the later one: it has learned longer.
-        better = bool(np.nan_to_num(logs["AP"], nan=-1.0) >= state.best)
+        found = float(np.nan_to_num(logs["AP"], nan=0.0))
+        better = found >= state.best
+        if found > max(0.0, state.best):
+            state.better_epoch = epoch
         if better:
-            state.best = float(np.nan_to_num(logs["AP"], nan=-1.0))
-            state.metrics, state.best_epoch = metrics, epoch
+            state.best, state.metrics, state.best_epoch = found, metrics, epoch
         state.history.append({"epoch": epoch, **{key: float(value) for key, value in logs.items()}})
         run.write_models(better=better)
         logger.info(
@@ -97,7 +99,7 @@ class Validation(keras.callbacks.Callback):
 
     def stop_if_no_better(self, epoch: int) -> None:
         """Early stopping: ``patience`` epochs without a better AP are enough."""
-        patience, since = self.run.config.patience, epoch - self.run.state.best_epoch
+        patience, since = self.run.config.patience, epoch - self.run.state.better_epoch
         if patience and since >= patience:
             logger.info("no better AP for %d epochs: the run ends early", since)
             self.model.stop_training = True
