@@ -1,6 +1,6 @@
 """Small runs on one and on several devices, in a process of their own: `python device_runs.py DIGITS OUT RUN...`.
 
-A run is ``DEVICES/OPTIMIZER/ACCUMULATE/MULTI_SCALE``, of which only the first is needed.
+A run is ``DEVICES/OPTIMIZER/ACCUMULATE/MULTI_SCALE/PRECISION``, of which only the first is needed.
 """
 
 from __future__ import annotations
@@ -46,8 +46,12 @@ def train_once(digits: Path, folder: Path, **options) -> None:
 
 def main(digits: str, out: str, *runs: str) -> None:
     two_cpus()
+    import keras
+
     for number, run in enumerate(runs):
-        names, optimizer, accumulate, multi_scale = (*run.split("/"), *["adamw", "1", "0"][run.count("/") :])
+        usual = ["adamw", "1", "0", "float32"]
+        names, optimizer, accumulate, multi_scale, precision = (*run.split("/"), *usual[run.count("/") :])
+        keras.config.set_dtype_policy(precision)
         options = {"optimizer": optimizer, "accumulate": int(accumulate), "multi_scale": float(multi_scale)}
         if optimizer == "adamw":  # it makes much of gradients that are nearly nothing
             options["learning_rate"] = 0.001

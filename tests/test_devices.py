@@ -13,6 +13,7 @@ from yolo.errors import ConfigError
 from yolo.model import replicas
 from yolo.model.detector import Detector
 from yolo.training import devices
+from yolo.training.checkpoint import Checkpoints
 from yolo.training.devices import Devices, choose_devices, on_devices, parse_devices
 from yolo.training.hosts import Hosts
 
@@ -133,3 +134,16 @@ def test_two_devices_follow_one(digits, tmp_path, backend, recipes):
     succeed(start(TESTS / "device_runs.py", digits, tmp_path, *runs, backend=backend))
     for number in range(0, len(runs), 2):
         assert_same_run(tmp_path / str(number + 1), tmp_path / str(number), tolerance=1e-5)
+
+
+@pytest.mark.slow
+def test_two_devices_in_float16(digits, tmp_path):
+    """The loss is scaled for both of them together, and the scale is in the checkpoint."""
+    succeed(
+        start(TESTS / "device_runs.py", digits, tmp_path, "cpu:0,cpu:1/sgd/2/0/mixed_float16", backend="tensorflow")
+    )
+    last = Checkpoints(tmp_path / "0").latest()
+    assert last.step == 4
+    assert last.meta["precision"] == "mixed_float16"
+    assert 1 < last.arrays["optimizer/sgd/loss_scale"] <= 2**15
+    assert all(np.isfinite(row["loss"]) for row in last.meta["state"]["history"])

@@ -59,6 +59,13 @@ def test_the_run_goes_back_lowers_its_rate_and_ends_well(digits, tmp_path, caplo
     assert {path.name for path in (tmp_path / "faults").iterdir()} == {"step-000000003.npz", "step-000000003.jpg"}
 
 
+def test_no_compiler_leaves_the_checks_out():
+    """XLA would, on TensorFlow."""
+    detector = Detector("net.cfg", cfg=STAGED, classes=["a", "b"])
+    detector.compile()
+    assert not detector.jit_compile
+
+
 def test_what_is_kept_is_the_batch_and_the_weights_it_met(digits, tmp_path):
     dataset, validation = digits
     detector, poison = Detector("net.cfg", cfg=STAGED, classes=dataset.classes), Poison(2)

@@ -167,6 +167,26 @@ def test_layers_that_thaw_right_after_a_resume(digits, tmp_path):
         np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
+def test_the_loss_scale_goes_on(digits, tmp_path, monkeypatch):
+    """In float16; here it doubles after every two steps, through the border of two stages and a stop in an epoch."""
+    monkeypatch.setattr("yolo.training.update_rules.GROWTH_STEPS", 2)
+    keras.config.set_dtype_policy("mixed_float16")
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    options = {**OPTIONS, "epochs": 3, "unfreeze_at": 1, "validation": validation}
+    for name in ("unbroken", "stopped"):
+        detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+        if name == "unbroken":
+            train(detector, dataset, out=tmp_path / name, **options)
+            continue
+        with pytest.raises(SystemExit):
+            train(detector, dataset, out=tmp_path / name, callbacks=[Leave(4, signal.SIGTERM)], **options)
+    yolo.resume(tmp_path / "stopped", dataset, validation=validation)
+    found, expected = (Checkpoints(tmp_path / name).latest().arrays for name in ("stopped", "unbroken"))
+    assert expected["optimizer/adamw/loss_scale"] > 2**16
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
 class Enough(keras.callbacks.Callback):
     """Ends a run after its first epoch."""
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from update_values import CASES, COMMON, SHAPES, SHARE, SLOW, STEPS, numbers, run
+from update_values import CASES, COMMON, OVERFLOW, SHAPES, SHARE, SLOW, STEPS, numbers, run
 
 from yolo.config import TrainConfig
 from yolo.training.optimizer import make_optimizer
@@ -69,7 +69,10 @@ def expected():
     for case, (kind, options) in CASES.items():
         oracle = Oracle(kind, options)
         for number, gradients in enumerate(numbers()[1]):
-            oracle.step(gradients)
+            if case == "scaled":
+                values[f"{case} {number} scale"] = 2.0**14 if number > OVERFLOW else 2.0**15
+            if (case, number) != ("scaled", OVERFLOW):
+                oracle.step(gradients)
             for name in SHAPES:
                 values[f"{case} {number} {name}"] = oracle.weights[name].copy()
                 if options.get("use_ema"):
@@ -144,6 +147,39 @@ def test_a_gradient_that_is_not_finite_changes_nothing(kind, clip, bad):
         np.testing.assert_array_equal(variable.numpy(), value)
     step(tf.ones(2))
     assert first.numpy()[0] < 1
+
+
+def scaling(**options):
+    """A weight and a rule that scales the loss."""
+    weight = fixed([1.0, 2.0])
+    rule = SGD(learning_rate=0.1, **options)
+    rule.scales_loss = True
+    rule.build([weight])
+    return weight, rule
+
+
+def test_the_loss_scale_doubles_after_many_steps_without_an_overflow(monkeypatch):
+    monkeypatch.setattr("yolo.training.update_rules.GROWTH_STEPS", 3)
+    weight, rule = scaling()
+    assert rule.scale_loss(2.0) == 2.0**16
+    scales = []
+    for _ in range(7):
+        rule.apply([2.0**15 * tf.ones(2)])
+        scales.append(float(rule.loss_scale))
+    assert scales == [2.0**15] * 2 + [2.0**16] * 3 + [2.0**17] * 2
+    np.testing.assert_allclose(weight[0], 1 - 0.1 * (3 + 3 / 2 + 1 / 4), rtol=1e-6)
+
+
+def test_without_a_scale_to_lower_it_is_the_gradients_fault():
+    weight, rule = scaling()
+    bad = tf.constant([1.0, np.nan])
+    for _ in range(15):
+        rule.apply([bad])
+    assert float(rule.loss_scale) == 1.0
+    assert int(rule.iterations) == 0
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the gradient is not finite"):
+        rule.apply([bad])
+    np.testing.assert_array_equal(weight, [1.0, 2.0])
 
 
 def test_averages_never_overwrite_the_weights():

@@ -22,7 +22,10 @@ CASES = {
     "plain": (SGD, {"momentum": 0.0}),
     "averaged": (AdamW, {"use_ema": True, "ema_momentum": 0.3}),
     "accumulated": (SGD, {"momentum": 0.9, "use_ema": True, "ema_momentum": 0.3, "gradient_accumulation_steps": 3}),
+    "scaled": (AdamW, {"use_ema": True, "ema_momentum": 0.3}),
 }
+OVERFLOW = 2
+"""The step of the scaled case whose gradient overflows."""
 
 
 def numbers():
@@ -36,11 +39,12 @@ def numbers():
     return weights, gradients
 
 
-def make(kind, options):
-    """The variables and a rule for them."""
+def make(kind, options, *, scaled):
+    """The variables and a rule for them, which may scale the loss."""
     weights, _ = numbers()
     variables = {name: keras.Variable(value, name=name.replace("/", "_")) for name, value in weights.items()}
     rule = kind(**COMMON, **options)
+    rule.scales_loss = scaled
     rule.exclude_from_weight_decay(var_list=[variables["a/bias"]])
     rule.build(list(variables.values()))
     rule.slow_down([variables[SLOW]], SHARE)
@@ -74,10 +78,15 @@ def stepper(variables, rule, replicas):
 
 def run(name, replicas=1):
     """{step, variable or average: value}."""
-    variables, rule = make(*CASES[name])
+    variables, rule = make(*CASES[name], scaled=name == "scaled")
     step, values = stepper(variables, rule, replicas), {}
     for number, gradients in enumerate(numbers()[1]):
-        step(gradients)
+        if rule.scales_loss:
+            values[f"{name} {number} scale"] = scale = float(rule.loss_scale * 1.0)
+            scale *= np.inf if number == OVERFLOW else 1.0
+            step({path: (scale * value).astype(np.float32) for path, value in gradients.items()})
+        else:
+            step(gradients)
         for index, (path, variable) in enumerate(variables.items()):
             values[f"{name} {number} {path}"] = keras.ops.convert_to_numpy(variable.value)
             if rule.use_ema:

@@ -101,8 +101,13 @@ def _update_everywhere(
 
     if not optimizer.scales_loss:
         return step()
+
+    def leave_out() -> None:  # Keras counts every step: what is left out is to count for nothing
+        count = optimizer._iterations.value
+        strategy.extended.update(count, lambda own: own.assign_sub(tf.ones_like(own)), group=False)
+
     everywhere = strategy.experimental_local_results(finite)[0]
-    tf.cond(everywhere, step, lambda: None)
+    tf.cond(everywhere, step, leave_out)
     own = (optimizer.loss_scale, optimizer.finite_steps)
     for variable, value in zip(own, optimizer.next_scale(everywhere), strict=True):
         strategy.extended.update(variable.value, lambda own, new: own.assign(new), args=(value,), group=False)
