@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from yolo.datasets.digits import make_digits
 
 ROOT = Path(__file__).parents[1]
 WITHOUT_TENSORFLOW = """
@@ -53,3 +56,19 @@ def test_the_training_benchmark_runs():
     bare, fit = (float(re.search(rf"{name} +(\S+) s", done.stdout)[1]) for name in ("bare", "fit"))
     ratio = float(re.search(r"fit / bare (\S+)", done.stdout)[1])
     assert ratio == pytest.approx(fit / bare, rel=0.1)
+
+
+@pytest.mark.slow
+def test_the_study_of_recipes_runs(tmp_path):
+    """One epoch of two rows; those that are kept are not run again."""
+    data = make_digits(tmp_path / "digits", train=4, val=2, size=64)
+    script, kept = str(ROOT / "scripts" / "study_recipes.py"), tmp_path / "kept.json"
+    rows = ["--row", "all defaults", "--row", "no prior in the heads' biases"]
+    options = [f"few={data}:val", *rows, "--seeds", "0", "--epochs", "1", "--out", str(kept)]
+    for _ in range(2):
+        done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert set(json.loads(kept.read_text())) == {"few/all defaults/0", "few/no prior in the heads' biases/0"}
+    lines = done.stdout.splitlines()
+    assert lines[0] == "| change | few: mean AP50 | few: end AP50 | few: AP |"
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| all defaults", "| no prior in the heads' biases"]
