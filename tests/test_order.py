@@ -83,6 +83,16 @@ def test_positions_go_through_the_epochs(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("rare_classes", [0.0, 0.9])
+def test_many_positions_at_once(rare_classes: float) -> None:
+    """Ten pictures an epoch: within one, over a border, over several with gaps, and none."""
+    order = PictureOrder(labelled(PICTURES), seed=2, rare_classes=rare_classes)
+    for positions in (np.arange(3, 7), np.arange(8, 12), np.array([[39, 5], [6, 20]]), np.arange(0)):
+        found = order.take(positions)
+        assert found.shape == positions.shape
+        assert found.ravel().tolist() == [order[int(position)] for position in positions.ravel()]
+
+
 @pytest.mark.parametrize("other", [(7, 4, 2), (7, 3, 3)])
 def test_seed_and_epoch_decide(other: tuple[int, int, int]) -> None:
     np.testing.assert_array_equal(epoch_order(7, 3, 2), epoch_order(7, 3, 2))

@@ -5,6 +5,7 @@ Local files go through Python, which needs no TensorFlow and reads a range of a 
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import threading
@@ -20,8 +21,8 @@ from yolo.files import write_whole
 if TYPE_CHECKING:
     import tensorflow as tf
 
-OPEN_FILES = 32
-"""Remote files that each thread keeps open."""
+IDLE_FILES = 256
+"""Handles of remote files that are kept open between two reads; each holds half a MiB that it has read ahead."""
 CHUNK = 16 * 2**20
 """Bytes of a remote file that are written at once."""
 
@@ -82,33 +83,82 @@ def opened(address: str) -> Iterator[IO[bytes]]:
 def read_range(address: str, offset: int, length: int) -> bytes:
     """Some bytes of a file, fewer where it ends; may be called from many threads at once."""
     if is_remote(address):
-        file = _handles.open(address)
-        file.seek(offset)
-        return file.read(length)
+        with _handles.taken(address) as file:
+            file.seek(offset)
+            return file.read(length)
     with open(address, "rb", buffering=0) as local:  # noqa: PTH123 - a Path would take longer than the read
         local.seek(offset)
         return local.read(length)
 
 
-class _Handles(threading.local):
-    """A thread's open remote files: to open one costs round trips, and a handle has one position."""
+class HandlePool:
+    """Open remote files that nobody reads just now: to open one costs round trips.
 
-    def __init__(self) -> None:
-        self._files: OrderedDict[str, tf.io.gfile.GFile] = OrderedDict()
+    A handle has one position, so whoever reads takes it out. (Handles of each thread's own would not last:
+    TensorFlow's threads forget their Python state between two calls.)
+    """
 
-    def open(self, address: str) -> tf.io.gfile.GFile:
+    def __init__(self, limit: int = IDLE_FILES) -> None:
+        """Make an empty pool, which keeps so many handles at most; those that are being read do not count."""
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._idle: OrderedDict[str, list[tf.io.gfile.GFile]] = OrderedDict()
+        """By address, the one used last at the end; no list is empty."""
+
+    @contextmanager
+    def taken(self, address: str) -> Iterator[tf.io.gfile.GFile]:
+        """A handle of the file for one reader alone; if reading fails, it is not used again."""
+        file = self._take(address)
+        try:
+            yield file
+        except BaseException:
+            file.close()
+            raise
+        self._put_back(address, file)
+
+    def forget(self, address: str) -> None:
+        """Close the idle handles of a file, which has changed: they may have read ahead."""
+        with self._lock:
+            files = self._idle.pop(address, [])
+        for file in files:
+            file.close()
+
+    def close(self) -> None:
+        """Close the idle handles, and from now on every handle as it comes back."""
+        with self._lock:
+            self._limit = 0
+            addresses = list(self._idle)
+        for address in addresses:
+            self.forget(address)
+
+    def _take(self, address: str) -> tf.io.gfile.GFile:
+        with self._lock:
+            if address in self._idle:
+                return self._pop(address)
         import tensorflow as tf
 
-        if address not in self._files:
-            self._files[address] = tf.io.gfile.GFile(address, "rb")
-            if len(self._files) > OPEN_FILES:
-                _, oldest = self._files.popitem(last=False)
-                oldest.close()
-        self._files.move_to_end(address)
-        return self._files[address]
+        return tf.io.gfile.GFile(address, "rb")
+
+    def _put_back(self, address: str, file: tf.io.gfile.GFile) -> None:
+        with self._lock:
+            self._idle.setdefault(address, []).append(file)
+            self._idle.move_to_end(address)
+            full = sum(map(len, self._idle.values())) > self._limit
+            surplus = self._pop(next(iter(self._idle))) if full else None
+        if surplus is not None:
+            surplus.close()
+
+    def _pop(self, address: str) -> tf.io.gfile.GFile:
+        """With the lock held."""
+        files = self._idle[address]
+        file = files.pop()
+        if not files:
+            del self._idle[address]
+        return file
 
 
-_handles = _Handles()
+_handles = HandlePool()
+atexit.register(_handles.close)
 
 
 def write_file(address: str, write: Callable[[IO[bytes]], Any]) -> None:
@@ -152,6 +202,7 @@ def write_with_tensorflow(address: str, write: Callable[[str], Any]) -> None:
     try:
         write(temporary)
         tf.io.gfile.rename(temporary, address, overwrite=True)
+        _handles.forget(address)
     except (tf.errors.OpError, OSError) as fault:
         raise ConfigError(f"{address}: cannot be written ({_reason(fault)})") from fault
     finally:

@@ -26,6 +26,15 @@ class PictureOrder:
         epoch, place = divmod(position, self._count)
         return int(self.epoch(epoch)[place])
 
+    def take(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The pictures at positions of any shape, in that shape."""
+        epochs, places = np.divmod(positions, self._count)
+        pictures = np.empty_like(places)
+        for epoch in np.unique(epochs):
+            here = epochs == epoch
+            pictures[here] = self.epoch(int(epoch))[places[here]]
+        return pictures
+
 
 def epoch_order(count: int, seed: int, epoch: int, factors: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
     """(count,) the pictures of an epoch in their order.

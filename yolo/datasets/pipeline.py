@@ -143,7 +143,7 @@ def evaluation_batches(
             source.load(position, canvas_size) if position < len(dataset) else source.blank(canvas_size)
             for position in positions[rows.start : rows.stop]
         ]
-        capacity = int(dataset.box_counts[first : first + batch].max()) if shards > 1 else None
+        capacity = int(np.diff(dataset.offsets[first : first + batch + 1]).max()) if shards > 1 else None
         images = aligned_zeros((len(rows), *canvas_size, 3))
         for image, record in zip(images, records, strict=True):
             image[...] = record.image

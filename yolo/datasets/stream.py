@@ -8,6 +8,7 @@ a pure function of (seed, p) and its canvas, wherever the stream was started.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import AugmentConfig
-from yolo.datasets.augment import Augmenter
+from yolo.datasets.augment import Augmenter, neighbour
 from yolo.datasets.loader import Loader, Picture
 from yolo.datasets.mosaic import GROUP
 from yolo.datasets.objects import Objects
@@ -48,6 +49,7 @@ class TrainingStream:
             ConfigError: the augmentation does not fit the classes.
         """
         self._loader = loader
+        self._mosaics, self._blends = augment.mosaic > 0, augment.mixup > 0
         self._augmenter = Augmenter(augment, loader.dataset.classes)
         self._order = PictureOrder(loader.dataset, seed=seed, rare_classes=rare_classes)
         self._seed = seed
@@ -82,9 +84,32 @@ class TrainingStream:
         return [self._order[first + place] for place in places]
 
     def most_boxes(self, positions: Sequence[int]) -> int:
-        """No picture at these positions has more boxes than this; nothing is read for it."""
-        counts = self._loader.dataset.box_counts
-        return max(int(counts[self.sources(position)].sum()) for position in positions)
+        """The most boxes at any of these positions, which rise, before some are cut away; nothing is read for it."""
+        bounds = self._box_bounds(positions)
+        most = 0
+        # To draw what every position of many hosts' batch is made of would take longer than to make one host's rows.
+        for row in np.argsort(-bounds):
+            if bounds[row] <= most:
+                break
+            most = max(most, int(self._box_counts(np.array(self.sources(positions[row]))).sum()))
+        return most
+
+    def _box_bounds(self, positions: Sequence[int]) -> NDArray[np.int64]:
+        """(R,) the boxes of each position if it is a mosaic and blended wherever it could be."""
+        where = np.asarray(positions, np.int64)
+        places, rows = where % GROUP, np.arange(len(where))
+        counts = self._box_counts(self._order.take((where - places)[:, None] + np.arange(GROUP)))
+        plain = rows >= bisect_left(positions, True, key=self._is_plain)
+        return np.where(plain[:, None], counts, self._mixed_counts(counts))[rows, places]
+
+    def _box_counts(self, pictures: NDArray[np.int64]) -> NDArray[np.int64]:
+        offsets = self._loader.dataset.offsets
+        return offsets[pictures + 1] - offsets[pictures]
+
+    def _mixed_counts(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The most boxes of what can be made at each place of some groups (R, 4), of their pictures' (R, 4)."""
+        most = counts.sum(axis=1, keepdims=True).repeat(GROUP, axis=1) if self._mosaics else counts
+        return most + counts[:, [neighbour(place) for place in range(GROUP)]] if self._blends else most
 
     def _make(self, canvas: NDArray[np.uint8], position: int, read: Callable[[int], Picture]) -> Objects:
         first, place = _in_group(position)
