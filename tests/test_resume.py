@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,6 +171,16 @@ def test_other_options_are_named(digits, stopped):
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
     with pytest.raises(ConfigError, match=r"has changed: config\.batch: 3 -> 4; config\.epochs: 12 -> 9\."):
         yolo.resume(stopped, dataset, validation=validation, epochs=9, batch=4)
+
+
+def test_a_renamed_folder_is_the_same_pictures(digits, stopped, tmp_path):
+    folder, renamed = (tmp_path / name for name in ("run", "renamed"))
+    shutil.copytree(stopped, folder)
+    shutil.copytree(digits, renamed)
+    dataset, validation = (yolo.load_dataset(renamed, split) for split in ("train", "val"))
+    assert dataset.name == "renamed"
+    yolo.resume(folder, dataset, validation=validation)
+    assert Checkpoints(folder).latest().step == LAST
 
 
 def test_a_folder_without_checkpoints_is_named(digits, tmp_path):

@@ -15,6 +15,9 @@ from yolo.errors import ConfigError, WeightsError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 
+NAMES = ("dataset.name", "validation.name")
+"""Of a run's conditions those that say where something lies, not what it is."""
+
 
 @dataclass
 class RunState:
@@ -101,9 +104,12 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmless: Iterable[str] = ()) -> None:
-    """Raise a ConfigError that names every difference between what a run began with and what it would go on with."""
-    old, new = flat(before), flat(now)
-    changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name not in set(harmless)]
+    """Raise a ConfigError that names every difference between what a run began with and what it would go on with.
+
+    What the datasets are called is none, for that is their folder's name: the fingerprint tells them apart.
+    """
+    old, new, passed = flat(before), flat(now), {*harmless, *NAMES}
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name not in passed]
     if changed:
         shown = "; ".join(f"{name}: {brief(old.get(name))} -> {brief(new.get(name))}" for name in sorted(changed))
         raise ConfigError(
