@@ -113,6 +113,7 @@ def resume(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     live: bool = False,
     checkpoint: Checkpoint | None = None,
+    command: Mapping[str, Any] | None = None,
     devices: str | None = None,
     tensorboard: bool = False,
     **options: Any,
@@ -126,6 +127,7 @@ def resume(
         callbacks: further Keras callbacks; what they had counted begins anew.
         live: show a progress line on the terminal.
         checkpoint: the last one of the run, if it is at hand already.
+        command: as in `train`; None: what the checkpoint says.
         devices: as in `train`; others than before are fine.
         tensorboard: as in `train`.
         **options: fields of `TrainConfig` that change nothing of what is learned, such as ``workers``.
@@ -139,11 +141,10 @@ def resume(
     checkpoint = checkpoint or last_checkpoint(folder)
     config = override(train_config(checkpoint.meta["config"]), options)
     detector = Detector.from_config(checkpoint.meta["detector"])
-    command = checkpoint.meta["command"]
     extras: dict[str, Any] = {
         "callbacks": callbacks,
         "live": live,
-        "command": command,
+        "command": checkpoint.meta["command"] if command is None else command,
         "devices": devices,
         "tensorboard": tensorboard,
     }
