@@ -63,6 +63,11 @@ def test_what_may_be_given(meta, tmp_path, words, changes):
     assert asdict(found) == {**asdict(BEGAN), **changes}
 
 
+def test_the_albumentations_file_may_have_moved(meta):
+    found = check_given(parsed("--augment.albumentations", "new.yaml").given, meta, Path("run"))
+    assert found.augment == AugmentConfig(mosaic=0.5, mixup=0.1, albumentations="new.yaml")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -18,7 +18,7 @@ from cfg_texts import STAGED
 from runs import OPTIONS, begin_or_go_on, killed_after, killed_inside_a_save, processes
 
 import yolo
-from yolo.config import TrainConfig
+from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
@@ -181,6 +181,32 @@ def test_a_renamed_folder_is_the_same_pictures(digits, stopped, tmp_path):
     assert dataset.name == "renamed"
     yolo.resume(folder, dataset, validation=validation)
     assert Checkpoints(folder).latest().step == LAST
+
+
+def test_the_albumentations_file_is_part_of_the_run(digits, tmp_path, monkeypatch):
+    """Its path counts from where the run began; its text must not change, its place may."""
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("- HueSaturationValue: {p: 1.0}\n")
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    augment = AugmentConfig(albumentations="mine.yaml")
+    options = {"validation": validation, "epochs": 2, "batch": 3, "callbacks": [Leave(1, signal.SIGINT)]}
+    with pytest.raises(KeyboardInterrupt):
+        train(detector, dataset, out="run", augment=augment, **options)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    mine.write_text("- HueSaturationValue: {p: 0.5}\n")
+    with pytest.raises(ConfigError, match=r"has changed: file of augment\.albumentations: \w+ -> \w+\. Undo that"):
+        yolo.resume("../run", dataset, validation=validation)
+    mine.unlink()
+    with pytest.raises(ConfigError, match=r"--augment\.albumentations .*mine\.yaml: cannot be read .*where it is now"):
+        yolo.resume("../run", dataset, validation=validation)
+    (tmp_path / "moved.yaml").write_text("- HueSaturationValue: {p: 1.0}\n")
+    yolo.resume("../run", dataset, validation=validation, augment=AugmentConfig(albumentations="../moved.yaml"))
+    left = Checkpoints(tmp_path / "run").latest()
+    assert left.step == 6
+    assert left.meta["config"]["augment"]["albumentations"] == str(tmp_path / "moved.yaml")
 
 
 def test_a_folder_without_checkpoints_is_named(digits, tmp_path):

@@ -154,8 +154,9 @@ def begin_run(arguments: Namespace) -> None:
     detector = make_detector(arguments, dataset, size, config.seed)
     from yolo.training.hooks import load_callbacks
     from yolo.training.run_folder import RunFolder
-    from yolo.training.trainer import train
+    from yolo.training.trainer import train, with_whole_path
 
+    config = with_whole_path(config)  # config.yaml may be used in another folder too
     if hosts.first:
         RunFolder(folder).write_config({**describe(arguments, detector), **asdict(config)})
     result = train(

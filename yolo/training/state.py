@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -101,6 +103,20 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "classes": list(dataset.classes),
         "fingerprint": dataset.fingerprint,
     }
+
+
+def describe_file(option: str, path: str | None) -> str | None:
+    """What a checkpoint remembers of the text of a file that an option names; None without a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if not path:
+        return None
+    try:
+        return sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ConfigError(f"--{option} {path}: cannot be read ({error.strerror}); say where it is now") from error
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmless: Iterable[str] = ()) -> None:

@@ -86,7 +86,7 @@ def train(
         AnnotationError: the classes differ, or there is nothing to learn from.
         MediaError: a picture cannot be read.
     """
-    config = override(config or TrainConfig(), options)
+    config = with_whole_path(override(config or TrainConfig(), options))
     if config.batch == "auto":
         config = replace(config, batch=fitting_batch(detector, dataset, config, choose_devices(devices)))
     extras: dict[str, Any] = {
@@ -139,7 +139,7 @@ def resume(
         ConfigError: there is no checkpoint, or the pictures or options are not those the run began with.
     """
     checkpoint = checkpoint or last_checkpoint(folder)
-    config = override(train_config(checkpoint.meta["config"]), options)
+    config = with_whole_path(override(train_config(checkpoint.meta["config"]), options))
     detector = Detector.from_config(checkpoint.meta["detector"])
     extras: dict[str, Any] = {
         "callbacks": callbacks,
@@ -261,6 +261,14 @@ def override(config: TrainConfig, options: dict[str, Any]) -> TrainConfig:
     if unknown:
         raise ConfigError(f"train has no option {unknown[0]!r}; there are {', '.join(known)}")
     return replace(config, **options)
+
+
+def with_whole_path(config: TrainConfig) -> TrainConfig:
+    """The configuration, whose albumentations file is found from any folder."""
+    augment = config.augment
+    if not augment.albumentations:
+        return config
+    return replace(config, augment=replace(augment, albumentations=str(Path(augment.albumentations).resolve())))
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
