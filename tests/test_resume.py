@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import keras
@@ -207,6 +208,23 @@ def test_the_albumentations_file_is_part_of_the_run(digits, tmp_path, monkeypatc
     left = Checkpoints(tmp_path / "run").latest()
     assert left.step == 6
     assert left.meta["config"]["augment"]["albumentations"] == str(tmp_path / "moved.yaml")
+
+
+def test_layers_that_the_caller_froze_stay_frozen(digits, tmp_path):
+    """Beyond those of --freeze, whose stage ends on the way."""
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    for folder, callbacks in (("unbroken", []), ("stopped", [Leave(1, signal.SIGINT)])):
+        detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+        detector.convolutions[1].trainable = False
+        options = {"epochs": 3, "batch": 3, "freeze": "1", "unfreeze_at": 2, "callbacks": callbacks}
+        with pytest.raises(KeyboardInterrupt) if callbacks else nullcontext():
+            train(detector, dataset, validation=validation, out=tmp_path / folder, **options)
+    resumed, _ = yolo.resume(tmp_path / "stopped", dataset, validation=validation)
+    assert [layer.trainable for layer in resumed.convolutions] == [True, False, True, True]
+    ends = [Checkpoints(tmp_path / folder).latest().arrays for folder in ("unbroken", "stopped")]
+    assert set(ends[0]) == set(ends[1])
+    for name, array in ends[0].items():
+        np.testing.assert_array_equal(ends[1][name], array, err_msg=name)
 
 
 def test_a_folder_without_checkpoints_is_named(digits, tmp_path):

@@ -69,6 +69,8 @@ class Run:
     folder: RunFolder | None
     command: dict[str, Any] = field(default_factory=dict)
     """What the command line needs to begin it again."""
+    frozen: Sequence[int] = ()
+    """The layers that the caller had frozen (`frozen_layers`)."""
     state: RunState = field(default_factory=RunState)
     devices: Devices = ONE
     """Where it computes."""
@@ -110,6 +112,7 @@ class Run:
             "state": self.state.to_plain(),
             "detector": self.detector.get_config(),
             "command": self.command,
+            "frozen": self.frozen,
             **self.conditions(),
         }
 

@@ -29,6 +29,7 @@ from yolo.training.fitting import fitting_batch
 from yolo.training.run import Run
 from yolo.training.run_folder import RunFolder
 from yolo.training.schedule import log_rate
+from yolo.training.stages import freeze_layers, frozen_layers
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +142,7 @@ def resume(
     checkpoint = checkpoint or last_checkpoint(folder)
     config = with_whole_path(override(train_config(checkpoint.meta["config"]), options))
     detector = Detector.from_config(checkpoint.meta["detector"])
+    freeze_layers(detector, checkpoint.meta["frozen"])
     extras: dict[str, Any] = {
         "callbacks": callbacks,
         "live": live,
@@ -191,6 +193,7 @@ def make_run(
         steps=math.ceil(len(dataset) / batch),
         folder=None if out is None else RunFolder(out),
         command=dict(command or {}),
+        frozen=frozen_layers(detector),
         devices=chosen,
         live=live,
         tensorboard=tensorboard,
