@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import keras
@@ -17,7 +19,7 @@ from cfg_texts import STAGED
 from runs import OPTIONS, begin_or_go_on, killed_after, killed_inside_a_save, processes
 
 import yolo
-from yolo.config import TrainConfig
+from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
@@ -230,6 +232,59 @@ def test_other_options_are_named(digits, stopped):
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
     with pytest.raises(ConfigError, match=r"has changed: config\.batch: 3 -> 4; config\.epochs: 12 -> 9\."):
         yolo.resume(stopped, dataset, validation=validation, epochs=9, batch=4)
+
+
+def test_a_renamed_folder_is_the_same_pictures(digits, stopped, tmp_path):
+    folder, renamed = (tmp_path / name for name in ("run", "renamed"))
+    shutil.copytree(stopped, folder)
+    shutil.copytree(digits, renamed)
+    dataset, validation = (yolo.load_dataset(renamed, split) for split in ("train", "val"))
+    assert dataset.name == "renamed"
+    yolo.resume(folder, dataset, validation=validation)
+    assert Checkpoints(folder).latest().step == LAST
+
+
+def test_the_albumentations_file_is_part_of_the_run(digits, tmp_path, monkeypatch):
+    """Its path counts from where the run began; its text must not change, its place may."""
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("- HueSaturationValue: {p: 1.0}\n")
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    augment = AugmentConfig(albumentations="mine.yaml")
+    options = {"validation": validation, "epochs": 2, "batch": 3, "callbacks": [Leave(1, signal.SIGINT)]}
+    with pytest.raises(KeyboardInterrupt):
+        train(detector, dataset, out="run", augment=augment, **options)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    mine.write_text("- HueSaturationValue: {p: 0.5}\n")
+    with pytest.raises(ConfigError, match=r"has changed: file of augment\.albumentations: \w+ -> \w+\. Undo that"):
+        yolo.resume("../run", dataset, validation=validation)
+    mine.unlink()
+    with pytest.raises(ConfigError, match=r"--augment\.albumentations .*mine\.yaml: cannot be read .*where it is now"):
+        yolo.resume("../run", dataset, validation=validation)
+    (tmp_path / "moved.yaml").write_text("- HueSaturationValue: {p: 1.0}\n")
+    yolo.resume("../run", dataset, validation=validation, augment=AugmentConfig(albumentations="../moved.yaml"))
+    left = Checkpoints(tmp_path / "run").latest()
+    assert left.step == 6
+    assert left.meta["config"]["augment"]["albumentations"] == str(tmp_path / "moved.yaml")
+
+
+def test_layers_that_the_caller_froze_stay_frozen(digits, tmp_path):
+    """Beyond those of --freeze, whose stage ends on the way."""
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    for folder, callbacks in (("unbroken", []), ("stopped", [Leave(1, signal.SIGINT)])):
+        detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+        detector.convolutions[1].trainable = False
+        options = {"epochs": 3, "batch": 3, "freeze": "1", "unfreeze_at": 2, "callbacks": callbacks}
+        with pytest.raises(KeyboardInterrupt) if callbacks else nullcontext():
+            train(detector, dataset, validation=validation, out=tmp_path / folder, **options)
+    resumed, _ = yolo.resume(tmp_path / "stopped", dataset, validation=validation)
+    assert [layer.trainable for layer in resumed.convolutions] == [True, False, True, True]
+    ends = [Checkpoints(tmp_path / folder).latest().arrays for folder in ("unbroken", "stopped")]
+    assert set(ends[0]) == set(ends[1])
+    for name, array in ends[0].items():
+        np.testing.assert_array_equal(ends[1][name], array, err_msg=name)
 
 
 def test_a_folder_without_checkpoints_is_named(digits, tmp_path):

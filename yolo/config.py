@@ -240,8 +240,11 @@ class TrainConfig:
         check(0 <= self.seed < 2**32, "seed", "in 0..2**32 - 1", self.seed)
 
 
-HARMLESS = ("workers", "cache", "save_every")
-"""Options of `TrainConfig` that change nothing of what is learned: a resumed run may have others."""
+HARMLESS = ("workers", "cache", "save_every", "augment.albumentations")
+"""Options of `TrainConfig` that change nothing of what is learned: a resumed run may have others.
+
+Where the albumentations file lies is one of them; what it says is not (`Run.conditions`).
+"""
 
 
 def train_config(values: Mapping[str, Any]) -> TrainConfig:

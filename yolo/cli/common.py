@@ -32,7 +32,7 @@ set_parsing_settings(docstring_parse_attribute_docstrings=True)
 def parse(
     name: str, description: str, add_arguments: Callable[[ArgumentParser], None], arguments: list[str]
 ) -> Namespace:
-    """The arguments of one command.
+    """The arguments of one command; of one that goes on with a run also, as ``given``, those without defaults.
 
     Raises:
         ConfigError: an argument is unknown or has a wrong value.
@@ -41,8 +41,12 @@ def parse(
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object of results alone on stdout")
     try:
-        given = with_presets(arguments) if "preset" in parser.get_defaults() else arguments
-        return parser.parse_args([underscored(argument) for argument in given])
+        known = parser.get_defaults()
+        words = [underscored(each) for each in (with_presets(arguments) if "preset" in known else arguments)]
+        found = parser.parse_args(words)
+        if "resume" in known:
+            found.given = parser.parse_args(words, defaults=False)
+        return found
     except YoloError:
         raise
     except (ArgumentError, TypeError, ValueError) as error:

@@ -25,8 +25,9 @@ from yolo.cli.common import (
     prepare_output,
     start_keras,
 )
+from yolo.cli.given import changeable, check_given, completed, describe_command
 from yolo.cli.supervisor import add_host_arguments, on_hosts
-from yolo.config import HARMLESS, NewClasses, Precision, TrainConfig
+from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files import exists, is_file, to_json
@@ -44,7 +45,12 @@ DEFAULT_MODEL = "yolov3"
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of options, such as a run's config.yaml")
     add_data_arguments(parser, split="train if there is one, else everything", required=False)
-    parser.add_argument("--resume", type=str | None, default=None, help="go on with the run in this folder")
+    parser.add_argument(
+        "--resume",
+        type=str | None,
+        default=None,
+        help="go on with the run in this folder; DATA, --val and --images only if its pictures lie elsewhere now",
+    )
     parser.add_argument(
         "--replay",
         type=str | None,
@@ -148,8 +154,9 @@ def begin_run(arguments: Namespace) -> None:
     detector = make_detector(arguments, dataset, size, config.seed)
     from yolo.training.hooks import load_callbacks
     from yolo.training.run_folder import RunFolder
-    from yolo.training.trainer import train
+    from yolo.training.trainer import train, with_whole_path
 
+    config = with_whole_path(config)  # config.yaml may be used in another folder too
     if hosts.first:
         RunFolder(folder).write_config({**describe(arguments, detector), **asdict(config)})
     result = train(
@@ -158,7 +165,7 @@ def begin_run(arguments: Namespace) -> None:
         validation=validation,
         out=folder,
         config=config,
-        command={"data": describe_data(arguments), "precision": precision},
+        command=describe_command(arguments, precision),
         callbacks=load_callbacks(arguments.callbacks),
         **how(arguments),
     )
@@ -167,7 +174,7 @@ def begin_run(arguments: Namespace) -> None:
 
 
 def go_on(arguments: Namespace) -> None:
-    """Go on with a run that was stopped; DATA, if it is given, says where its pictures are now.
+    """Go on with a run that was stopped; DATA, --val and --images, if given, say where its pictures are now.
 
     Raises:
         ConfigError: there is nothing to go on with, or options are given that the run did not begin with.
@@ -181,11 +188,11 @@ def go_on(arguments: Namespace) -> None:
     command = checkpoint.meta["command"]
     if not command:
         raise ConfigError(f"{arguments.resume}: this run was begun in Python; go on with it there (yolo.resume)")
-    harmless = check_options(arguments, checkpoint.meta["config"])
-    set_precision(command["precision"])
-    where = Namespace({**command["data"], **({"data": arguments.data} if arguments.data else {})})
-    dataset, validation = load_data(where)
     folder = Path(arguments.resume)
+    config = check_given(arguments.given, checkpoint.meta, folder)
+    set_precision(command["precision"])
+    arguments = completed(arguments, command)
+    dataset, validation = load_data(arguments)
     _, result = resume(
         folder,
         dataset,
@@ -193,7 +200,8 @@ def go_on(arguments: Namespace) -> None:
         checkpoint=checkpoint,
         callbacks=load_callbacks(arguments.callbacks),
         **how(arguments),
-        **harmless,
+        command={**command, **changeable(arguments)},
+        **vars(config),
     )
     if present_hosts().first:
         report(result, folder, as_json=arguments.json)
@@ -202,24 +210,6 @@ def go_on(arguments: Namespace) -> None:
 def how(arguments: Namespace) -> dict[str, Any]:
     """Where a run computes and what it shows, which a resumed one may do otherwise."""
     return {"live": True, "devices": arguments.devices, "tensorboard": arguments.tensorboard}
-
-
-def check_options(arguments: Namespace, began_with: dict[str, Any]) -> dict[str, Any]:
-    """The options given to a resumed run, all of which change nothing of what is learned.
-
-    Raises:
-        ConfigError: one does.
-    """
-    given, usual = make_config(TrainConfig, arguments), TrainConfig()
-    harmless = {}
-    for name, before in began_with.items():
-        value = asdict(given)[name]
-        if value in (before, asdict(usual)[name]):
-            continue
-        if name not in HARMLESS:
-            raise ConfigError(f"--{name} {value}: the run began with {before}; a run goes on as it began")
-        harmless[name] = value
-    return harmless
 
 
 def replay(arguments: Namespace) -> None:
@@ -256,18 +246,6 @@ def report(result: TrainResult, folder: Path, *, as_json: bool) -> None:
     coco, pictures = result.metrics["coco"], result.metrics["images"]
     text = f"{folder / 'best.keras'}: AP50 {coco['AP50']:.4f}, AP {coco['AP']:.4f} on {pictures} pictures"
     print(to_json(result.metrics) if as_json else text)
-
-
-def describe_data(arguments: Namespace) -> dict[str, str | None]:
-    """The options that find the same pictures again, from any folder."""
-    paths = {"data": arguments.data, "images": arguments.images}
-    whole = {name: str(Path(path).resolve()) if path and exists(path) else path for name, path in paths.items()}
-    other = arguments.val and exists(arguments.val) and arguments.val not in available_splits(arguments.data)
-    return {
-        **whole,
-        "split": arguments.split,
-        "val": str(Path(arguments.val).resolve()) if other else arguments.val,
-    }
 
 
 def check_source(weights: str | None, folder: Path) -> None:

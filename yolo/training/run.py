@@ -37,7 +37,15 @@ from yolo.training.preview import draw_batches
 from yolo.training.progress import DataClock, Progress
 from yolo.training.run_folder import RunFolder
 from yolo.training.stages import Stage, describe_stage, restored, set_frozen, stages
-from yolo.training.state import NotFiniteError, RunState, capture, check_unchanged, describe_dataset, put_back
+from yolo.training.state import (
+    NotFiniteError,
+    RunState,
+    capture,
+    check_unchanged,
+    describe_dataset,
+    describe_file,
+    put_back,
+)
 from yolo.training.tensorboard import TensorBoard
 from yolo.training.validation import Validation
 
@@ -69,6 +77,8 @@ class Run:
     folder: RunFolder | None
     command: dict[str, Any] = field(default_factory=dict)
     """What the command line needs to begin it again."""
+    frozen: Sequence[int] = ()
+    """The layers that the caller had frozen (`frozen_layers`)."""
     state: RunState = field(default_factory=RunState)
     devices: Devices = ONE
     """Where it computes."""
@@ -110,6 +120,7 @@ class Run:
             "state": self.state.to_plain(),
             "detector": self.detector.get_config(),
             "command": self.command,
+            "frozen": self.frozen,
             **self.conditions(),
         }
 
@@ -117,10 +128,16 @@ class Run:
         """What must not change within a run."""
         return {
             "config": asdict(self.config),
+            "file of augment.albumentations": self.transforms,
             "precision": self.detector.convolutions[0].dtype_policy.name,
             "dataset": describe_dataset(self.dataset),
             "validation": describe_dataset(self.validation),
         }
+
+    @cached_property
+    def transforms(self) -> str | None:
+        """What the albumentations file said when the run was begun or taken up."""
+        return describe_file("augment.albumentations", self.config.augment.albumentations)
 
     # What it writes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -83,6 +83,18 @@ def set_frozen(detector: Detector, config: TrainConfig, *, frozen: bool) -> list
     for layer in older:
         layer.trainable = not frozen
     return [variable for layer in older for variable in layer.weights]
+
+
+def frozen_layers(detector: Detector) -> list[int]:
+    """Which layers stand still, counted from the picture on: Keras numbers the names of some backbones' anew."""
+    return [index for index, layer in enumerate(ordered_layers(detector)) if not layer.trainable]
+
+
+def freeze_layers(detector: Detector, indices: Sequence[int]) -> None:
+    """Let these layers stand still."""
+    ordered = ordered_layers(detector)
+    for index in indices:
+        ordered[index].trainable = False
 
 
 @contextmanager

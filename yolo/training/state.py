@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,6 +16,9 @@ from numpy.typing import NDArray
 from yolo.errors import ConfigError, WeightsError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
+
+NAMES = ("dataset.name", "validation.name")
+"""Of a run's conditions those that say where something lies, not what it is."""
 
 
 class NotFiniteError(Exception):
@@ -110,10 +115,27 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def describe_file(option: str, path: str | None) -> str | None:
+    """What a checkpoint remembers of the text of a file that an option names; None without a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if not path:
+        return None
+    try:
+        return sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ConfigError(f"--{option} {path}: cannot be read ({error.strerror}); say where it is now") from error
+
+
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmless: Iterable[str] = ()) -> None:
-    """Raise a ConfigError that names every difference between what a run began with and what it would go on with."""
-    old, new = flat(before), flat(now)
-    changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name not in set(harmless)]
+    """Raise a ConfigError that names every difference between what a run began with and what it would go on with.
+
+    What the datasets are called is none, for that is their folder's name: the fingerprint tells them apart.
+    """
+    old, new, passed = flat(before), flat(now), {*harmless, *NAMES}
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name not in passed]
     if changed:
         shown = "; ".join(f"{name}: {brief(old.get(name))} -> {brief(new.get(name))}" for name in sorted(changed))
         raise ConfigError(

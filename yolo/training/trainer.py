@@ -29,6 +29,7 @@ from yolo.training.fitting import fitting_batch
 from yolo.training.run import Run
 from yolo.training.run_folder import RunFolder
 from yolo.training.schedule import log_rate
+from yolo.training.stages import freeze_layers, frozen_layers
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def train(
         AnnotationError: the classes differ, or there is nothing to learn from.
         MediaError: a picture cannot be read.
     """
-    config = override(config or TrainConfig(), options)
+    config = with_whole_path(override(config or TrainConfig(), options))
     if config.batch == "auto":
         config = replace(config, batch=fitting_batch(detector, dataset, config, choose_devices(devices)))
     extras: dict[str, Any] = {
@@ -115,6 +116,7 @@ def resume(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     live: bool = False,
     checkpoint: Checkpoint | None = None,
+    command: Mapping[str, Any] | None = None,
     devices: str | None = None,
     tensorboard: bool = False,
     **options: Any,
@@ -128,6 +130,7 @@ def resume(
         callbacks: further Keras callbacks; what they had counted begins anew.
         live: show a progress line on the terminal.
         checkpoint: the last one of the run, if it is at hand already.
+        command: as in `train`; None: what the checkpoint says.
         devices: as in `train`; others than before are fine.
         tensorboard: as in `train`.
         **options: fields of `TrainConfig` that change nothing of what is learned, such as ``workers``.
@@ -139,13 +142,13 @@ def resume(
         ConfigError: there is no checkpoint, or the pictures or options are not those the run began with.
     """
     checkpoint = checkpoint or last_checkpoint(folder)
-    config = override(train_config(checkpoint.meta["config"]), options)
+    config = with_whole_path(override(train_config(checkpoint.meta["config"]), options))
     detector = Detector.from_config(checkpoint.meta["detector"])
-    command = checkpoint.meta["command"]
+    freeze_layers(detector, checkpoint.meta["frozen"])
     extras: dict[str, Any] = {
         "callbacks": callbacks,
         "live": live,
-        "command": command,
+        "command": checkpoint.meta["command"] if command is None else command,
         "devices": devices,
         "tensorboard": tensorboard,
     }
@@ -192,6 +195,7 @@ def make_run(
         steps=math.ceil(len(dataset) / batch),
         folder=None if out is None else RunFolder(out),
         command=dict(command or {}),
+        frozen=frozen_layers(detector),
         devices=chosen,
         live=live,
         tensorboard=tensorboard,
@@ -262,6 +266,14 @@ def override(config: TrainConfig, options: dict[str, Any]) -> TrainConfig:
     if unknown:
         raise ConfigError(f"train has no option {unknown[0]!r}; there are {', '.join(known)}")
     return replace(config, **options)
+
+
+def with_whole_path(config: TrainConfig) -> TrainConfig:
+    """The configuration, whose albumentations file is found from any folder."""
+    augment = config.augment
+    if not augment.albumentations:
+        return config
+    return replace(config, augment=replace(augment, albumentations=str(Path(augment.albumentations).resolve())))
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:

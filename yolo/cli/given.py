@@ -1,0 +1,112 @@
+"""What is given anew with ``--resume DIR``: some of it applies, the rest has to be what the run began with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from yolo.cli.common import parse_size
+from yolo.config import HARMLESS, TrainConfig, train_config
+from yolo.datasets.load import available_splits
+from yolo.errors import ConfigError
+from yolo.files import exists
+
+NETWORK = ("model", "backbone", "weights", "cfg", "names", "new", "anchors", "precision", "size", "letterbox")
+"""The options of `yolov3 train` that make the detector."""
+
+
+def describe_command(arguments: Namespace, precision: str) -> dict[str, Any]:
+    """What a run's checkpoints remember of its command line; ``precision`` is what --precision came to."""
+    typed = {name: arguments[name] for name in (*NETWORK, "batch")}
+    return {"typed": typed, "precision": precision, **changeable(arguments)}
+
+
+def changeable(arguments: Namespace) -> dict[str, Any]:
+    """The part of it that may be another one whenever the run is resumed."""
+    watchers = {name: arguments[name] for name in ("tensorboard", "callbacks")}
+    return {"data": describe_data(arguments), "watchers": watchers}
+
+
+def describe_data(arguments: Namespace) -> dict[str, str | None]:
+    """The options that find the same pictures again, from any folder."""
+    paths = {"data": arguments.data, "images": arguments.images}
+    whole = {name: str(Path(path).resolve()) if path and exists(path) else path for name, path in paths.items()}
+    other = arguments.val and exists(arguments.val) and arguments.val not in available_splits(arguments.data)
+    return {
+        **whole,
+        "split": arguments.split,
+        "val": str(Path(arguments.val).resolve()) if other else arguments.val,
+    }
+
+
+def completed(arguments: Namespace, command: Mapping[str, Any]) -> Namespace:
+    """The arguments; where they say nothing, the run's own: where its pictures are, and what shows it elsewhere."""
+    found = arguments.clone()
+    for name, value in {**command["data"], **command["watchers"]}.items():
+        if arguments.given.get(name) is None:
+            found[name] = value
+    return found
+
+
+def check_given(given: Namespace, meta: Mapping[str, Any], folder: Path) -> TrainConfig:
+    """The run's options, with those given anew that change nothing of what is learned.
+
+    Args:
+        given: what the command line says, without defaults.
+        meta: of the run's checkpoint.
+        folder: of the run.
+
+    Raises:
+        ConfigError: options are given that the run did not begin with; all of them are named.
+    """
+    config, before, refused = deepcopy(meta["config"]), beginnings(meta, folder), []
+    for name, value in given.items():
+        if name in HARMLESS:
+            group, _, field = name.rpartition(".")
+            (config[group] if group else config)[field] = value
+        elif name in before and comparable(name, value) not in before[name]:
+            refused.append(f"--{name} {value}: the run began {listed(before[name])}")
+    if refused:
+        raise ConfigError(f"{'; '.join(refused)}; a run goes on as it began")
+    return train_config(config)
+
+
+def beginnings(meta: Mapping[str, Any], folder: Path) -> dict[str, list[Any]]:
+    """What each option that cannot change may be given as again: as it was typed, or what came of that."""
+    command, detector = meta["command"], meta["detector"]
+    came = {
+        "model": detector["model"],
+        "size": "x".join(map(str, detector["size"])),
+        "letterbox": detector["letterbox"],
+        "precision": command["precision"],
+        "out": str(folder.resolve()),
+        **leaves(meta["config"]),
+    }
+    typed = {name: comparable(name, value) for name, value in command["typed"].items()}
+    return {name: [each[name] for each in (typed, came) if name in each] for name in {**typed, **came}}
+
+
+def leaves(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a configuration that ``asdict`` made plain, those of its groups as ``loss.box``."""
+    groups = {name: values for name, values in config.items() if name in ("loss", "augment")}
+    inner = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+    return {**{name: value for name, value in config.items() if name not in groups}, **inner}
+
+
+def comparable(name: str, value: Any) -> Any:
+    """The value of an option in the one form of several that it may be typed in."""
+    if name == "size" and value is not None:
+        return "x".join(map(str, parse_size(value)))
+    if name == "out" and value is not None:
+        return str(Path(value).resolve())
+    return value
+
+
+def listed(values: list[Any]) -> str:
+    """``with auto (24)``: as it was typed, and what came of that."""
+    typed, *came = dict.fromkeys(str(value) for value in values if value is not None) or [""]
+    return f"with {typed}{''.join(f' ({value})' for value in came)}" if typed else "without"
