@@ -94,5 +94,5 @@ def test_the_default_space_holds_the_defaults():
     """A search begins with them, so each of them has to lie within its range."""
     from yolo.training.space import present_values
 
-    space = read_space(default_space_path())
+    space = read_space(default_space_path(), TrainConfig())
     assert set(present_values(TrainConfig(), space)) == set(space)
