@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
-from yolo.cli.presets import with_presets
+from yolo.cli.presets import refuse_elsewhere, with_presets
 from yolo.config import LetterboxMode, canvas_size
 from yolo.errors import ConfigError, YoloError
 from yolo.memory import tune_allocator
@@ -35,18 +35,20 @@ def parse(
     """The arguments of one command.
 
     Raises:
-        ConfigError: an argument is unknown or has a wrong value.
+        ConfigError: an argument is unknown, has a wrong value, or stands where it has no effect.
     """
     parser = ArgumentParser(prog=f"yolov3 {name}", description=description, exit_on_error=False)
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object of results alone on stdout")
     try:
         given = with_presets(arguments) if "preset" in parser.get_defaults() else arguments
-        return parser.parse_args([underscored(argument) for argument in given])
+        found = parser.parse_args([underscored(argument) for argument in given])
     except YoloError:
         raise
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(f"{error} (see `yolov3 {name} --help`)") from error
+    refuse_elsewhere(found)
+    return found
 
 
 def underscored(argument: str) -> str:
