@@ -135,7 +135,8 @@ class AugmentConfig:
     swap_on_flip: dict[str, str] = field(default_factory=dict)
     """Classes that a flip turns into each other, such as {arrow left: arrow right}."""
     albumentations: str | None = None
-    """A YAML file of further albumentations transforms."""
+    """A YAML file of further albumentations transforms, in the format that docs/RECIPES.md shows; none of them may
+    mirror if no_flip or swap_on_flip is given."""
     min_visibility: float = 0.1
     """Boxes of which less than this share of the area stays in the picture are dropped."""
 
