@@ -215,7 +215,8 @@ class TrainConfig:
     patience: int = 0
     """Stop after so many epochs without a better AP; 0: never."""
     multi_scale: float = 0.0
-    """The canvas of each batch is up to this share smaller or larger than the network's, in steps of 32 px."""
+    """The canvas of each batch is up to this share smaller or larger than the network's, in steps of 32 px; a Keras
+    backbone has one canvas."""
     rare_classes: float = 0.0
     """Show pictures of classes that fewer than this share of the pictures hold more often (LVIS' repeat factor)."""
     save_every: int = 0
