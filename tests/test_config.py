@@ -36,6 +36,50 @@ def test_what_is_out_of_range_is_named(config, options, message):
         config(**options)
 
 
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        (LossConfig, {"box": "eiou"}, r"loss\.box must be one of giou, diou, ciou, squared, got 'eiou'"),
+        (LossConfig, {"objectness_target": "x"}, r"loss\.objectness_target must be one of one, iou, got 'x'"),
+        (LossConfig, {"class_weights": "even"}, r"balanced or a list, each a number or null, got 'even'"),
+        (LossConfig, {"class_weights": [1, "2"]}, r"loss\.class_weights must be balanced or a list"),
+        (LossConfig, {"assign_iou": "0.3"}, r"loss\.assign_iou must be a number or null, got '0\.3'"),
+        (TrainConfig, {"optimizer": "adam"}, "optimizer must be one of adamw, sgd, got 'adam'"),
+        (TrainConfig, {"schedule": "linear"}, "schedule must be one of cosine, step, constant, got 'linear'"),
+        (TrainConfig, {"schedule": None}, "schedule must be one of cosine, step, constant, got None"),
+        (TrainConfig, {"schedule": ["step"]}, "schedule must be one of"),
+        (TrainConfig, {"cache": "memory"}, "cache must be one of none, ram, disk"),
+        (TrainConfig, {"batch": 4.5}, r"batch must be a whole number or auto, got 4\.5"),
+        (TrainConfig, {"batch": "all"}, "batch must be a whole number or auto, got 'all'"),
+        (TrainConfig, {"epochs": True}, "epochs must be a whole number, got True"),
+        (TrainConfig, {"epochs": np.float32(3)}, "epochs must be a whole number"),
+        (TrainConfig, {"unfreeze_at": 1.5, "freeze": "neck"}, "unfreeze_at must be a whole number or null"),
+        (TrainConfig, {"learning_rate": "1e-4"}, "learning_rate must be a number or null, got '1e-4'"),
+        (TrainConfig, {"step_at": 0.5}, "step_at must be a list, each a number, got 0.5"),
+        (TrainConfig, {"loss": {"box": "giou"}}, "loss must be a LossConfig"),
+        (AugmentConfig, {"no_flip": "b"}, r"augment\.no_flip must be a list, each text, got 'b'"),
+        (AugmentConfig, {"swap_on_flip": ["a", "b"]}, r"augment\.swap_on_flip must be names with values"),
+        (AugmentConfig, {"albumentations": 3}, r"augment\.albumentations must be text or null"),
+        (NmsConfig, {"max_detections": 2.0}, "max_detections must be a whole number"),
+        (NmsConfig, {"class_agnostic": "no"}, "class_agnostic must be true or false"),
+    ],
+)
+def test_what_is_of_another_kind_is_named_with_all_there_is(config, options, message):
+    with pytest.raises(ConfigError, match=message):
+        config(**options)
+
+
+def test_numbers_of_numpy_become_pythons():
+    config = TrainConfig(epochs=np.int64(3), batch=np.uint8(4), momentum=np.float32(0.5), ema=np.float64(0.5), seed=2)
+    values = [config.epochs, config.batch, config.momentum, config.ema, config.seed]
+    assert values == [3, 4, 0.5, 0.5, 2]
+    assert [type(each) for each in values] == [int, int, float, float, int]
+
+
+def test_whole_numbers_are_numbers():
+    assert TrainConfig(warmup_epochs=2, clip_norm=0, step_at=(0.5,)).warmup_epochs == 2
+
+
 def test_options_do_not_change():
     with pytest.raises(FrozenInstanceError):
         TrainConfig().epochs = 3

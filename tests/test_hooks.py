@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 import types
+from dataclasses import asdict
 
 import keras
 import numpy as np
 import pytest
+from tables import make_dataset
 
+from yolo.cli import train as train_command
+from yolo.cli.main import main
+from yolo.config import TrainConfig
 from yolo.errors import ConfigError
 from yolo.training import hooks
-from yolo.training.hooks import OneFit, entries, load_callbacks
+from yolo.training.hooks import OneFit, entries, load_callbacks, load_for_host
+from yolo.training.hosts import Hosts
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,51 @@ def test_only_what_is_named_is_imported():
     load_callbacks("keras.callbacks.TerminateOnNaN")
     assert "wandb" not in sys.modules
     assert "mlflow" not in sys.modules
+
+
+def test_of_several_hosts_the_first_alone_makes_them():
+    """Not even an import happens on the others."""
+    assert load_for_host("no_such_package_xyz.Callback", Hosts(1, 2)) == []
+    for hosts in (Hosts(0, 2), Hosts()):
+        assert [type(each).__name__ for each in load_for_host("keras.callbacks.History", hosts)] == ["History"]
+
+
+def test_a_callback_that_steers_is_refused_on_several_hosts():
+    """The others would go on and wait for ever, or part in their weights."""
+    spec = [{"keras.callbacks.EarlyStopping": {"monitor": "AP"}}]
+    with pytest.raises(ConfigError, match=r"EarlyStopping cannot steer the run; leave it out \(--patience"):
+        load_for_host(spec, Hosts(0, 2))
+    assert len(load_for_host(spec, Hosts())) == 1
+
+
+class Second(Hosts):
+    """The second of two hosts, without the first."""
+
+    def share(self, text: str) -> str:  # noqa: ARG002
+        return "run"
+
+
+@pytest.fixture
+def second_host(monkeypatch, tmp_path):
+    """The command line there, with the options that reach training: a dictionary."""
+    from yolo.training import hosts, trainer
+
+    given = {}
+    began = {"command": {"precision": "float32", "data": {"data": None}}, "config": asdict(TrainConfig())}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hosts, "_present", Second(1, 2))
+    monkeypatch.setattr(trainer, "train", lambda *_, **options: given.update(options))
+    monkeypatch.setattr(trainer, "resume", lambda *_, **options: (None, given.update(options)))
+    monkeypatch.setattr(trainer, "last_checkpoint", lambda _: types.SimpleNamespace(meta=began))
+    monkeypatch.setattr(train_command, "load_data", lambda _: (make_dataset([(0, 0, 0, 0, 9, 9, 0)], 1), None))
+    monkeypatch.setattr(train_command, "make_detector", lambda *_: None)
+    return given
+
+
+@pytest.mark.parametrize("beginning", [["DATA"], ["--resume", "run"]])
+def test_the_command_makes_none_on_the_second_host(second_host, beginning):
+    assert main(["train", *beginning, "--callbacks", "no_such_package_xyz.Callback"]) == 0
+    assert second_host["callbacks"] == []
 
 
 class Recorder(keras.callbacks.Callback):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"errors"},
-    {"files", "memory"},
+    {"files", "memory", "kinds"},
     {"structs", "config", "resources", "downloads"},
     {"images", "letterbox", "draw", "plots", "darknet", "published", "archives"},
     {"anchors"},

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
 from yolo.cli import train as train_command
 from yolo.cli.common import make_config, parse, parse_size
+from yolo.cli.main import main
 from yolo.cli.presets import with_presets
-from yolo.config import TrainConfig
+from yolo.config import TrainConfig, canvas_size
+from yolo.datasets.multi_scale import canvases
 from yolo.errors import ConfigError
 from yolo.resources import default_space_path, preset_path, presets
 from yolo.training.space import read_space
@@ -60,7 +64,7 @@ def test_quick_is_quick_and_can_be_changed():
 
 def test_paper_is_darknets_cfg():
     """yolov3.cfg: batch 64 of 4 subdivisions, 500,200 updates, steps at 400,000 and 450,000, burn-in of 1,000."""
-    config = read_config("paper")[1]
+    arguments, config = read_config("paper")
     assert config.batch * config.accumulate == 64
     updates = 117_264 / 64 * config.epochs
     assert updates == pytest.approx(500_200, rel=0.001)
@@ -71,6 +75,12 @@ def test_paper_is_darknets_cfg():
     # Its gradient on the boxes is that of half the squared error.
     assert (config.loss.box, config.loss.box_weight) == ("squared", 0.5)
     assert config.loss.assign_iou is None
+    # Darknet's random = 1 is 320 to 608 px, which no share of 416 gives; the file says what it is here.
+    low, *_, high = canvases(canvas_size(int(arguments.size)), config.multi_scale)
+    assert (low, high) == ((320, 320), (512, 512))
+    text = preset_path("paper").read_text()
+    assert re.search(r"multi_scale: .*# .*320 to 512 px", text)
+    assert "608" in text.partition("model:")[0]
 
 
 @pytest.mark.parametrize("option", [["--preset", "quick"], ["--preset=quick"]])
@@ -90,9 +100,20 @@ def test_later_presets_override_earlier_ones_and_none_is_a_fault():
             with_presets(wrong)
 
 
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_a_preset_in_a_file_is_refused(tmp_path, capsys, command):
+    (tmp_path / "mine.yaml").write_text("preset: quick\nepochs: 3\n")
+    assert main([command, "DATA", "--config", str(tmp_path / "mine.yaml")]) == 2
+    assert capsys.readouterr().err == (
+        f"yolov3 {command}: preset: quick has no effect in a --config file; give --preset quick beside it\n"
+    )
+    (tmp_path / "mine.yaml").write_text("preset: null\nepochs: 3\n")
+    parse("train", "", train_command.add_arguments, ["DATA", "--config", str(tmp_path / "mine.yaml")])
+
+
 def test_the_default_space_holds_the_defaults():
     """A search begins with them, so each of them has to lie within its range."""
     from yolo.training.space import present_values
 
-    space = read_space(default_space_path())
+    space = read_space(default_space_path(), TrainConfig())
     assert set(present_values(TrainConfig(), space)) == set(space)

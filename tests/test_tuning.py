@@ -87,7 +87,7 @@ def test_a_space_is_read(tmp_path):
     warmup_epochs: {kind: float, low: 0.0, high: 5.0}
     accumulate: {kind: int, low: 1, high: 4}
     """
-    assert read_space(write_space(tmp_path, text)) == SPACE
+    assert read_space(write_space(tmp_path, text), TrainConfig()) == SPACE
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,15 @@ def test_a_space_is_read(tmp_path):
         ("momentum: {kind: float, low: 0.5}", "momentum must be given by high, kind, low"),
         ("momentum: {kind: float, low: 0.9, high: 0.5}", "momentum must be a range that rises"),
         ("weight_decay: {kind: log, low: 0, high: 0.5}", "weight_decay must be a range that rises"),
-        ("accumulate: {kind: int, low: 1.5, high: 3}", "accumulate must be between numbers"),
-        ("momentum: {kind: float, low: a, high: b}", "momentum must be between numbers"),
+        ("momentum: {kind: float, low: 0.5, high: .inf}", "momentum must be a range that rises"),
+        ("accumulate: {kind: int, low: 1.5, high: 3}", "accumulate must be between two, each a whole number"),
+        ("accumulate: {kind: int, low: true, high: 3}", "accumulate must be between two, each a whole number"),
+        ("accumulate: {kind: float, low: 1, high: 3}", "accumulate must be a whole number, got 1.0"),
+        ("momentum: {kind: float, low: a, high: b}", "momentum must be between two, each a number"),
+        ("loss.box: {kind: choice, values: [giou, eiou]}", "loss.box must be one of giou, diou, ciou, squared"),
+        ("optimizer: {kind: choice, values: [adam]}", "optimizer must be one of adamw, sgd"),
+        ("momentum: {kind: choice, values: [[0.5]]}", r"momentum must be a number, got \[0.5\]"),
+        ("unfreeze_at: {kind: int, low: 1, high: 3}", "unfreeze_at must be given with freeze"),
         ("momentum: {kind: choice, values: 0.5}", "momentum: values must be a list"),
         ("momentum: 0.5", "momentum must be a range such as"),
         ("epochs: {kind: int, low: 1, high: 3}", "epochs must be the same in all trials"),
@@ -114,12 +121,30 @@ def test_a_space_is_read(tmp_path):
 )
 def test_faults_of_a_space_name_the_file_and_the_option(tmp_path, text, message):
     with pytest.raises(ConfigError, match=rf"space\.yaml: .*{message}|space\.yaml: {message}"):
-        read_space(write_space(tmp_path, text))
+        read_space(write_space(tmp_path, text), TrainConfig())
+
+
+def test_numbers_may_be_written_as_in_a_config_file(tmp_path):
+    """PyYAML reads 1e-4 as text, and 1.0e-4 as a number."""
+    text = """
+    learning_rate: {kind: log, low: 1e-4, high: 1E-1}
+    weight_decay: {kind: choice, values: [0, .5e-3, 1.0e-3]}
+    freeze: {kind: choice, values: [null, "10", backbone]}
+    """
+    space = read_space(write_space(tmp_path, text), TrainConfig())
+    assert space["learning_rate"] == SPACE["learning_rate"]
+    assert space["weight_decay"].values == (0, 0.0005, 0.001)
+    assert space["freeze"].values == (None, "10", "backbone")
+
+
+def test_values_are_tried_with_the_options_of_the_run(tmp_path):
+    path = write_space(tmp_path, "unfreeze_at: {kind: int, low: 1, high: 3}")
+    assert read_space(path, TrainConfig(freeze="backbone")) == {"unfreeze_at": Range("int", 1, 3)}
 
 
 def test_a_space_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read"):
-        read_space(tmp_path / "none.yaml")
+        read_space(tmp_path / "none.yaml", TrainConfig())
 
 
 @given(st.sampled_from(sorted(SPACE)), st.one_of(st.none(), st.floats(), st.integers(), st.booleans(), st.text()))
@@ -383,6 +408,11 @@ def test_the_command_searches_and_its_result_trains(digits, tmp_path, capsys, mo
         ([], "name the DATA"),
         (["DATA", "--resume", "x"], "the same command again goes on"),
         (["DATA", "--trials", "0"], "trials must be > 0"),
+        (["DATA", "--hosts", "a:9000", "--rank", "0", "--world", "2"], "leave out --hosts, --rank and --world"),
+        (["DATA", "--rank", "0"], "leave out --hosts, --rank and --world"),
+        (["DATA", "--world", "1"], "leave out --hosts, --rank and --world"),
+        (["DATA", "--tensorboard"], "leave out --tensorboard and --callbacks"),
+        (["DATA", "--callbacks", "wandb"], "leave out --tensorboard and --callbacks"),
         (["DATA", "--out", "."], "exists; give another --out"),
         (["DATA", "--out", "new", "--space", "none.yaml"], "none.yaml: cannot be read"),
     ],
@@ -393,6 +423,26 @@ def test_faults_of_the_command_are_one_line(digits, capsys, monkeypatch, options
     monkeypatch.chdir(digits.parent)
     assert main(["tune", *(str(digits) if option == "DATA" else option for option in options)]) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_the_devices_arrive(digits, capsys, monkeypatch):
+    from yolo.cli.main import main
+
+    monkeypatch.chdir(digits.parent)
+    searches = []
+
+    def stand_in(search, *, trials):
+        searches.append((search, trials))
+        return SimpleNamespace(value=0.5, params={})
+
+    monkeypatch.setattr(tuning, "tune", stand_in)
+    options = ["--model", "net.cfg", "--freeze", "2", "--devices", "cpu:0", "--hosts", "none", "--trials", "3"]
+    space = write_space(digits.parent, "unfreeze_at: {kind: int, low: 1, high: 3}")
+    assert main(["tune", str(digits), *options, "--space", str(space)]) == 0
+    ((search, trials),) = searches
+    assert (search.devices, trials) == ("cpu:0", 3)
+    assert search.space == {"unfreeze_at": Range("int", 1, 3)}
+    assert "best.yaml: AP 0.5" in capsys.readouterr().out
 
 
 KILL = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 
 from tests.augmented import CLASSES, HEIGHT, WIDTH, augmented, config, picture, scene
 from yolo.datasets.augment import Augmenter
-from yolo.datasets.user_transforms import UserTransforms
+from yolo.datasets.user_transforms import MIRRORING, UserTransforms, albumentations
 from yolo.errors import ConfigError
 
 BOX = (20, 30, 60, 70)
@@ -134,6 +135,82 @@ def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
         UserTransforms(written(tmp_path, text), min_visibility=0.1)
     assert "mine.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+RULES = [{"no_flip": ["a"]}, {"swap_on_flip": {"a": "b"}}]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("- Blur\n- HorizontalFlip: {p: 0.01}", r"entry 2 \(HorizontalFlip\): HorizontalFlip"),
+        ("- VerticalFlip", "VerticalFlip"),
+        ("- Transpose", "Transpose"),
+        ("- D4", "D4"),
+        ("- SquareSymmetry", "SquareSymmetry"),
+        ("- Affine: {scale: {x: [-1, -1], y: [1, 1]}}", "Affine"),
+        ("- OneOf: [Blur, {Sequential: [ToGray, Transpose]}]", r"entry 1 \(OneOf\): Transpose"),
+    ],
+)
+def test_what_mirrors_is_refused_where_classes_differ_in_a_mirror(tmp_path: Path, text: str, name: str) -> None:
+    path = written(tmp_path, text)
+    for rules in RULES:
+        with pytest.raises(ConfigError, match=rf"mine\.yaml: .*{name} mirrors pictures without regard to augment\.no_"):
+            Augmenter(config(albumentations=path, **rules), CLASSES)
+
+
+@pytest.mark.parametrize("text", ["- Rotate", "- OneOf: [Rotate, Blur]", "- Affine: {scale: [0.5, 1.5]}"])
+def test_what_only_turns_is_allowed_there(tmp_path: Path, text: str) -> None:
+    for rules in RULES:
+        assert Augmenter(config(albumentations=written(tmp_path, text), **rules), CLASSES)
+
+
+def handedness(kind: type) -> set[float]:
+    """The signs of a triangle's area, before positive, after a transform with its defaults; empty: it needs arguments.
+
+    A shuffle tears it apart, and what drops points says nothing.
+    """
+    corners, canvas = np.array([[20, 20], [40, 20], [20, 40]], np.float32), np.zeros((64, 64, 3), np.uint8)
+    rules = albumentations.KeypointParams(format="xy", remove_invisible=False)
+    signs = set()
+    for seed in range(12):
+        try:
+            chain = albumentations.Compose([kind(p=1.0)], keypoint_params=rules, seed=seed)
+            a, b, c = chain(image=canvas, keypoints=corners)["keypoints"]
+        except Exception:
+            break
+        signs.add(float(np.sign(np.linalg.det([b - a, c - a]))))
+    return signs
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_all_that_mirror_are_known() -> None:
+    """Every transform of albumentations that moves points is asked what it does to a triangle."""
+    kinds = {
+        name: kind
+        for name, kind in vars(albumentations).items()
+        if isinstance(kind, type) and issubclass(kind, albumentations.DualTransform) and name != "RandomGridShuffle"
+    }
+    mirroring = {name for name, kind in kinds.items() if -1.0 in handedness(kind)}
+    assert mirroring == {name for name, kind in kinds.items() if issubclass(kind, MIRRORING)}
+    assert len(mirroring) == 6  # TimeReverse, which cannot be named in a file, is the sixth
+
+
+def test_the_documented_file_does_what_it_says(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "RECIPES.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    transforms = UserTransforms(written(tmp_path, example), min_visibility=0.1, may_mirror=False)
+    made = transforms._compose().transforms
+    assert [(type(each).__name__, each.p) for each in made] == [
+        ("RandomBrightnessContrast", 0.5),
+        ("Blur", 0.1),
+        ("OneOf", 0.1),
+        ("Affine", 0.3),
+    ]
+    assert made[3].rotate == (-5.0, 5.0)
+    for seed in range(10):
+        _, objects = augmented(config(albumentations=written(tmp_path, example)), picture(scene(BOX), BOX), seed=seed)
+        assert len(objects.boxes) == 1
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from numbers import Integral
-from typing import Any, Literal
+from numbers import Integral, Real
+from typing import Any, Literal, get_type_hints
 
 from yolo.errors import ConfigError
+from yolo.kinds import describe, is_a
 
 LetterboxMode = Literal["letterbox", "stretch"]
 BoxLoss = Literal["giou", "diou", "ciou", "squared"]
@@ -32,6 +33,20 @@ def check(condition: bool, option: str, requirement: str, received: object) -> N
     """Raise a ConfigError that names the option unless the condition holds."""
     if not condition:
         raise ConfigError(f"{option} must be {requirement}, got {received}")
+
+
+def check_kinds(config: Any, group: str = "") -> None:
+    """Raise a ConfigError that names the first field of a dataclass whose value its annotation does not allow.
+
+    Args:
+        config: the dataclass; numbers of numpy in it become Python's, as options are written to files.
+        group: what comes before its names, such as ``loss.``.
+    """
+    for name, kind in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        check(is_a(value, kind), group + name, describe(kind), repr(value))
+        if isinstance(value, Real) and not isinstance(value, bool):
+            object.__setattr__(config, name, int(value) if isinstance(value, Integral) else float(value))
 
 
 def canvas_size(size: int | tuple[int, int] | list[int]) -> tuple[int, int]:
@@ -75,12 +90,13 @@ class LossConfig:
     """Multiplies each class' term: numbers, or balanced: rare classes count more."""
 
     def __post_init__(self) -> None:
+        check_kinds(self, "loss.")
         for name in ("box_weight", "objectness_weight", "class_weight"):
             check(getattr(self, name) >= 0, f"loss.{name}", ">= 0", getattr(self, name))
         check(0 < self.ignore_iou <= 1, "loss.ignore_iou", "in (0, 1]", self.ignore_iou)
         check(0 <= self.label_smoothing < 1, "loss.label_smoothing", "in [0, 1)", self.label_smoothing)
         check(self.focal_gamma >= 0, "loss.focal_gamma", ">= 0", self.focal_gamma)
-        if isinstance(self.class_weights, list):
+        if isinstance(self.class_weights, list | tuple):
             check(all(each >= 0 for each in self.class_weights), "loss.class_weights", ">= 0", self.class_weights)
         if self.assign_iou is not None:
             check(0 < self.assign_iou < 1, "loss.assign_iou", "in (0, 1)", self.assign_iou)
@@ -119,11 +135,13 @@ class AugmentConfig:
     swap_on_flip: dict[str, str] = field(default_factory=dict)
     """Classes that a flip turns into each other, such as {arrow left: arrow right}."""
     albumentations: str | None = None
-    """A YAML file of further albumentations transforms."""
+    """A YAML file of further albumentations transforms, in the format that docs/RECIPES.md shows; none of them may
+    mirror if no_flip or swap_on_flip is given."""
     min_visibility: float = 0.1
     """Boxes of which less than this share of the area stays in the picture are dropped."""
 
     def __post_init__(self) -> None:
+        check_kinds(self, "augment.")
         for name in ("flip", "saturation", "brightness", "mosaic", "mixup", "plain_end"):
             check(0 <= getattr(self, name) <= 1, f"augment.{name}", "in 0..1", getattr(self, name))
         check(0 <= self.hue <= 0.5, "augment.hue", "in 0..0.5", self.hue)
@@ -151,6 +169,7 @@ class NmsConfig:
     """How many detections of a picture are kept."""
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check(0 <= self.conf <= 1, "conf", "in 0..1", self.conf)
         check(0 <= self.iou <= 1, "iou", "in 0..1", self.iou)
         check(self.max_candidates > 0, "max_candidates", "> 0", self.max_candidates)
@@ -196,7 +215,8 @@ class TrainConfig:
     patience: int = 0
     """Stop after so many epochs without a better AP; 0: never."""
     multi_scale: float = 0.0
-    """The canvas of each batch is up to this share smaller or larger than the network's, in steps of 32 px."""
+    """The canvas of each batch is up to this share smaller or larger than the network's, in steps of 32 px; a Keras
+    backbone has one canvas."""
     rare_classes: float = 0.0
     """Show pictures of classes that fewer than this share of the pictures hold more often (LVIS' repeat factor)."""
     save_every: int = 0
@@ -213,6 +233,7 @@ class TrainConfig:
     """Augmentation of the training pictures."""
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check(self.epochs > 0, "epochs", "> 0", self.epochs)
         check(self.batch == "auto" or self.batch > 0, "batch", "> 0 or auto", self.batch)
         check(self.accumulate > 0, "accumulate", "> 0", self.accumulate)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
-from yolo.cli.presets import with_presets
+from yolo.cli.presets import refuse_elsewhere, with_presets
 from yolo.config import LetterboxMode, canvas_size
 from yolo.errors import ConfigError, YoloError
 from yolo.memory import tune_allocator
@@ -35,7 +35,7 @@ def parse(
     """The arguments of one command; of one that goes on with a run also, as ``given``, those without defaults.
 
     Raises:
-        ConfigError: an argument is unknown or has a wrong value.
+        ConfigError: an argument is unknown, has a wrong value, or stands where it has no effect.
     """
     parser = ArgumentParser(prog=f"yolov3 {name}", description=description, exit_on_error=False)
     add_arguments(parser)
@@ -46,11 +46,12 @@ def parse(
         found = parser.parse_args(words)
         if "resume" in known:
             found.given = parser.parse_args(words, defaults=False)
-        return found
     except YoloError:
         raise
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(f"{error} (see `yolov3 {name} --help`)") from error
+    refuse_elsewhere(found)
+    return found
 
 
 def underscored(argument: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jsonargparse import Namespace
+
 from yolo.errors import ConfigError
 from yolo.resources import preset_path, presets
 
@@ -29,3 +31,10 @@ def with_presets(arguments: list[str]) -> list[str]:
             raise ConfigError(f"{OPTION}: name one of {', '.join(presets())}")
         files += ["--config", str(preset_path(name))]
     return files + rest
+
+
+def refuse_elsewhere(arguments: Namespace) -> None:
+    """Raise a ConfigError if a parsed command still has a preset: it came from a file, too late to have an effect."""
+    if arguments.get(OPTION[2:]) is not None:
+        name = arguments[OPTION[2:]]
+        raise ConfigError(f"preset: {name} has no effect in a --config file; give {OPTION} {name} beside it")

@@ -109,7 +109,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--callbacks",
         type=str | list[str | dict[str, dict[str, Any] | None]] | None,
         default=None,
-        help="Keras callbacks by import path, separated by commas; wandb and mlflow for short; with arguments as YAML",
+        help="Keras callbacks by import path, separated by commas; wandb and mlflow for short; with arguments as YAML; "
+        "of several hosts the first alone has them, so that they may watch a run but not change it",
     )
     parser.add_argument(
         "--devices",
@@ -152,7 +153,7 @@ def begin_run(arguments: Namespace) -> None:
     check_source(arguments.weights, folder)
     precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)
-    from yolo.training.hooks import load_callbacks
+    from yolo.training.hooks import load_for_host
     from yolo.training.run_folder import RunFolder
     from yolo.training.trainer import train, with_whole_path
 
@@ -166,7 +167,7 @@ def begin_run(arguments: Namespace) -> None:
         out=folder,
         config=config,
         command=describe_command(arguments, precision),
-        callbacks=load_callbacks(arguments.callbacks),
+        callbacks=load_for_host(arguments.callbacks, hosts),
         **how(arguments),
     )
     if hosts.first:
@@ -180,11 +181,11 @@ def go_on(arguments: Namespace) -> None:
         ConfigError: there is nothing to go on with, or options are given that the run did not begin with.
     """
     start_keras()
-    from yolo.training.hooks import load_callbacks
+    from yolo.training.hooks import load_for_host
     from yolo.training.hosts import present_hosts
     from yolo.training.trainer import last_checkpoint, resume
 
-    checkpoint = last_checkpoint(arguments.resume)
+    checkpoint, hosts = last_checkpoint(arguments.resume), present_hosts()
     command = checkpoint.meta["command"]
     if not command:
         raise ConfigError(f"{arguments.resume}: this run was begun in Python; go on with it there (yolo.resume)")
@@ -198,12 +199,12 @@ def go_on(arguments: Namespace) -> None:
         dataset,
         validation=validation,
         checkpoint=checkpoint,
-        callbacks=load_callbacks(arguments.callbacks),
+        callbacks=load_for_host(arguments.callbacks, hosts),
         **how(arguments),
         command={**command, **changeable(arguments)},
         **vars(config),
     )
-    if present_hosts().first:
+    if hosts.first:
         report(result, folder, as_json=arguments.json)
 
 

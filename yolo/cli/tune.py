@@ -40,11 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    check(arguments.trials > 0, "trials", "> 0", arguments.trials)
-    if arguments.data is None:
-        raise ConfigError("tune: name the DATA to learn from")
-    if arguments.resume is not None or arguments.replay is not None:
-        raise ConfigError("tune: the same command again goes on with a search; --resume and --replay are train's")
+    check_arguments(arguments)
     config = make_config(TrainConfig, arguments)
     size = None if arguments.size is None else parse_size(arguments.size)
     start_keras()
@@ -57,7 +53,7 @@ def run(arguments: Namespace) -> None:
     check_folder(folder, force=arguments.force)
     train.set_precision(arguments.precision)
     dataset, validation = train.load_data(arguments)
-    space = read_space(arguments.space or default_space_path())
+    space = read_space(arguments.space or default_space_path(), config)
     detector = train.make_detector(arguments, dataset, size, config.seed)
     search = Search(
         make=lambda: copy_of(detector),
@@ -67,10 +63,32 @@ def run(arguments: Namespace) -> None:
         space=space,
         folder=folder,
         about=train.describe(arguments, detector),
+        devices=arguments.devices,
         live=True,
     )
     best = tune(search, trials=arguments.trials)
     report(best, search.folder, as_json=arguments.json)
+
+
+def check_arguments(arguments: Namespace) -> None:
+    """Refuse what a search cannot do.
+
+    Raises:
+        ConfigError: an option is wrong, or of `train` alone.
+    """
+    check(arguments.trials > 0, "trials", "> 0", arguments.trials)
+    if arguments.data is None:
+        raise ConfigError("tune: name the DATA to learn from")
+    if arguments.resume is not None or arguments.replay is not None:
+        raise ConfigError("tune: the same command again goes on with a search; --resume and --replay are train's")
+    alone = arguments.hosts in (None, "none") and arguments.rank is None and arguments.world is None
+    if not alone:
+        raise ConfigError("tune: a search runs on one host; leave out --hosts, --rank and --world, which are train's")
+    if arguments.tensorboard or arguments.callbacks:
+        raise ConfigError(
+            "tune: trials are shown in trials.csv and trials.png alone; leave out --tensorboard and --callbacks, "
+            "which are train's"
+        )
 
 
 def check_folder(folder: Path, *, force: bool) -> None:

@@ -32,7 +32,7 @@ class Augmenter:
         """Look up the classes and read the user's transforms.
 
         Raises:
-            ConfigError: there is no such class, or the file of transforms cannot be used.
+            ConfigError: there is no such class, or the file of transforms cannot be used, or not with these classes.
         """
         self._config = config
         self._flips = FlipRules(config, classes)
@@ -41,7 +41,11 @@ class Augmenter:
         if config.albumentations:
             from yolo.datasets.user_transforms import UserTransforms
 
-            self._finish = UserTransforms(config.albumentations, min_visibility=config.min_visibility)
+            self._finish = UserTransforms(
+                config.albumentations,
+                min_visibility=config.min_visibility,
+                may_mirror=not (config.no_flip or config.swap_on_flip),
+            )
 
     def __call__(
         self, canvas: NDArray[np.uint8], group: Group, place: int, *, seed: Sequence[int], plain: bool = False

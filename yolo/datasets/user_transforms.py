@@ -5,7 +5,8 @@ Importing it takes half a second; only training with such a file does. The file 
     - Blur: {p: 0.1, blur_limit: 3}
     - OneOf: {p: 0.2, transforms: [RandomRain, {RandomFog: {alpha_coef: 0.1}}]}
 
-They come after everything else, on the finished canvas. ``no_flip`` and ``swap_on_flip`` do not bind them.
+They come after everything else, on the finished canvas, where ``no_flip`` and ``swap_on_flip`` are no longer applied:
+where there are such rules, nothing in the file may mirror (docs/RECIPES.md has the format).
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ with _environment("NO_ALBUMENTATIONS_UPDATE", "1"):
 COMPOSITIONS = ("OneOf", "SomeOf", "RandomOrder", "Sequential")
 """Those that hold further transforms and nothing else."""
 
+MIRRORING = (albumentations.D4, albumentations.HorizontalFlip, albumentations.Transpose, albumentations.VerticalFlip)
+"""Those after which left is right, perhaps turned as well (SquareSymmetry is a D4, TimeReverse a HorizontalFlip); a
+mere turn, such as RandomRotate90's, is no mirror."""
+
 TRIAL_SIZE = (96, 128)
 
 
@@ -59,20 +64,22 @@ class UserTransforms:
     would not last: TensorFlow's threads forget their Python state between two calls.)
     """
 
-    def __init__(self, path: str | Path, *, min_visibility: float) -> None:
+    def __init__(self, path: str | Path, *, min_visibility: float, may_mirror: bool = True) -> None:
         """Read and try the file.
 
         Args:
             path: of the YAML file.
             min_visibility: boxes of which less than this share stays on the canvas are dropped.
+            may_mirror: whether every class is the same in a mirror.
 
         Raises:
-            ConfigError: it cannot be read, or an entry is unknown, mistaken, or does not keep picture
-                and boxes together.
+            ConfigError: it cannot be read, or an entry is unknown, mistaken, does not keep picture
+                and boxes together, or mirrors although it may not.
         """
         self._path = Path(path)
         self._entries = read_entries(self._path)
         self._min_visibility = min_visibility
+        self._may_mirror = may_mirror
         for number, entry in enumerate(self._entries, start=1):
             self._try(f"{self._path}: entry {number}", entry)
         self._idle: deque[Any] = deque([self._compose()])
@@ -97,6 +104,11 @@ class UserTransforms:
         """Run one entry, whatever its probability, on a small canvas."""
         transform = build(entry, where)
         where = f"{where} ({type(transform).__name__})"
+        if not self._may_mirror and (name := mirroring(transform)):
+            raise ConfigError(
+                f"{where}: {name} mirrors pictures without regard to augment.no_flip and augment.swap_on_flip; "
+                "leave it out: augment.flip mirrors by these rules"
+            )
         transform.p = 1.0
         random = np.random.default_rng(0)
         canvas = random.integers(0, 256, (*TRIAL_SIZE, 3), np.uint8)
@@ -191,6 +203,14 @@ def moves_pixels(transform: Any) -> bool:
     if isinstance(transform, albumentations.BaseCompose):
         return any(moves_pixels(part) for part in transform.transforms)
     return not isinstance(transform, albumentations.ImageOnlyTransform)
+
+
+def mirroring(transform: Any) -> str | None:
+    """The name of a transform that mirrors, it or a part of it; None: there is none."""
+    if isinstance(transform, albumentations.BaseCompose):
+        return next(filter(None, map(mirroring, transform.transforms)), None)
+    turned = isinstance(transform, albumentations.Affine) and min(map(min, transform.scale.values())) < 0
+    return type(transform).__name__ if turned or isinstance(transform, MIRRORING) else None
 
 
 def _parts(entry: object, where: str) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import keras
 
 from yolo.errors import ConfigError
+from yolo.training.hosts import Hosts
 
 Spec = str | Sequence[str | Mapping[str, Mapping[str, Any] | None]] | Mapping[str, Mapping[str, Any] | None]
 """Names, separated by commas; or a list of names, some with arguments: ``[wandb, {my.Callback: {every: 3}}]``."""
@@ -48,6 +49,16 @@ SERVICES = {
 }
 """Short names; the arguments given with one are the run's."""
 
+STEERING = (
+    keras.callbacks.BackupAndRestore,
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ReduceLROnPlateau,
+    keras.callbacks.SwapEMAWeights,
+    keras.callbacks.TerminateOnNaN,
+)
+"""Keras' own callbacks that change the run they see."""
+
 
 def load_callbacks(spec: Spec | None) -> list[keras.callbacks.Callback]:
     """The callbacks of a specification, in its order; nothing else is imported.
@@ -57,6 +68,25 @@ def load_callbacks(spec: Spec | None) -> list[keras.callbacks.Callback]:
             take the arguments.
     """
     return [load_callback(name, arguments) for name, arguments in entries(spec or [])]
+
+
+def load_for_host(spec: Spec | None, hosts: Hosts) -> list[keras.callbacks.Callback]:
+    """The callbacks of a specification, of several hosts on the first alone: as many runs would be shown otherwise.
+
+    Raises:
+        ConfigError: as of `load_callbacks`; or one of several hosts would steer the run, which the others would not
+            follow.
+    """
+    if not hosts.first:
+        return []
+    found = load_callbacks(spec)
+    steering = [type(each).__name__ for each in found if isinstance(each, STEERING)]
+    if steering and hosts.world > 1:
+        raise ConfigError(
+            f"callbacks: of several hosts the first alone has them, so that {steering[0]} cannot steer the run; "
+            "leave it out (--patience, --schedule and --learning_rate steer all hosts)"
+        )
+    return found
 
 
 def entries(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:

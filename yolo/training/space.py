@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +13,7 @@ import yaml
 
 from yolo.config import TrainConfig, check, train_config
 from yolo.errors import ConfigError
+from yolo.kinds import describe, is_a
 from yolo.training.schedule import peak_rate
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ Value = float | int | bool | str | None
 Kind = Literal["float", "log", "int", "choice"]
 FIXED = ("epochs", "seed")
 """Options that all trials share, or their results could not be compared."""
+EXPONENTIAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
 class Range(NamedTuple):
@@ -57,8 +61,12 @@ Space = dict[str, Range]
 """By dotted name of the option."""
 
 
-def read_space(path: str | Path) -> Space:
+def read_space(path: str | Path, config: TrainConfig) -> Space:
     """The space of a YAML file such as `yolo/spaces/default.yaml`.
+
+    Args:
+        path: of the file.
+        config: what the trials have in common, with which every value has to go together.
 
     Raises:
         ConfigError: it cannot be read, or a range is wrong or not allowed to the option.
@@ -74,13 +82,13 @@ def read_space(path: str | Path) -> Space:
     space = {}
     for name, row in rows.items():
         try:
-            space[str(name)] = read_range(str(name), row)
+            space[str(name)] = read_range(str(name), row, config)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
     return space
 
 
-def read_range(name: str, row: Any) -> Range:
+def read_range(name: str, row: Any, config: TrainConfig) -> Range:
     """One row of a space.
 
     Raises:
@@ -90,18 +98,31 @@ def read_range(name: str, row: Any) -> Range:
     kind, keys = row.get("kind"), {"kind", "values"} if row.get("kind") == "choice" else {"kind", "low", "high"}
     check(kind in get_args(Kind), f"{name}: kind", f"one of {', '.join(get_args(Kind))}", kind)
     check(set(row) == keys, name, f"given by {', '.join(sorted(keys))}", ", ".join(map(str, row)))
-    if kind == "choice":
-        check(isinstance(row["values"], list) and len(row["values"]) > 0, f"{name}: values", "a list", row["values"])
-        found = Range(kind, values=tuple(row["values"]))
-    else:
-        number = int if kind == "int" else int | float
-        check(all(isinstance(row[end], number) for end in ("low", "high")), name, "between numbers", dict(row))
-        check(row["low"] < row["high"] and (kind != "log" or row["low"] > 0), name, "a range that rises", dict(row))
-        found = Range(kind, row["low"], row["high"])
     check(name not in FIXED, name, "the same in all trials", "a range")
+    found = read_choice(name, row["values"]) if kind == "choice" else read_ends(name, row)
     for value in found.extremes:
-        changed(TrainConfig(), {name: value})
+        changed(config, {name: value})
     return found
+
+
+def read_choice(name: str, values: Any) -> Range:
+    """A choice of values; errors as of `read_range`."""
+    check(isinstance(values, list) and len(values) > 0, f"{name}: values", "a list", values)
+    return Range("choice", values=tuple(map(as_number, values)))
+
+
+def read_ends(name: str, row: Mapping[str, Any]) -> Range:
+    """A range of numbers; errors as of `read_range`."""
+    low, high = as_number(row["low"]), as_number(row["high"])
+    number = int if row["kind"] == "int" else float
+    check(is_a(low, number) and is_a(high, number), name, f"between two, each {describe(number)}", dict(row))
+    check(low < high < math.inf and (row["kind"] != "log" or low > 0), name, "a range that rises", dict(row))
+    return Range(row["kind"], number(low), number(high))
+
+
+def as_number(value: Any) -> Any:
+    """1e-4 as the number it is: without a point, PyYAML reads it as text."""
+    return float(value) if isinstance(value, str) and EXPONENTIAL.fullmatch(value) else value
 
 
 def changed(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
@@ -119,10 +140,7 @@ def changed(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
         if not isinstance(part, dict) or last not in part or isinstance(part[last], dict):
             raise ConfigError(f"{name}: train has no such option")
         part[last] = value
-    try:
-        return train_config(plain)
-    except TypeError as error:
-        raise ConfigError(f"{', '.join(values)}: a value of the wrong kind ({error})") from error
+    return train_config(plain)
 
 
 def present_values(config: TrainConfig, space: Space) -> dict[str, Value]:
