@@ -209,6 +209,30 @@ def test_a_silent_host_is_lost(tmp_path, caplog, monkeypatch):
     assert "rank 1 (elsewhere) is lost: nothing was heard from it for 0.3 s" in caplog.text
 
 
+def test_hosts_that_have_waited_for_the_last_one_are_not_taken_for_lost(tmp_path, monkeypatch):
+    """The third one comes after more seconds than a host may be silent."""
+    monkeypatch.setattr(supervisor, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(supervisor, "BEAT_SECONDS", 0.1)
+    address = f"127.0.0.1:{free_ports()}"
+    (tmp_path / "chatter").touch()
+
+    def train(rank):
+        time.sleep(2.0 if rank == 2 else 0.0)
+        links = gather_hosts(Cluster(address, rank, 3), 30)
+        time.sleep(0.5 if rank == 1 else 0.0)  # the first to be heard now is the last that has come
+        child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(1.5)"])
+        try:
+            return Watch(Cluster(address, rank, 3), links, child, tmp_path / "chatter", "go on with X").run()
+        finally:
+            child.kill()
+            child.wait()
+            for link in links:
+                link.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(train, range(3))) == [0, 0, 0]
+
+
 def test_a_host_that_speaks_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor, "SILENT_SECONDS", 0.6)
     with watched(tmp_path, "import time; time.sleep(1.2)") as (watch, far):
