@@ -31,7 +31,8 @@ from yolo.training.hosts import ALONE
 from yolo.training.roll_call import Link, gather_hosts
 
 JAX = {"KERAS_BACKEND": "jax"}
-SLURM = {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "SLURM_JOB_NODELIST": "gpu[07-10],big1", "SLURM_JOB_ID": "41"}
+BATCH_SCRIPT = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_NODELIST": "gpu[07-10],big1", "SLURM_JOB_ID": "41"}
+SLURM = {**BATCH_SCRIPT, "SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "6", "SLURM_STEP_NODELIST": "gpu[08-10]"}
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "10.0.0.5", "MASTER_PORT": "2222"}
 KUBERNETES = {"JOB_COMPLETION_INDEX": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "train-0.train"}
 
@@ -40,15 +41,15 @@ KUBERNETES = {"JOB_COMPLETION_INDEX": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "tr
     ("options", "environment", "expected"),
     [
         ((None, None, None), JAX, None),
-        ((None, None, None), {**JAX, **SLURM}, ("gpu07:61082", 3, 8)),  # 61000 + 2 * 41
-        ((None, None, None), {**JAX, **SLURM, "SLURM_STEP_NODELIST": "gpu09"}, ("gpu09:61082", 3, 8)),
-        ((None, None, None), {**JAX, **SLURM, "SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, None),
+        ((None, None, None), {**JAX, **SLURM}, ("gpu08:61082", 3, 6)),  # 61000 + 2 * 41
+        ((None, None, None), {**JAX, **BATCH_SCRIPT}, None),  # one process, whatever --ntasks is
+        ((None, None, None), {**JAX, **SLURM, "SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}, None),
         (("none", None, None), {**JAX, **SLURM}, None),
         (("auto", None, None), {**JAX, **TORCHRUN}, ("10.0.0.5:2222", 1, 4)),
         ((None, None, None), {**JAX, **KUBERNETES}, ("train-0.train:29400", 0, 2)),
         (("a:9000", 1, 2), JAX, ("a:9000", 1, 2)),
-        (("a:9000", None, None), {**JAX, **SLURM}, ("a:9000", 3, 8)),
-        (("a:9000", 0, None), {**JAX, **SLURM}, ("a:9000", 0, 8)),
+        (("a:9000", None, None), {**JAX, **SLURM}, ("a:9000", 3, 6)),
+        (("a:9000", 0, None), {**JAX, **SLURM}, ("a:9000", 0, 6)),
         (("[::1]:9000", 0, 1), JAX, ("[::1]:9000", 0, 1)),
     ],
 )
@@ -66,6 +67,7 @@ def test_which_hosts(options, environment, expected):
         (("a:9000", 0, None), JAX, "give --rank and --world too"),
         ((None, 0, 2), JAX, "give --hosts host:port"),
         (("auto", None, None), JAX, "the environment speaks of no hosts"),
+        (("auto", None, None), {**JAX, **BATCH_SCRIPT}, "SLURM_STEP_NODELIST, as srun sets them"),
         (("auto", None, None), {**JAX, **KUBERNETES, "MASTER_ADDR": ""}, "Kubernetes names no host for rank 0"),
         (("auto", None, None), {**JAX, **TORCHRUN, "RANK": "one"}, "torchrun: 'one' is no rank"),
         (("a:9000", 0, 2), {"KERAS_BACKEND": "tensorflow"}, "KERAS_BACKEND=jax"),
@@ -79,9 +81,13 @@ def test_hosts_that_cannot_be(options, environment, message):
 
 def test_processes_side_by_side_on_tensorflow_train_alone(caplog, tmp_path):
     assert find_cluster(environment={"KERAS_BACKEND": "tensorflow", **SLURM}) is None
-    assert "Slurm has started 8 processes, and each trains by itself" in caplog.text
+    assert caplog.messages == [
+        "Slurm has started 6 processes, and each trains by itself: together they do on JAX (KERAS_BACKEND=jax)"
+    ]
+    assert find_cluster(environment={"KERAS_BACKEND": "tensorflow", **BATCH_SCRIPT}) is None
+    assert len(caplog.messages) == 1
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
-    assert find_cluster(environment={"KERAS_HOME": str(tmp_path), **SLURM}).world == 8
+    assert find_cluster(environment={"KERAS_HOME": str(tmp_path), **SLURM}).world == 6
 
 
 @pytest.mark.parametrize(
@@ -127,6 +133,7 @@ def test_who_is_missing_is_named():
     assert len(found) == 2
     for message in found:
         assert message.startswith("2 of 4 hosts did not come within 1.5 s: rank 1, rank 3 missing; ")
+        assert message.endswith("(--hosts none: this host trains alone)")
     (message,) = meet(1, world=2, timeout=0.5)
     assert "rank 0 is missing: nobody answered at 127.0.0.1:" in message
 

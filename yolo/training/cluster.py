@@ -74,7 +74,8 @@ def find_cluster(
             JAX backend, if the environment speaks of more than one process.
         rank: of this process; None: as the environment says.
         world: how many processes there are; None: as the environment says.
-        environment: Slurm's (``SLURM_PROCID``, ``SLURM_NTASKS``, ``SLURM_STEP_NODELIST`` or ``SLURM_JOB_NODELIST``),
+        environment: that of a job step of Slurm, which srun begins (``SLURM_PROCID``, ``SLURM_STEP_NUM_TASKS``,
+            ``SLURM_STEP_NODELIST``; a batch script, which is one process whatever its ``--ntasks``, has none),
             torchrun's and Kubeflow's (``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR``, ``MASTER_PORT``), or that of an
             indexed job of Kubernetes (``JOB_COMPLETION_INDEX``, beside ``WORLD_SIZE`` and ``MASTER_ADDR``).
 
@@ -92,9 +93,9 @@ def find_cluster(
     if hosts in (None, "auto"):
         if found is None:
             raise ConfigError(
-                "--hosts auto: the environment speaks of no hosts (Slurm's SLURM_PROCID, SLURM_NTASKS and "
-                "SLURM_JOB_NODELIST, or RANK or JOB_COMPLETION_INDEX with WORLD_SIZE and MASTER_ADDR); "
-                "give --hosts host:port --rank r --world n"
+                "--hosts auto: the environment speaks of no hosts (Slurm's SLURM_PROCID, SLURM_STEP_NUM_TASKS and "
+                "SLURM_STEP_NODELIST, as srun sets them, or RANK or JOB_COMPLETION_INDEX with WORLD_SIZE and "
+                "MASTER_ADDR); give --hosts host:port --rank r --world n"
             )
         address = with_port(found.address, environment, found)
         return Cluster(address, number(found.rank, found), number(found.world, found))
@@ -146,9 +147,9 @@ def read_environment(environment: Mapping[str, str]) -> Found | None:
     for source, name in (("torchrun", "RANK"), ("Kubernetes", "JOB_COMPLETION_INDEX")):
         if name in environment and world is not None:
             return Found(source, address, environment[name], world)
-    nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
-    if nodes and {"SLURM_PROCID", "SLURM_NTASKS"} <= set(environment):
-        return Found("Slurm", first_node(nodes), environment["SLURM_PROCID"], environment["SLURM_NTASKS"])
+    if {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NODELIST"} <= set(environment):
+        node = first_node(environment["SLURM_STEP_NODELIST"])
+        return Found("Slurm", node, environment["SLURM_PROCID"], environment["SLURM_STEP_NUM_TASKS"])
     return None
 
 
