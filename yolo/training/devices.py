@@ -31,6 +31,8 @@ class Devices:
     names: tuple[str, ...]
     """On this host, such as gpu:0; empty: the backend's own choice, one device."""
     hosts: Hosts = ALONE
+    everywhere: tuple[tuple[str, ...], ...] = ()
+    """The names on each host, in the order of their ranks; each counts its own from 0."""
 
     @property
     def replicas(self) -> int:
@@ -72,8 +74,9 @@ def choose_devices(wanted: str | None = None) -> Devices:
     names = parse_devices(wanted, there)
     best = next(found for found in there.values() if found)
     own_choice = names == best[:1] and hosts.world == 1
-    hosts.agree("number of devices", str(len(names)))
-    return Devices(() if own_choice else tuple(names), hosts)
+    hosts.agree("kind and number of devices", f"{len(names)} {names[0].partition(':')[0]}")
+    everywhere = tuple(tuple(text.split(",")) for text in hosts.texts(",".join(names)))
+    return Devices(() if own_choice else tuple(names), hosts, everywhere)
 
 
 def parse_devices(wanted: str | None, there: dict[str, list[str]]) -> list[str]:
@@ -163,8 +166,8 @@ def parallel(devices: Devices) -> Iterator[None]:
     import jax
 
     chosen = []
-    for rank in range(devices.hosts.world):
-        for name in devices.names:
+    for rank, names in enumerate(devices.everywhere):
+        for name in names:
             kind, _, index = name.partition(":")
             chosen.append(jax.local_devices(process_index=rank, backend=kind)[int(index)])
     mesh = keras.distribution.DeviceMesh((len(chosen),), ["batch"], np.array(chosen))
