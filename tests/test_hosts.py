@@ -26,8 +26,8 @@ from yolo.errors import ConfigError
 from yolo.evaluation.evaluator import gathered
 from yolo.evaluation.results import DetectionColumns
 from yolo.training import roll_call
-from yolo.training.cluster import Cluster, find_cluster, first_node
-from yolo.training.hosts import ALONE
+from yolo.training.cluster import Cluster, find_cluster, first_node, own_gpus
+from yolo.training.hosts import ALONE, Hosts, connect, preflight
 from yolo.training.roll_call import Link, gather_hosts
 
 JAX = {"KERAS_BACKEND": "jax"}
@@ -45,7 +45,7 @@ KUBERNETES = {"JOB_COMPLETION_INDEX": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "tr
         ((None, None, None), {**JAX, **BATCH_SCRIPT}, None),  # one process, whatever --ntasks is
         ((None, None, None), {**JAX, **SLURM, "SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}, None),
         (("none", None, None), {**JAX, **SLURM}, None),
-        (("auto", None, None), {**JAX, **TORCHRUN}, ("10.0.0.5:2222", 1, 4)),
+        (("auto", None, None), {**JAX, **TORCHRUN}, ("10.0.0.5:2223", 1, 4)),  # the port is its own
         ((None, None, None), {**JAX, **KUBERNETES}, ("train-0.train:29400", 0, 2)),
         (("a:9000", 1, 2), JAX, ("a:9000", 1, 2)),
         (("a:9000", None, None), {**JAX, **SLURM}, ("a:9000", 3, 6)),
@@ -70,6 +70,7 @@ def test_which_hosts(options, environment, expected):
         (("auto", None, None), {**JAX, **BATCH_SCRIPT}, "SLURM_STEP_NODELIST, as srun sets them"),
         (("auto", None, None), {**JAX, **KUBERNETES, "MASTER_ADDR": ""}, "Kubernetes names no host for rank 0"),
         (("auto", None, None), {**JAX, **TORCHRUN, "RANK": "one"}, "torchrun: 'one' is no rank"),
+        (("auto", None, None), {**JAX, **TORCHRUN, "MASTER_PORT": "high"}, "torchrun: 'high' is no rank, .* or port"),
         (("a:9000", 0, 2), {"KERAS_BACKEND": "tensorflow"}, "KERAS_BACKEND=jax"),
         (("auto", None, None), {"KERAS_BACKEND": "tensorflow", **SLURM}, "KERAS_BACKEND=jax"),
     ],
@@ -102,6 +103,49 @@ def test_processes_side_by_side_on_tensorflow_train_alone(caplog, tmp_path):
 )
 def test_the_first_of_slurms_nodes(nodes, expected):
     assert first_node(nodes) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "1(x8)"}, None),  # one a machine: all its GPUs
+        ({"SLURM_LOCALID": "3", "SLURM_STEP_TASKS_PER_NODE": "8(x2)"}, [3]),
+        ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "2(x3),1"}, [0]),  # as many on the last as on the others
+        ({"SLURM_LOCALID": "1", "SLURM_NTASKS_PER_NODE": "4"}, [1]),
+        ({"SLURM_LOCALID": "3", "SLURM_STEP_TASKS_PER_NODE": "8", "CUDA_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"}, [3]),
+        ({"SLURM_LOCALID": "3", "SLURM_STEP_TASKS_PER_NODE": "8", "CUDA_VISIBLE_DEVICES": "0"}, None),  # its own
+        ({"SLURM_LOCALID": "1", "SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_GPUS_PER_TASK": "4"}, None),
+        ({"LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4"}, [2]),
+        ({"LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4", "JAX_LOCAL_DEVICE_IDS": "5"}, None),  # JAX reads it
+        ({"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}, None),
+    ],
+)
+def test_which_gpus_of_a_machine_a_process_takes(environment, expected):
+    assert own_gpus(environment) == expected
+
+
+def test_jax_is_not_left_to_guess_the_devices(monkeypatch):
+    """On Slurm it would take one GPU a process, also of a process that has the machine for itself."""
+    jax = pytest.importorskip("jax")
+    told = {}
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **options: told.update(options))
+    monkeypatch.setenv("SLURM_LOCALID", "0")
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "1(x8)")
+    connect(Cluster("a:9000", 3, 8), 60)
+    assert (told["local_device_ids"], told["cluster_detection_method"]) == (None, "deactivate")
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "8")
+    connect(Cluster("a:9000", 3, 8), 60)
+    assert told["local_device_ids"] == [0]
+
+
+def test_a_first_operation_that_fails_is_one_line(monkeypatch):
+    def fail(_):
+        raise RuntimeError("NCCL operation failed:\ninvalid usage, Duplicate GPU detected")
+
+    monkeypatch.setattr("yolo.training.hosts.all_gather", fail)
+    with pytest.raises(ConfigError, match=r"rank 1: .* failed: invalid usage, Duplicate GPU.*by CUDA_VISIBLE_DEVICES$"):
+        preflight(Hosts(1, 2), 60)
 
 
 def meet(*ranks, world, timeout=1.5, worlds=None) -> list:
@@ -356,7 +400,7 @@ def digits(tmp_path_factory):
 
 @pytest.mark.slow
 def test_two_hosts_follow_one(digits, tmp_path):
-    """Losses, weights and metrics; the first one alone writes."""
+    """Losses, weights and metrics; the first one alone writes. Each computes on another one of its devices."""
     port = free_ports()
     hosts = [
         start(TESTS / "host_runs.py", digits, tmp_path, port, rank, backend="jax", cwd=tmp_path) for rank in range(2)

@@ -21,6 +21,14 @@ DEFAULT_PORT = 29400
 FREE_PORTS, FREE_PORTS_FROM = 4000, 61000
 """Slurm names no port; one that follows from the job's number keeps two jobs on a host apart."""
 
+LOCAL = (
+    ("SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),
+    ("SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"),
+    ("LOCAL_RANK", "LOCAL_WORLD_SIZE"),  # torchrun
+    ("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),  # mpirun, with --hosts, --rank and --world
+)
+"""Where environments say which process of a machine this is, and of how many."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -153,6 +161,28 @@ def read_environment(environment: Mapping[str, str]) -> Found | None:
     return None
 
 
+def own_gpus(environment: Mapping[str, str] = os.environ) -> list[int] | None:
+    """Which of the GPUs that it sees a process takes; None: all of them.
+
+    It is all of them where it is the only one of its run on a machine, or has been given some of its own. JAX would
+    take a single one on Slurm even then.
+    """
+    for rank, count in LOCAL:
+        processes = largest_count(environment.get(count, ""))
+        if rank not in environment or processes < 2:
+            continue
+        visible = environment.get("CUDA_VISIBLE_DEVICES")
+        given = "SLURM_GPUS_PER_TASK" in environment or (visible is not None and visible.count(",") + 1 < processes)
+        return None if given or "JAX_LOCAL_DEVICE_IDS" in environment else [int(environment[rank])]
+    return None
+
+
+def largest_count(text: str) -> int:
+    """The most processes on a machine: of ``4``, or of several as Slurm writes them: ``2(x3),1`` is 2, 2, 2, 1."""
+    counts = re.findall(r"(\d+)(?:\(x\d+\))?(?:,|$)", text)
+    return max(map(int, counts), default=0)
+
+
 def with_port(address: str | None, environment: Mapping[str, str], found: Found) -> str:
     """host:port of rank 0.
 
@@ -163,10 +193,12 @@ def with_port(address: str | None, environment: Mapping[str, str], found: Found)
         raise ConfigError(f"{found.source} names no host for rank 0: set MASTER_ADDR (and MASTER_PORT)")
     if re.search(r":\d+$", address):
         return address
-    port = environment.get("MASTER_PORT", str(DEFAULT_PORT))
+    port = number(environment.get("MASTER_PORT", str(DEFAULT_PORT)), found)
+    if found.source == "torchrun":
+        port += 1  # its own store listens at MASTER_PORT
     if found.source == "Slurm" and "MASTER_PORT" not in environment:
         job = re.sub(r"\D", "", environment.get("SLURM_JOB_ID", "")) or "0"
-        port = str(FREE_PORTS_FROM + 2 * (int(job) % (FREE_PORTS // 2)))
+        port = FREE_PORTS_FROM + 2 * (int(job) % (FREE_PORTS // 2))
     return f"{address}:{port}"
 
 
@@ -180,6 +212,6 @@ def number(text: str, found: Found) -> int:
     """Raise a ConfigError unless an environment's text is a number."""
     if not text.strip().isdecimal():
         raise ConfigError(
-            f"{found.source}: {text!r} is no rank or number of processes; give --hosts, --rank and --world"
+            f"{found.source}: {text!r} is no rank, number of processes or port; give --hosts, --rank and --world"
         )
     return int(text)
