@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -26,6 +27,7 @@ from yolo.errors import ConfigError
 from yolo.evaluation.evaluator import gathered
 from yolo.evaluation.results import DetectionColumns
 from yolo.training import roll_call
+from yolo.training.agreement import agree_on
 from yolo.training.cluster import Cluster, find_cluster, first_node, own_gpus
 from yolo.training.hosts import ALONE, Hosts, connect, preflight
 from yolo.training.roll_call import Link, gather_hosts
@@ -393,6 +395,34 @@ def test_one_host_agrees_with_itself():
     ALONE.agree("anything", "x")
 
 
+class Texts:
+    """Hosts of which the first ones' texts are given."""
+
+    def __init__(self, *earlier):
+        self.earlier = earlier
+
+    def texts(self, text):
+        return [*self.earlier, text]
+
+
+def test_hosts_that_would_not_learn_the_same_are_told_in_what_they_differ():
+    """Nested conditions, one that is missing, and one that may differ."""
+    here = {
+        "config": {"batch": 8, "workers": 2, "loss": {"box": "giou"}},
+        "dataset": {"images": 9},
+        "tensorboard": False,
+    }
+    agree_on(ALONE, here)
+    like = json.dumps({"config.batch": 8, "config.loss.box": "giou", "dataset.images": 9, "tensorboard": False})
+    agree_on(Texts(like, like), here)
+    with pytest.raises(ConfigError) as caught:
+        agree_on(Texts(like, like), {"config": {"batch": 16, "loss": {"box": "giou"}}, "dataset": {"images": 9}})
+    assert str(caught.value) == (
+        "the hosts do not have the same config.batch (rank 0: 8, rank 2: 16), "
+        "tensorboard (rank 0: False, rank 2: None); give all of them the same options and pictures"
+    )
+
+
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     return make_digits(tmp_path_factory.mktemp("digits"), train=8, val=5, size=64, seed=3)
@@ -466,3 +496,19 @@ def test_a_signal_to_one_host_stops_all_of_them(digits, tmp_path):
         assert code == 143, err
         logging.info(err)
         assert "lost" not in err
+
+
+@pytest.mark.slow
+def test_hosts_with_other_options_end_before_the_first_step(digits, tmp_path):
+    port = free_ports()
+    hosts = [
+        begin(digits, tmp_path, port, rank, "--epochs", "2", "--seed", str(rank), "--workers", str(1 + rank))
+        for rank in range(2)
+    ]
+    for process in hosts:
+        code, _, err = finish(process)
+        assert code == 2, err
+        assert "config.seed (rank 0: 0, rank 1: 1)" in err
+        assert "config.workers" not in err
+        assert "Traceback" not in err
+    assert not list((tmp_path / "run").rglob("step-*.npz"))

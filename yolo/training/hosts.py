@@ -72,7 +72,7 @@ class Hosts:
         """Raise a ConfigError that says which host has what unless all have the same."""
         found = self.texts(text)
         if len(set(found)) > 1:
-            shown = ", ".join(f"rank {rank}: {each}" for rank, each in enumerate(found))
+            shown = ", ".join(f"rank {rank}: {each[:60]}" for rank, each in enumerate(found))
             raise ConfigError(
                 f"the hosts do not have the same {what} ({shown}); "
                 "do they see the same folders and have the same options?"

@@ -23,6 +23,7 @@ from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
+from yolo.training.agreement import agree
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.devices import choose_devices, on_devices
 from yolo.training.fitting import fitting_batch
@@ -214,6 +215,7 @@ def make_quarantine(dataset: Dataset, out: str | Path | None, name: str, *, repl
 
 def carry_out(run: Run) -> TrainResult:
     """Train to the end."""
+    agree(run)
     own = run.detector
     with on_devices(own, run.devices) as run.detector:
         run.carry_out()
