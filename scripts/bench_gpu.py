@@ -2,13 +2,17 @@
 
     python scripts/bench_gpu.py                          # yolov3 at 416 and 608 in bfloat16
     python scripts/bench_gpu.py --peak-tflops 989        # of a chip that the table does not know
+    python scripts/bench_gpu.py --data VOCdevkit         # fed by the loader: does it keep up?
     KERAS_BACKEND=tensorflow python scripts/bench_gpu.py # where TensorFlow has the GPU
     python scripts/bench_gpu.py --quick                  # small, to see that it runs
 
 A step is what `Detector.fit` runs for a batch: forward, matching, loss, backward, clipping, AdamW, running average.
-The batch lies on the device. Operations are those of the convolutions, two for a multiplication with an addition,
-thrice those of the forward pass: once more for the gradient of the maps, once more for that of the kernels.
-On the JAX backend, which is the default here, TensorFlow need not be installed.
+The batch lies on the device; with `--data` each step takes another one from the training pipeline with the default
+augmentation, over so many steps that what lay ready does not count, and the row says how long the steps waited. The
+rate with and without tells what the loader costs. Each row comes from a process of its own, as the memory is the most
+since the process began. Operations are those of the convolutions, two for a multiplication with an addition, thrice
+those of the forward pass: once more for the gradient of the maps, once more for that of the kernels.
+On the JAX backend, which is the default here, TensorFlow need not be installed, but for `--data`.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,7 +32,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from yolo.config import TrainConfig
+from yolo.config import AugmentConfig, TrainConfig
 from yolo.model.detector import Detector
 from yolo.model.summary import summarise_detector
 from yolo.training.optimizer import make_optimizer
@@ -50,6 +56,9 @@ PEAKS = {
     "V100": 125,
 }
 """Dense TFLOPS of the matrix units in bfloat16 or float16 (the vendors' data sheets), by parts of the chips' names."""
+FED = 10
+"""With ``--data`` so many times as many steps: a long queue of batches lies ready after compiling."""
+HEADING = "model         size  batch         step  images/s    TFLOPS    peak     GiB  waiting"
 Step = Callable[[], None]
 
 
@@ -130,11 +139,8 @@ def find_peak(name: str, given: float | None) -> float | None:
     return given or (PEAKS[fitting[-1]] if fitting else None)
 
 
-def measure(model: str, size: int, batch: int, *, repeats: int, peak: float | None) -> None:
-    """Print a row."""
-    keras.backend.clear_session()
-    detector = Detector(model, classes=[f"class {index}" for index in range(CLASSES)], size=size)
-    detector.compile(make_optimizer(TrainConfig(), detector, steps_per_epoch=100), jit_compile=True)
+def seconds_on_device(detector: Detector, size: int, batch: int, repeats: int) -> float:
+    """Of a step whose batch lies on the device: the median."""
     make_step = jax_step if keras.backend.backend() == "jax" else tensorflow_step
     step = make_step(detector, make_batch(size, batch))
     seconds = []
@@ -142,14 +148,54 @@ def measure(model: str, size: int, batch: int, *, repeats: int, peak: float | No
         began = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - began)
-    median = statistics.median(seconds[2:])
-    tflops = PASSES * summarise_detector(detector).flops * batch / median / 1e12
+    return statistics.median(seconds[2:])
+
+
+def seconds_fed(detector: Detector, data: str, size: int, batch: int, repeats: int) -> tuple[float, float]:
+    """Of a step of `Detector.fit` that takes its batch from the pipeline: the mean, and what share of it is waiting."""
+    from yolo.datasets.load import load_dataset
+    from yolo.datasets.pipeline import training_batches
+    from yolo.training.progress import DataClock, Progress
+
+    dataset, clock, steps = load_dataset(data), DataClock(), FED * repeats
+    if len(dataset.classes) > CLASSES:
+        raise SystemExit(f"--data {data}: has {len(dataset.classes)} classes, expected at most {CLASSES}")
+    rows: list[dict[str, float]] = []
+    progress = Progress(clock, epochs=2, steps=steps, batch=batch, live=False)
+    kept = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: rows.append(dict(logs)))
+    batches = training_batches(dataset, (size, size), batch=batch, seed=0, augment=AugmentConfig())
+    detector.fit(clock.timed(batches), epochs=2, steps_per_epoch=steps, verbose=0, callbacks=[progress, kept])
+    return batch / rows[1]["images_per_second"], rows[1]["data_wait"]  # the first epoch compiles
+
+
+def measure(arguments: argparse.Namespace, size: int, batch: int, peak: float | None) -> None:
+    """Print a row."""
+    detector = Detector(arguments.model, classes=[f"class {index}" for index in range(CLASSES)], size=size)
+    detector.compile(make_optimizer(TrainConfig(), detector, steps_per_epoch=100), jit_compile=True)
+    if arguments.data is None:
+        seconds, wait = seconds_on_device(detector, size, batch, arguments.repeats), None
+    else:
+        seconds, wait = seconds_fed(detector, arguments.data, size, batch, arguments.repeats)
+    tflops = PASSES * summarise_detector(detector).flops * batch / seconds / 1e12
     memory = peak_memory()
     print(
-        f"{model:12} {size:5} {batch:6} {median * 1e3:9.1f} ms {batch / median:9.1f} {tflops:9.3f}"
-        f" {'-' if peak is None else f'{tflops / peak:.1%}':>7} {'-' if memory is None else f'{memory:.1f}':>7}",
+        f"{arguments.model:12} {size:5} {batch:6} {seconds * 1e3:9.1f} ms {batch / seconds:9.1f} {tflops:9.3f}"
+        f" {'-' if peak is None else f'{tflops / peak:.1%}':>7} {'-' if memory is None else f'{memory:.1f}':>7}"
+        f" {'-' if wait is None else f'{wait:.0%}':>8}",
         flush=True,
     )
+
+
+def measure_apart(arguments: argparse.Namespace) -> None:
+    """Print a row of each case, from a process of its own; one that fails, as of a full memory, ends no other."""
+    given = {"--model": arguments.model, "--precision": arguments.precision, "--repeats": arguments.repeats}
+    given |= {"--peak-tflops": arguments.peak_tflops, "--data": arguments.data}
+    options = [str(word) for name, value in given.items() if value is not None for word in (name, value)]
+    cases = [(size, batch) for size in arguments.sizes for batch in arguments.batches]
+    for number, (size, batch) in enumerate(cases):
+        case = ["--sizes", str(size), "--batches", str(batch), *(["--row-alone"] if number else [])]
+        if subprocess.run([sys.executable, __file__, *options, *case], check=False).returncode:
+            print(f"{arguments.model:12} {size:5} {batch:6}    failed", flush=True)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -159,24 +205,27 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="+", default=[16, 64, 128], help="pictures a step")
     parser.add_argument("--precision", default="mixed_bfloat16", help="float32, mixed_bfloat16 or mixed_float16")
     parser.add_argument("--peak-tflops", type=float, help="of the chip's matrix units; default: by its name")
-    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=10, help=f"steps; with --data {FED} times as many")
+    parser.add_argument("--data", help="a dataset whose pictures the training pipeline makes the batches of")
+    parser.add_argument("--row-alone", action="store_true", help="without the headings")
     parser.add_argument("--quick", action="store_true", help="one small case")
     return parser.parse_args(arguments)
 
 
 def main() -> None:
     arguments = parse()
+    if arguments.quick:
+        arguments.model, arguments.sizes, arguments.batches, arguments.repeats = "yolov3-tiny", [32], [1], 1
+    if len(arguments.sizes) * len(arguments.batches) > 1:
+        measure_apart(arguments)
+        return
     keras.config.set_dtype_policy(arguments.precision)
     name = device_name()
     peak = find_peak(name, arguments.peak_tflops)
-    print(f"{name}, {keras.backend.backend()}, {arguments.precision}, peak {peak or 'unknown'} TFLOPS")
-    print("model         size  batch         step  images/s    TFLOPS    peak     GiB")
-    if arguments.quick:
-        measure("yolov3-tiny", 32, 1, repeats=1, peak=peak)
-        return
-    for size in arguments.sizes:
-        for batch in arguments.batches:
-            measure(arguments.model, size, batch, repeats=arguments.repeats, peak=peak)
+    if not arguments.row_alone:
+        print(f"{name}, {keras.backend.backend()}, {arguments.precision}, peak {peak or 'unknown'} TFLOPS")
+        print(HEADING)
+    measure(arguments, arguments.sizes[0], arguments.batches[0], peak)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device_runs import train_once
+from device_runs import train_once, two_cpus
 
 from yolo.errors import ConfigError
 
@@ -32,10 +32,11 @@ def main(digits: str, out: str, port: str, rank: str) -> None:
     from yolo.training.cluster import Cluster
     from yolo.training.hosts import joined
 
+    two_cpus()
     with joined(Cluster(f"127.0.0.1:{port}", int(rank), 2), timeout=60) as hosts:
         check_agreement(hosts)
         # As if a disk of its own: what lies there shows who writes.
-        train_once(Path(digits), Path(out) / f"rank-{rank}", optimizer="sgd")
+        train_once(Path(digits), Path(out) / f"rank-{rank}", optimizer="sgd", devices=f"cpu:{rank}")
 
 
 if __name__ == "__main__":

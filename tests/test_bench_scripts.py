@@ -46,6 +46,32 @@ def test_the_gpu_benchmark_needs_no_tensorflow():
     assert share == pytest.approx(100 * tflops / 0.5, abs=0.15)
 
 
+def run_on_jax(*options) -> str:
+    """What the GPU benchmark prints on a processor."""
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "scripts" / "bench_gpu.py"), *map(str, options)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_gpu_benchmark_fed_by_the_pipeline(tmp_path):
+    make_digits(tmp_path, train=8, val=2, size=64, seed=3)
+    *_, row = run_on_jax("--quick", "--data", tmp_path).splitlines()
+    milliseconds, rate = (float(text) for text in re.findall(r"\d+\.\d+", row)[:2])
+    assert rate == pytest.approx(1000 / milliseconds, rel=0.1)
+    assert re.search(r" \d+%$", row)
+
+
+@pytest.mark.slow
+def test_each_row_of_the_gpu_benchmark_has_a_process_of_its_own():
+    """One that fails ends no other: a canvas of 33 px is none."""
+    out = run_on_jax("--model", "yolov3-tiny", "--sizes", 33, 32, "--batches", 1, "--repeats", 1)
+    assert re.search(r"^yolov3-tiny +33 +1 +failed$", out, re.MULTILINE)
+    assert re.search(r"^yolov3-tiny +32 +1 +\d+\.\d ms", out, re.MULTILINE)
+
+
 @pytest.mark.slow
 def test_the_training_benchmark_runs():
     script = str(ROOT / "scripts" / "bench_train.py")

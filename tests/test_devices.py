@@ -57,6 +57,37 @@ def test_the_batch_has_to_be_shared_out_evenly():
         both.check_batch(16)
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((None, 8, 1), 4),  # of six GPUs; the default batch
+        ((None, 12, 1), 6),
+        ((None, 7, 1), 1),
+        ((None, 24, 2), 6),
+        ((None, 16, 2), 4),
+        ((None, 9, 2), 6),  # no number of them does: refused as ever
+        ((None, None, 1), 6),
+        (("gpus", 8, 1), 6),  # named: as many as are named, or none
+    ],
+)
+def test_as_many_devices_as_share_a_batch_evenly(options, expected, monkeypatch, caplog):
+    wanted, batch, world = options
+    there = {"gpu": [f"gpu:{index}" for index in range(6)], "tpu": [], "cpu": ["cpu:0"]}
+    monkeypatch.setattr(devices, "available", there.__getitem__)
+    hosts = Hosts(0, world)
+    monkeypatch.setattr(hosts, "texts", lambda text: [text] * world)
+    monkeypatch.setattr(devices, "present_hosts", lambda: hosts)
+    chosen = choose_devices(wanted, batch)
+    assert chosen.names == (() if world == expected == 1 else tuple(there["gpu"][:expected]))
+    assert chosen.everywhere == (tuple(there["gpu"][:expected]),) * world
+    assert ("devices" in caplog.text) == (expected < 6)
+    if options == (None, 8, 1):
+        assert caplog.messages == [
+            "training on 4 of the 6 devices, as a batch of 8 cannot be shared out evenly among all: "
+            "give a --batch that is a multiple of 6"
+        ]
+
+
 def test_the_only_device_is_the_backends_own_choice():
     assert choose_devices().names == ()
     assert choose_devices("cpu:0").names == ()

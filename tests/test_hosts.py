@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -26,12 +27,14 @@ from yolo.errors import ConfigError
 from yolo.evaluation.evaluator import gathered
 from yolo.evaluation.results import DetectionColumns
 from yolo.training import roll_call
-from yolo.training.cluster import Cluster, find_cluster, first_node
-from yolo.training.hosts import ALONE
+from yolo.training.agreement import agree_on
+from yolo.training.cluster import Cluster, find_cluster, first_node, own_gpus
+from yolo.training.hosts import ALONE, Hosts, connect, preflight
 from yolo.training.roll_call import Link, gather_hosts
 
 JAX = {"KERAS_BACKEND": "jax"}
-SLURM = {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "SLURM_JOB_NODELIST": "gpu[07-10],big1", "SLURM_JOB_ID": "41"}
+BATCH_SCRIPT = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_NODELIST": "gpu[07-10],big1", "SLURM_JOB_ID": "41"}
+SLURM = {**BATCH_SCRIPT, "SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "6", "SLURM_STEP_NODELIST": "gpu[08-10]"}
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "10.0.0.5", "MASTER_PORT": "2222"}
 KUBERNETES = {"JOB_COMPLETION_INDEX": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "train-0.train"}
 
@@ -40,15 +43,15 @@ KUBERNETES = {"JOB_COMPLETION_INDEX": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "tr
     ("options", "environment", "expected"),
     [
         ((None, None, None), JAX, None),
-        ((None, None, None), {**JAX, **SLURM}, ("gpu07:61082", 3, 8)),  # 61000 + 2 * 41
-        ((None, None, None), {**JAX, **SLURM, "SLURM_STEP_NODELIST": "gpu09"}, ("gpu09:61082", 3, 8)),
-        ((None, None, None), {**JAX, **SLURM, "SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, None),
+        ((None, None, None), {**JAX, **SLURM}, ("gpu08:61082", 3, 6)),  # 61000 + 2 * 41
+        ((None, None, None), {**JAX, **BATCH_SCRIPT}, None),  # one process, whatever --ntasks is
+        ((None, None, None), {**JAX, **SLURM, "SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}, None),
         (("none", None, None), {**JAX, **SLURM}, None),
-        (("auto", None, None), {**JAX, **TORCHRUN}, ("10.0.0.5:2222", 1, 4)),
+        (("auto", None, None), {**JAX, **TORCHRUN}, ("10.0.0.5:2223", 1, 4)),  # the port is its own
         ((None, None, None), {**JAX, **KUBERNETES}, ("train-0.train:29400", 0, 2)),
         (("a:9000", 1, 2), JAX, ("a:9000", 1, 2)),
-        (("a:9000", None, None), {**JAX, **SLURM}, ("a:9000", 3, 8)),
-        (("a:9000", 0, None), {**JAX, **SLURM}, ("a:9000", 0, 8)),
+        (("a:9000", None, None), {**JAX, **SLURM}, ("a:9000", 3, 6)),
+        (("a:9000", 0, None), {**JAX, **SLURM}, ("a:9000", 0, 6)),
         (("[::1]:9000", 0, 1), JAX, ("[::1]:9000", 0, 1)),
     ],
 )
@@ -66,8 +69,10 @@ def test_which_hosts(options, environment, expected):
         (("a:9000", 0, None), JAX, "give --rank and --world too"),
         ((None, 0, 2), JAX, "give --hosts host:port"),
         (("auto", None, None), JAX, "the environment speaks of no hosts"),
+        (("auto", None, None), {**JAX, **BATCH_SCRIPT}, "SLURM_STEP_NODELIST, as srun sets them"),
         (("auto", None, None), {**JAX, **KUBERNETES, "MASTER_ADDR": ""}, "Kubernetes names no host for rank 0"),
         (("auto", None, None), {**JAX, **TORCHRUN, "RANK": "one"}, "torchrun: 'one' is no rank"),
+        (("auto", None, None), {**JAX, **TORCHRUN, "MASTER_PORT": "high"}, "torchrun: 'high' is no rank, .* or port"),
         (("a:9000", 0, 2), {"KERAS_BACKEND": "tensorflow"}, "KERAS_BACKEND=jax"),
         (("auto", None, None), {"KERAS_BACKEND": "tensorflow", **SLURM}, "KERAS_BACKEND=jax"),
     ],
@@ -79,9 +84,13 @@ def test_hosts_that_cannot_be(options, environment, message):
 
 def test_processes_side_by_side_on_tensorflow_train_alone(caplog, tmp_path):
     assert find_cluster(environment={"KERAS_BACKEND": "tensorflow", **SLURM}) is None
-    assert "Slurm has started 8 processes, and each trains by itself" in caplog.text
+    assert caplog.messages == [
+        "Slurm has started 6 processes, and each trains by itself: together they do on JAX (KERAS_BACKEND=jax)"
+    ]
+    assert find_cluster(environment={"KERAS_BACKEND": "tensorflow", **BATCH_SCRIPT}) is None
+    assert len(caplog.messages) == 1
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
-    assert find_cluster(environment={"KERAS_HOME": str(tmp_path), **SLURM}).world == 8
+    assert find_cluster(environment={"KERAS_HOME": str(tmp_path), **SLURM}).world == 6
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,49 @@ def test_processes_side_by_side_on_tensorflow_train_alone(caplog, tmp_path):
 )
 def test_the_first_of_slurms_nodes(nodes, expected):
     assert first_node(nodes) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "1(x8)"}, None),  # one a machine: all its GPUs
+        ({"SLURM_LOCALID": "3", "SLURM_STEP_TASKS_PER_NODE": "8(x2)"}, [3]),
+        ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "2(x3),1"}, [0]),  # as many on the last as on the others
+        ({"SLURM_LOCALID": "1", "SLURM_NTASKS_PER_NODE": "4"}, [1]),
+        ({"SLURM_LOCALID": "3", "SLURM_STEP_TASKS_PER_NODE": "8", "CUDA_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"}, [3]),
+        ({"SLURM_LOCALID": "3", "SLURM_STEP_TASKS_PER_NODE": "8", "CUDA_VISIBLE_DEVICES": "0"}, None),  # its own
+        ({"SLURM_LOCALID": "1", "SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_GPUS_PER_TASK": "4"}, None),
+        ({"LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4"}, [2]),
+        ({"LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4", "JAX_LOCAL_DEVICE_IDS": "5"}, None),  # JAX reads it
+        ({"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}, None),
+    ],
+)
+def test_which_gpus_of_a_machine_a_process_takes(environment, expected):
+    assert own_gpus(environment) == expected
+
+
+def test_jax_is_not_left_to_guess_the_devices(monkeypatch):
+    """On Slurm it would take one GPU a process, also of a process that has the machine for itself."""
+    jax = pytest.importorskip("jax")
+    told = {}
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **options: told.update(options))
+    monkeypatch.setenv("SLURM_LOCALID", "0")
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "1(x8)")
+    connect(Cluster("a:9000", 3, 8), 60)
+    assert (told["local_device_ids"], told["cluster_detection_method"]) == (None, "deactivate")
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "8")
+    connect(Cluster("a:9000", 3, 8), 60)
+    assert told["local_device_ids"] == [0]
+
+
+def test_a_first_operation_that_fails_is_one_line(monkeypatch):
+    def fail(_):
+        raise RuntimeError("NCCL operation failed:\ninvalid usage, Duplicate GPU detected")
+
+    monkeypatch.setattr("yolo.training.hosts.all_gather", fail)
+    with pytest.raises(ConfigError, match=r"rank 1: .* failed: invalid usage, Duplicate GPU.*by CUDA_VISIBLE_DEVICES$"):
+        preflight(Hosts(1, 2), 60)
 
 
 def meet(*ranks, world, timeout=1.5, worlds=None) -> list:
@@ -127,6 +179,7 @@ def test_who_is_missing_is_named():
     assert len(found) == 2
     for message in found:
         assert message.startswith("2 of 4 hosts did not come within 1.5 s: rank 1, rank 3 missing; ")
+        assert message.endswith("(--hosts none: this host trains alone)")
     (message,) = meet(1, world=2, timeout=0.5)
     assert "rank 0 is missing: nobody answered at 127.0.0.1:" in message
 
@@ -207,6 +260,30 @@ def test_a_silent_host_is_lost(tmp_path, caplog, monkeypatch):
     with watched(tmp_path, WAIT) as (watch, _):
         assert watch.run() == 1
     assert "rank 1 (elsewhere) is lost: nothing was heard from it for 0.3 s" in caplog.text
+
+
+def test_hosts_that_have_waited_for_the_last_one_are_not_taken_for_lost(tmp_path, monkeypatch):
+    """The third one comes after more seconds than a host may be silent."""
+    monkeypatch.setattr(supervisor, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(supervisor, "BEAT_SECONDS", 0.1)
+    address = f"127.0.0.1:{free_ports()}"
+    (tmp_path / "chatter").touch()
+
+    def train(rank):
+        time.sleep(2.0 if rank == 2 else 0.0)
+        links = gather_hosts(Cluster(address, rank, 3), 30)
+        time.sleep(0.5 if rank == 1 else 0.0)  # the first to be heard now is the last that has come
+        child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(1.5)"])
+        try:
+            return Watch(Cluster(address, rank, 3), links, child, tmp_path / "chatter", "go on with X").run()
+        finally:
+            child.kill()
+            child.wait()
+            for link in links:
+                link.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(train, range(3))) == [0, 0, 0]
 
 
 def test_a_host_that_speaks_is_there(tmp_path, monkeypatch):
@@ -318,6 +395,34 @@ def test_one_host_agrees_with_itself():
     ALONE.agree("anything", "x")
 
 
+class Texts:
+    """Hosts of which the first ones' texts are given."""
+
+    def __init__(self, *earlier):
+        self.earlier = earlier
+
+    def texts(self, text):
+        return [*self.earlier, text]
+
+
+def test_hosts_that_would_not_learn_the_same_are_told_in_what_they_differ():
+    """Nested conditions, one that is missing, and one that may differ."""
+    here = {
+        "config": {"batch": 8, "workers": 2, "loss": {"box": "giou"}},
+        "dataset": {"images": 9},
+        "tensorboard": False,
+    }
+    agree_on(ALONE, here)
+    like = json.dumps({"config.batch": 8, "config.loss.box": "giou", "dataset.images": 9, "tensorboard": False})
+    agree_on(Texts(like, like), here)
+    with pytest.raises(ConfigError) as caught:
+        agree_on(Texts(like, like), {"config": {"batch": 16, "loss": {"box": "giou"}}, "dataset": {"images": 9}})
+    assert str(caught.value) == (
+        "the hosts do not have the same config.batch (rank 0: 8, rank 2: 16), "
+        "tensorboard (rank 0: False, rank 2: None); give all of them the same options and pictures"
+    )
+
+
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     return make_digits(tmp_path_factory.mktemp("digits"), train=8, val=5, size=64, seed=3)
@@ -325,7 +430,7 @@ def digits(tmp_path_factory):
 
 @pytest.mark.slow
 def test_two_hosts_follow_one(digits, tmp_path):
-    """Losses, weights and metrics; the first one alone writes."""
+    """Losses, weights and metrics; the first one alone writes. Each computes on another one of its devices."""
     port = free_ports()
     hosts = [
         start(TESTS / "host_runs.py", digits, tmp_path, port, rank, backend="jax", cwd=tmp_path) for rank in range(2)
@@ -391,3 +496,19 @@ def test_a_signal_to_one_host_stops_all_of_them(digits, tmp_path):
         assert code == 143, err
         logging.info(err)
         assert "lost" not in err
+
+
+@pytest.mark.slow
+def test_hosts_with_other_options_end_before_the_first_step(digits, tmp_path):
+    port = free_ports()
+    hosts = [
+        begin(digits, tmp_path, port, rank, "--epochs", "2", "--seed", str(rank), "--workers", str(1 + rank))
+        for rank in range(2)
+    ]
+    for process in hosts:
+        code, _, err = finish(process)
+        assert code == 2, err
+        assert "config.seed (rank 0: 0, rank 1: 1)" in err
+        assert "config.workers" not in err
+        assert "Traceback" not in err
+    assert not list((tmp_path / "run").rglob("step-*.npz"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -10,7 +11,12 @@ import pytest
 import tensorflow as tf
 from cfg_texts import STAGED
 
-from yolo.memory import tune_allocator
+from yolo.cli.common import start_keras
+from yolo.config import AugmentConfig
+from yolo.datasets.digits import make_digits
+from yolo.datasets.load import load_dataset
+from yolo.datasets.pipeline import evaluation_batches, training_batches
+from yolo.memory import leave_gpus_to_backend, tune_allocator
 from yolo.model import precision
 from yolo.model.detector import Detector
 from yolo.model.layers import LEAK, BatchNorm, Convolution, leaky_from_output
@@ -45,6 +51,54 @@ def test_the_fastest_precision_of_the_hardware(capability, flags, expected, monk
     monkeypatch.setattr(precision, "gpu_capability", lambda: capability)
     monkeypatch.setattr(precision, "cpu_flags", lambda: flags)
     assert best_precision().policy == expected
+
+
+@pytest.mark.parametrize(
+    ("platform", "capability", "expected"),
+    [
+        ("gpu", "8.6", "mixed_bfloat16"),
+        ("gpu", "7.5", "mixed_float16"),
+        ("gpu", "gfx90a", "float32"),  # AMD's
+        ("tpu", None, "mixed_bfloat16"),
+        ("cpu", None, "float32"),
+    ],
+)
+def test_what_jax_computes_on(platform, capability, expected, monkeypatch):
+    jax = pytest.importorskip("jax")
+    device = SimpleNamespace(platform=platform, **({} if capability is None else {"compute_capability": capability}))
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert best_precision().policy == expected
+
+
+def test_a_gpu_without_a_capability_is_no_processor(monkeypatch):
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [gpu])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {"device_name": "MI250X"})
+    assert best_precision().reason.startswith("what the GPU is fast in is not known")
+
+
+@pytest.mark.parametrize(("backend", "calls"), [("jax", [([], "GPU")]), ("torch", [([], "GPU")]), ("tensorflow", [])])
+def test_tensorflow_leaves_the_gpus_to_the_backend(backend, calls, monkeypatch, tmp_path):
+    """Where a command starts, and where Python makes batches."""
+    hidden = []
+    monkeypatch.setattr(keras.config, "backend", lambda: backend)
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *arguments: hidden.append(arguments))
+    start_keras()
+    assert hidden == calls
+    data = load_dataset(make_digits(tmp_path, train=2, val=1, size=64, seed=3), "train")
+    training_batches(data, (64, 64), batch=2, seed=0, augment=AugmentConfig())
+    evaluation_batches(data, (64, 64), batch=2)
+    assert hidden == 3 * calls
+
+
+def test_a_tensorflow_that_has_begun_is_left_as_it_is(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    monkeypatch.setattr(tf.config, "set_visible_devices", refuse)
+    leave_gpus_to_backend()
 
 
 def test_without_onednn_a_processor_has_no_fast_bfloat16(monkeypatch):

@@ -56,16 +56,16 @@ def test_evaluation_counts_as_in_the_epochs_so_far(now):
     shown = Progress(DataClock(), epochs=4, steps=10, batch=4, live=False, history=history)
     shown.epoch = 2
     train_steps(shown, now, [1.0] * 9)
-    # The epoch's end: its evaluation, and an epoch of 10 steps at 2 pictures/s with evaluation.
-    assert shown.time_left(10) == f"left: run {duration(7 + 20 + 7)}"
+    # The epoch's end: its evaluation of 7 s, and an epoch of 10 steps at 2 pictures/s with evaluation.
+    assert shown.time_left(10) == ["left: run 0:34", "left 0:34"]
     # Before the second step nothing is known of this epoch but what the last ones say: 2 s a step.
-    assert shown.time_left(1) == f"left: epoch 0:18, run {duration(18 + 7 + 20 + 7)}"
+    assert shown.time_left(1) == ["left: epoch 0:18, run 0:52", "left 0:52"]
 
 
 def test_nothing_is_foretold_from_one_compiling_step(now):
     shown = Progress(DataClock(), epochs=4, steps=10, batch=4, live=False)
     train_steps(shown, now, [], first=30.0)
-    assert shown.time_left(1) == ""
+    assert shown.time_left(1) == [""]
     assert "left" not in shown.line(1, LOGS)
 
 
@@ -128,19 +128,52 @@ def test_memory_of_an_accelerator_is_shown_where_it_is_known(now, monkeypatch):
     assert shown.line(2, LOGS).endswith("2.5 GB, 7.0 GB on the GPU")
 
 
-@pytest.mark.parametrize(("columns", "fits"), [(200, True), (100, False), (20, False)])
-def test_a_live_line_is_cut_to_the_terminal(now, monkeypatch, capsys, columns, fits):
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (
+            190,
+            "epoch 3/100  step 1001/14786  loss 6.00 (box 1.00, objectness 2.00, class 3.00)  400.0 images/s  "
+            "left: epoch 4:36, run 8:02:41  waiting for data 25%  12.5 GB, 70.0 GB on the GPU",
+        ),
+        (
+            140,
+            "epoch 3/100  step 1001/14786  loss 6.00  400.0 images/s  left: epoch 4:36, run 8:02:41  "
+            "waiting for data 25%  12.5 GB, 70.0 GB on the GPU",
+        ),
+        (100, "3/100  step 1001/14786  loss 6.00  400.0 images/s  left 8:02:41  data 25%  12.5 GB, GPU 70.0 GB"),
+        (80, "3/100  1001/14786  loss 6.00  400.0/s  left 8:02:41  data 25%  GPU 70.0 GB"),
+        (70, "3/100  1001/14786  400.0/s  left 8:02:41  data 25%  GPU 70.0 GB"),
+        (20, "3/100  1001/14786  "),
+    ],
+)
+def test_a_live_line_fits_the_terminal(now, monkeypatch, capsys, columns, expected):
+    """The terminal of stderr: stdout may be a file."""
     monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", str(columns))
-    shown = Progress(DataClock(), epochs=3, steps=10, batch=4, live=True)
-    train_steps(shown, now, [1.0])
-    lines = capsys.readouterr().err.split("\r")[1:]
-    assert len(lines) == 2
-    for line in lines:
-        assert line.endswith(progress.CLEAR)
-        assert len(line.removesuffix(progress.CLEAR)) < columns
-        assert ("objectness" in line) == fits  # the loss' terms go first
-    assert lines[-1].startswith("epoch 1/3  step 2/10"[: columns - 1])
+    monkeypatch.setattr(progress.sys.stderr, "fileno", lambda: 2, raising=False)
+    monkeypatch.setattr(
+        progress.os, "get_terminal_size", lambda number: os.terminal_size((columns * (number == 2), 24))
+    )
+    monkeypatch.setattr(progress, "resident_memory", lambda: 12.5e9)
+    monkeypatch.setattr(progress, "accelerator_memory", lambda: 70e9)
+    shown = Progress(DataClock(), epochs=100, steps=14786, batch=8, live=True)
+    shown.epoch = 2
+    train_steps(shown, now, [0.02] * 1000, first=0.02, wait=0.005)
+    line = capsys.readouterr().err.split("\r")[-1]
+    assert shown.live_line(1001, LOGS) == expected
+    assert len(line.removesuffix(progress.CLEAR)) < columns
+
+
+@pytest.mark.parametrize("size", [OSError, (0, 0)])
+def test_without_a_terminal_the_environment_tells_the_width(monkeypatch, size):
+    def ask(_=None):
+        if size is OSError:
+            raise OSError
+        return os.terminal_size(size)
+
+    monkeypatch.setattr(os, "get_terminal_size", ask)
+    monkeypatch.setenv("COLUMNS", "123")
+    assert progress.terminal_columns() == 123
 
 
 def test_the_live_line_is_not_drawn_at_every_step_of_a_fast_network(now, monkeypatch, capsys):

@@ -16,7 +16,7 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from yolo.cli.presets import refuse_elsewhere, with_presets
 from yolo.config import LetterboxMode, canvas_size
 from yolo.errors import ConfigError, YoloError
-from yolo.memory import tune_allocator
+from yolo.memory import leave_gpus_to_backend, tune_allocator
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -150,6 +150,8 @@ def start_keras() -> None:
                 os.dup2(nowhere.fileno(), 2)
         import keras  # noqa: F401
         import tensorflow  # noqa: F401 - the pipeline's, on every backend
+
+        leave_gpus_to_backend()
 
 
 def parse_size(text: str) -> tuple[int, int]:

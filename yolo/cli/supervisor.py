@@ -141,6 +141,8 @@ class Watch:
     def run(self) -> int:
         """The exit code."""
         code = None
+        for link in self.links:  # who had come early had nothing to say until the last one was there
+            link.heard = time.monotonic()
         while (code := self.child.poll()) is None and time.monotonic() < self.deadline:
             self.beat()
             for link, message in listen(self.links, POLL_SECONDS):

@@ -116,7 +116,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--devices",
         type=str | None,
         default=None,
-        help="where to train, such as gpu:0,gpu:1 or a number of devices (default: all GPUs, else the CPU)",
+        help="where to train, such as gpu:0,gpu:1 or a number of devices (default: all GPUs "
+        "that the batch can be shared out among evenly, else the CPU)",
     )
     parser.add_argument(
         "--out", type=str | None, default=None, help="folder of the run (default: the next runs/train-N)"

@@ -18,6 +18,7 @@ from yolo.config import AugmentConfig, LetterboxMode
 from yolo.datasets.bridge import guarded
 from yolo.datasets.loader import Loader
 from yolo.errors import AnnotationError, ConfigError
+from yolo.memory import leave_gpus_to_backend
 from yolo.structs import Boxes, Dataset, Size
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def training_batches(
 
     import tensorflow as tf
 
+    leave_gpus_to_backend()
     fixed = (None, None) if multi_scale else canvas_size
     batches = _batches(make, tf.data.Dataset.counter(start, batch), _signature(len(rows), fixed), workers)
     return batches.map(lambda arrays: (arrays.pop("images"), arrays)).prefetch(2)
@@ -156,6 +158,7 @@ def evaluation_batches(
 
     import tensorflow as tf
 
+    leave_gpus_to_backend()
     count = len(rows)
     signature = _signature(count, canvas_size) | {
         "index": tf.TensorSpec((count,), tf.int64),

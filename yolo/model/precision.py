@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,11 +47,18 @@ def best_precision() -> Choice:
     """The fastest policy on the hardware that the backend computes on."""
     capability = gpu_capability()
     if capability is None:
-        return _on_cpu()
+        return ELSEWHERE.get(accelerator()) or _on_cpu()
     name = f"the GPU has compute capability {capability[0]}.{capability[1]}"
     if capability >= BFLOAT16_CAPABILITY:
         return Choice("mixed_bfloat16", name)
     return Choice("mixed_float16" if capability >= FLOAT16_CAPABILITY else "float32", name)
+
+
+ELSEWHERE = {
+    "tpu": Choice("mixed_bfloat16", "TPUs multiply bfloat16"),
+    "gpu": Choice("float32", "what the GPU is fast in is not known, as it has no compute capability of NVIDIA's"),
+}
+"""By what the backend computes on, if that is neither a GPU of NVIDIA's nor a processor."""
 
 
 def _on_cpu() -> Choice:
@@ -74,7 +82,7 @@ def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
 
 
 def gpu_capability() -> tuple[int, int] | None:
-    """Compute capability of the first GPU that the backend sees; None: it sees none."""
+    """Compute capability of the first GPU that the backend sees; None: it sees none, or not one of NVIDIA's."""
     match keras.backend.backend():
         case "tensorflow":
             import tensorflow as tf
@@ -85,6 +93,21 @@ def gpu_capability() -> tuple[int, int] | None:
         case "jax":
             import jax
 
-            text = getattr(jax.local_devices()[0], "compute_capability", None)
-            return None if text is None else (int(str(text).split(".")[0]), int(str(text).split(".")[1]))
+            # AMD's have names such as gfx90a in its place.
+            found = re.fullmatch(r"(\d+)\.(\d+)", str(getattr(jax.local_devices()[0], "compute_capability", "")))
+            return None if found is None else (int(found[1]), int(found[2]))
     return None
+
+
+def accelerator() -> str:
+    """What the backend computes on: ``cpu``, ``gpu`` or ``tpu``."""
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow as tf
+
+            return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+        case "jax":
+            import jax
+
+            return str(jax.local_devices()[0].platform)
+    return "cpu"

@@ -21,6 +21,14 @@ DEFAULT_PORT = 29400
 FREE_PORTS, FREE_PORTS_FROM = 4000, 61000
 """Slurm names no port; one that follows from the job's number keeps two jobs on a host apart."""
 
+LOCAL = (
+    ("SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),
+    ("SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"),
+    ("LOCAL_RANK", "LOCAL_WORLD_SIZE"),  # torchrun
+    ("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),  # mpirun, with --hosts, --rank and --world
+)
+"""Where environments say which process of a machine this is, and of how many."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -74,7 +82,8 @@ def find_cluster(
             JAX backend, if the environment speaks of more than one process.
         rank: of this process; None: as the environment says.
         world: how many processes there are; None: as the environment says.
-        environment: Slurm's (``SLURM_PROCID``, ``SLURM_NTASKS``, ``SLURM_STEP_NODELIST`` or ``SLURM_JOB_NODELIST``),
+        environment: that of a job step of Slurm, which srun begins (``SLURM_PROCID``, ``SLURM_STEP_NUM_TASKS``,
+            ``SLURM_STEP_NODELIST``; a batch script, which is one process whatever its ``--ntasks``, has none),
             torchrun's and Kubeflow's (``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR``, ``MASTER_PORT``), or that of an
             indexed job of Kubernetes (``JOB_COMPLETION_INDEX``, beside ``WORLD_SIZE`` and ``MASTER_ADDR``).
 
@@ -92,9 +101,9 @@ def find_cluster(
     if hosts in (None, "auto"):
         if found is None:
             raise ConfigError(
-                "--hosts auto: the environment speaks of no hosts (Slurm's SLURM_PROCID, SLURM_NTASKS and "
-                "SLURM_JOB_NODELIST, or RANK or JOB_COMPLETION_INDEX with WORLD_SIZE and MASTER_ADDR); "
-                "give --hosts host:port --rank r --world n"
+                "--hosts auto: the environment speaks of no hosts (Slurm's SLURM_PROCID, SLURM_STEP_NUM_TASKS and "
+                "SLURM_STEP_NODELIST, as srun sets them, or RANK or JOB_COMPLETION_INDEX with WORLD_SIZE and "
+                "MASTER_ADDR); give --hosts host:port --rank r --world n"
             )
         address = with_port(found.address, environment, found)
         return Cluster(address, number(found.rank, found), number(found.world, found))
@@ -146,10 +155,32 @@ def read_environment(environment: Mapping[str, str]) -> Found | None:
     for source, name in (("torchrun", "RANK"), ("Kubernetes", "JOB_COMPLETION_INDEX")):
         if name in environment and world is not None:
             return Found(source, address, environment[name], world)
-    nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
-    if nodes and {"SLURM_PROCID", "SLURM_NTASKS"} <= set(environment):
-        return Found("Slurm", first_node(nodes), environment["SLURM_PROCID"], environment["SLURM_NTASKS"])
+    if {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NODELIST"} <= set(environment):
+        node = first_node(environment["SLURM_STEP_NODELIST"])
+        return Found("Slurm", node, environment["SLURM_PROCID"], environment["SLURM_STEP_NUM_TASKS"])
     return None
+
+
+def own_gpus(environment: Mapping[str, str] = os.environ) -> list[int] | None:
+    """Which of the GPUs that it sees a process takes; None: all of them.
+
+    It is all of them where it is the only one of its run on a machine, or has been given some of its own. JAX would
+    take a single one on Slurm even then.
+    """
+    for rank, count in LOCAL:
+        processes = largest_count(environment.get(count, ""))
+        if rank not in environment or processes < 2:
+            continue
+        visible = environment.get("CUDA_VISIBLE_DEVICES")
+        given = "SLURM_GPUS_PER_TASK" in environment or (visible is not None and visible.count(",") + 1 < processes)
+        return None if given or "JAX_LOCAL_DEVICE_IDS" in environment else [int(environment[rank])]
+    return None
+
+
+def largest_count(text: str) -> int:
+    """The most processes on a machine: of ``4``, or of several as Slurm writes them: ``2(x3),1`` is 2, 2, 2, 1."""
+    counts = re.findall(r"(\d+)(?:\(x\d+\))?(?:,|$)", text)
+    return max(map(int, counts), default=0)
 
 
 def with_port(address: str | None, environment: Mapping[str, str], found: Found) -> str:
@@ -162,10 +193,12 @@ def with_port(address: str | None, environment: Mapping[str, str], found: Found)
         raise ConfigError(f"{found.source} names no host for rank 0: set MASTER_ADDR (and MASTER_PORT)")
     if re.search(r":\d+$", address):
         return address
-    port = environment.get("MASTER_PORT", str(DEFAULT_PORT))
+    port = number(environment.get("MASTER_PORT", str(DEFAULT_PORT)), found)
+    if found.source == "torchrun":
+        port += 1  # its own store listens at MASTER_PORT
     if found.source == "Slurm" and "MASTER_PORT" not in environment:
         job = re.sub(r"\D", "", environment.get("SLURM_JOB_ID", "")) or "0"
-        port = str(FREE_PORTS_FROM + 2 * (int(job) % (FREE_PORTS // 2)))
+        port = FREE_PORTS_FROM + 2 * (int(job) % (FREE_PORTS // 2))
     return f"{address}:{port}"
 
 
@@ -179,6 +212,6 @@ def number(text: str, found: Found) -> int:
     """Raise a ConfigError unless an environment's text is a number."""
     if not text.strip().isdecimal():
         raise ConfigError(
-            f"{found.source}: {text!r} is no rank or number of processes; give --hosts, --rank and --world"
+            f"{found.source}: {text!r} is no rank, number of processes or port; give --hosts, --rank and --world"
         )
     return int(text)

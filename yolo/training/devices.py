@@ -6,6 +6,7 @@ included. JAX gets it from computing with the whole batch; on TensorFlow `yolo/m
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -20,6 +21,8 @@ from yolo.model.detector import Detector
 from yolo.training.hosts import ALONE, Hosts, present_hosts
 from yolo.training.stages import ordered_layers
 
+logger = logging.getLogger(__name__)
+
 KINDS = ("gpu", "tpu", "cpu")
 """Of these the first that there is is computed on by default."""
 
@@ -31,6 +34,8 @@ class Devices:
     names: tuple[str, ...]
     """On this host, such as gpu:0; empty: the backend's own choice, one device."""
     hosts: Hosts = ALONE
+    everywhere: tuple[tuple[str, ...], ...] = ()
+    """The names on each host, in the order of their ranks; each counts its own from 0."""
 
     @property
     def replicas(self) -> int:
@@ -53,12 +58,13 @@ class Devices:
 ONE = Devices(())
 
 
-def choose_devices(wanted: str | None = None) -> Devices:
+def choose_devices(wanted: str | None = None, batch: int | None = None) -> Devices:
     """The devices that a text names.
 
     Args:
         wanted: names such as ``gpu:0,gpu:1`` or ``cpu``; ``gpus``, ``tpus`` or ``cpus``: all of a kind; a number: so
             many of the best kind. None: all GPUs or TPUs if there are any, else the CPU.
+        batch: what is to be shared out; where ``wanted`` is None, fewer devices are taken if it cannot be among all.
 
     Raises:
         ConfigError: there are no such devices.
@@ -70,10 +76,13 @@ def choose_devices(wanted: str | None = None) -> Devices:
         return ONE
     there = {kind: available(kind) for kind in KINDS}
     names = parse_devices(wanted, there)
+    if wanted is None and batch is not None:
+        names = names[: most_that_divide(batch, len(names), hosts.world)]
     best = next(found for found in there.values() if found)
     own_choice = names == best[:1] and hosts.world == 1
-    hosts.agree("number of devices", str(len(names)))
-    return Devices(() if own_choice else tuple(names), hosts)
+    hosts.agree("kind and number of devices", f"{len(names)} {names[0].partition(':')[0]}")
+    everywhere = tuple(tuple(text.split(",")) for text in hosts.texts(",".join(names)))
+    return Devices(() if own_choice else tuple(names), hosts, everywhere)
 
 
 def parse_devices(wanted: str | None, there: dict[str, list[str]]) -> list[str]:
@@ -101,6 +110,22 @@ def parse_devices(wanted: str | None, there: dict[str, list[str]]) -> list[str]:
             f"--devices {wanted}: expected different devices of one kind, or a number; there are {', '.join(known)}"
         )
     return names
+
+
+def most_that_divide(batch: int, count: int, world: int = 1) -> int:
+    """How many of ``count`` devices a batch can be shared out among, on each of several hosts; says so if not all."""
+    fitting = next((each for each in range(count, 0, -1) if batch % (each * world) == 0), count)
+    if fitting < count:
+        logger.warning(
+            "training on %d of the %d devices%s, as a batch of %d cannot be shared out evenly among all: "
+            "give a --batch that is a multiple of %d",
+            fitting,
+            count,
+            " of each host" if world > 1 else "",
+            batch,
+            count * world,
+        )
+    return fitting
 
 
 def available(kind: str) -> list[str]:
@@ -163,8 +188,8 @@ def parallel(devices: Devices) -> Iterator[None]:
     import jax
 
     chosen = []
-    for rank in range(devices.hosts.world):
-        for name in devices.names:
+    for rank, names in enumerate(devices.everywhere):
+        for name in names:
             kind, _, index = name.partition(":")
             chosen.append(jax.local_devices(process_index=rank, backend=kind)[int(index)])
     mesh = keras.distribution.DeviceMesh((len(chosen),), ["batch"], np.array(chosen))

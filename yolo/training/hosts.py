@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import ConfigError
-from yolo.training.cluster import Cluster, check_backend
+from yolo.training.cluster import Cluster, check_backend, own_gpus
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Hosts:
         """Raise a ConfigError that says which host has what unless all have the same."""
         found = self.texts(text)
         if len(set(found)) > 1:
-            shown = ", ".join(f"rank {rank}: {each}" for rank, each in enumerate(found))
+            shown = ", ".join(f"rank {rank}: {each[:60]}" for rank, each in enumerate(found))
             raise ConfigError(
                 f"the hosts do not have the same {what} ({shown}); "
                 "do they see the same folders and have the same options?"
@@ -151,6 +151,8 @@ def connect(cluster: Cluster, timeout: float) -> None:
             cluster.address,
             cluster.world,
             cluster.rank,
+            local_device_ids=own_gpus(),
+            cluster_detection_method="deactivate",
             initialization_timeout=max(1, round(timeout)),
             shutdown_timeout_seconds=max(1, round(timeout)),
         )
@@ -177,8 +179,23 @@ def preflight(hosts: Hosts, timeout: float) -> None:
     timer.start()
     try:
         ranks = all_gather(np.array([hosts.rank], np.int32))[:, 0].tolist()
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"rank {hosts.rank}: the first all-reduce over {hosts.world} hosts failed ({reason}); if several of them "
+            "are processes of one machine, give each its own GPUs by CUDA_VISIBLE_DEVICES"
+        ) from error
     finally:
         timer.cancel()
     if ranks != list(range(hosts.world)):
         raise ConfigError(f"the all-reduce over {hosts.world} hosts met the ranks {ranks}")
-    logger.info("%d hosts are there", hosts.world)
+    log_devices(hosts)
+
+
+def log_devices(hosts: Hosts) -> None:
+    """Say how many hosts and devices there are."""
+    import jax
+
+    counts = [len(jax.local_devices(process_index=rank)) for rank in range(hosts.world)]
+    each = f"{counts[0]} each" if len(set(counts)) == 1 else ", ".join(map(str, counts))
+    logger.info("%d hosts are there; devices: %s, %d in all", hosts.world, each, sum(counts))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ECHO_SECONDS = 2.0
+"""A signal that comes again so soon is the same one: Slurm and systemd send it to every process of a job, and the one
+that watches over this one (`yolo/cli/supervisor.py`) passes it on."""
 
 
 class Interruption:
@@ -31,7 +35,7 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """While it lasts, the first signal is noted for the run to see; a second one ends the program as ever.
+    """While it lasts, the first signal is noted for the run to see; a second one, if it is no echo, ends the program.
 
     Outside the main thread, where Python takes no signals, nothing is noted.
     """
@@ -40,11 +44,16 @@ def interruptible() -> Iterator[Interruption]:
         yield interruption
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    noted = 0.0
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
-        interruption.signal = number
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        nonlocal noted
+        if interruption.signal is None:
+            interruption.signal, noted = number, time.monotonic()
+        elif number != interruption.signal or time.monotonic() - noted > ECHO_SECONDS:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            signal.raise_signal(number)
 
     for number in SIGNALS:
         signal.signal(number, note)

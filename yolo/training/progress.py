@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TERMS = {"box_loss": "box", "objectness_loss": "objectness", "class_loss": "class"}
+SHORTENED = ("loss", "data", "left", "memory", "epoch", "step", "rate", "memory", "loss")
+"""What gives way, in this order, where the line is longer than the terminal is wide: each time a part takes its next
+shorter form. Rate, time left, wait for data and memory are to be seen at 80 columns."""
 REDRAWN = 0.1
 """Seconds between two drawings of the live line."""
 REMEMBERED = 5
@@ -128,39 +133,45 @@ class Progress(keras.callbacks.Callback):
 
     def live_line(self, done: int, logs: Mapping[str, float]) -> str:
         """The line as it fits the terminal: of a longer one, the next would not take the place."""
-        width = shutil.get_terminal_size().columns - 1
-        line = self.line(done, logs)
-        if len(line) > width:
-            line = self.line(done, {name: value for name, value in logs.items() if name not in TERMS})
-        return line[:width]
+        width, forms = terminal_columns() - 1, self.parts(done, logs)
+        for name in SHORTENED:
+            if len(joined(forms)) <= width:
+                break
+            forms[name] = forms[name][1:] or forms[name]
+        return joined(forms)[:width]
 
     def line(self, done: int, logs: Mapping[str, float]) -> str:
         """The epoch so far, ``done`` steps after it was begun or taken up."""
-        seconds = max(time.perf_counter() - self.began, 1e-9)
-        step = self.first_step + done
-        terms = ", ".join(f"{name} {logs[key]:.2f}" for key, name in TERMS.items() if key in logs)
-        parts = [
-            f"epoch {self.epoch + 1}/{self.epochs}",
-            f"step {step}/{self.steps}",
-            f"loss {logs.get('loss', math.nan):.2f}" + (f" ({terms})" if terms else ""),
-            f"{done * self.batch / seconds:.1f} images/s",
-            self.time_left(done),
-            f"waiting for data {self.clock.waited / seconds:.0%}",
-            ", ".join(f"{used / GB:.1f} GB{NAMES[name]}" for name, used in memory_in_use().items()),
-        ]
-        return "  ".join(part for part in parts if part)
+        return joined(self.parts(done, logs))
 
-    def time_left(self, done: int) -> str:
-        """How long the epoch and the run will still take; empty while nothing is known."""
+    def parts(self, done: int, logs: Mapping[str, float]) -> dict[str, list[str]]:
+        """The parts of the line in their order, each in its forms from the longest to the shortest."""
+        seconds = max(time.perf_counter() - self.began, 1e-9)
+        epoch, step = f"{self.epoch + 1}/{self.epochs}", f"{self.first_step + done}/{self.steps}"
+        loss = f"loss {logs.get('loss', math.nan):.2f}"
+        terms = ", ".join(f"{name} {logs[key]:.2f}" for key, name in TERMS.items() if key in logs)
+        rate, waited = f"{done * self.batch / seconds:.1f}", f"{self.clock.waited / seconds:.0%}"
+        return {
+            "epoch": [f"epoch {epoch}", epoch],
+            "step": [f"step {step}", step],
+            "loss": [f"{loss} ({terms})" if terms else loss, loss, ""],
+            "rate": [f"{rate} images/s", f"{rate}/s"],
+            "left": self.time_left(done),
+            "data": [f"waiting for data {waited}", f"data {waited}"],
+            "memory": describe_memory(memory_in_use()),
+        }
+
+    def time_left(self, done: int) -> list[str]:
+        """How long the epoch and the run will still take, and the run alone; empty while nothing is known."""
         per_step = self.seconds_per_step(done)
         if per_step is None:
-            return ""
+            return [""]
         left = (self.steps - self.first_step - done) * per_step
         evaluation = recent(self.history, "evaluation_seconds") or 0.0
         rate = recent(self.history, "images_per_second")
         per_epoch = evaluation + self.steps * (self.batch / rate if rate else per_step)
-        run = left + evaluation + (self.epochs - self.epoch - 1) * per_epoch
-        return f"left: epoch {duration(left)}, run {duration(run)}" if left else f"left: run {duration(run)}"
+        run = duration(left + evaluation + (self.epochs - self.epoch - 1) * per_epoch)
+        return [f"left: epoch {duration(left)}, run {run}" if left else f"left: run {run}", f"left {run}"]
 
     def seconds_per_step(self, done: int) -> float | None:
         """Of the present epoch, less its first step; before there is a second one, of the last epochs."""
@@ -170,8 +181,27 @@ class Progress(keras.callbacks.Callback):
         return self.batch / rate if rate else None
 
 
-NAMES = {"memory_gb": "", "gpu_memory_gb": " on the GPU"}
-"""Columns of the history, and what the line calls them."""
+def joined(forms: Mapping[str, Sequence[str]]) -> str:
+    """The first forms of all parts that have something to say."""
+    return "  ".join(each[0] for each in forms.values() if each[0])
+
+
+def terminal_columns() -> int:
+    """Of the terminal that the line is drawn on; stdout may be a file."""
+    with suppress(OSError, ValueError):  # it is none
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        if columns:
+            return columns
+    return shutil.get_terminal_size().columns
+
+
+def describe_memory(used: Mapping[str, float]) -> list[str]:
+    """What `memory_in_use` says, from the longest form to the shortest, which is that of the GPU alone."""
+    process, gpu = (f"{used[name] / GB:.1f} GB" if name in used else "" for name in ("memory_gb", "gpu_memory_gb"))
+    if not gpu:
+        return [process]
+    host = f"{process}, " if process else ""
+    return [f"{host}{gpu} on the GPU", f"{host}GPU {gpu}", f"GPU {gpu}"]
 
 
 def memory_in_use() -> dict[str, float]:

@@ -228,5 +228,5 @@ def describe_missing(cluster: Cluster, missing: list[int], timeout: float) -> st
     ranks = ", ".join(f"rank {rank}" for rank in missing)
     return (
         f"{len(missing)} of {cluster.world} hosts did not come within {timeout:g} s: {ranks} missing; are they started "
-        f"with --hosts {cluster.address}, and can they reach it?"
+        f"with --hosts {cluster.address}, and can they reach it? (--hosts none: this host trains alone)"
     )

@@ -23,6 +23,7 @@ from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
+from yolo.training.agreement import agree
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.devices import choose_devices, on_devices
 from yolo.training.fitting import fitting_batch
@@ -78,7 +79,7 @@ def train(
         live: show a progress line on the terminal.
         command: kept in the checkpoints: what the command line needs to begin the run again.
         devices: where to train, such as ``gpu:0,gpu:1``, ``gpus`` or a number of devices; None: on all GPUs, if there
-            are any. A batch is shared out among them; what is learned is the same.
+            are any, or as many of them as a batch can be shared out among evenly; what is learned is the same.
         tensorboard: write what TensorBoard shows to ``out``/tensorboard.
         **options: fields of `TrainConfig`, over those of ``config``.
 
@@ -182,7 +183,8 @@ def make_run(
         dataset, validation = hold_out(dataset)
     if validation.ignore.all():  # also if there is none
         logger.warning("%s: the validation pictures have no box to find: mAP is undefined", validation.name)
-    batch, chosen = int(config.batch), choose_devices(devices)
+    batch = int(config.batch)
+    chosen = choose_devices(devices, batch)
     chosen.check_batch(batch)
     return Run(
         detector=detector,
@@ -220,6 +222,7 @@ def make_quarantine(dataset: Dataset, out: str | Path | None, name: str, *, repl
 
 def carry_out(run: Run) -> TrainResult:
     """Train to the end."""
+    agree(run)
     own = run.detector
     with on_devices(own, run.devices) as run.detector:
         run.carry_out()

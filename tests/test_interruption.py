@@ -1,0 +1,54 @@
+"""Signals during a run: the first is noted, its echo means nothing, a second one ends the program."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from yolo.training import interruption
+from yolo.training.interruption import interruptible
+
+
+class EndedError(Exception):
+    """What the program's own handler does."""
+
+
+@pytest.fixture
+def ends():
+    """A handler in place of the program's own, which would end the tests."""
+
+    def end(*_):
+        raise EndedError
+
+    before = {number: signal.signal(number, end) for number in interruption.SIGNALS}
+    yield end
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(ends):
+    """Slurm and systemd send it to every process, and the one that watches passes it on."""
+    with interruptible() as run:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert run.signal == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is ends
+
+
+@pytest.mark.usefixtures("ends")
+def test_a_second_signal_ends_the_program(monkeypatch):
+    monkeypatch.setattr(interruption, "ECHO_SECONDS", -1.0)
+    with interruptible():
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(EndedError):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_another_signal_is_no_echo(ends):
+    with interruptible() as run:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(EndedError):
+            signal.raise_signal(signal.SIGINT)
+        assert run.signal == signal.SIGTERM
+    assert signal.getsignal(signal.SIGINT) is ends
