@@ -42,7 +42,7 @@ def test_no_command_or_an_unknown_one_is_exit_code_2(arguments, message):
 
 
 def test_every_command_has_its_file():
-    helpers = {"__init__", "main", "common", "presets", "supervisor"}
+    helpers = {"__init__", "main", "common", "given", "presets", "supervisor"}
     files = {path.stem for path in (ROOT / "yolo" / "cli").glob("*.py")}
     assert files == set(cli.COMMANDS) | helpers
 

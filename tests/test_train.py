@@ -8,6 +8,7 @@ import logging
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from yolo.config import AugmentConfig, LossConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.model.detector import Detector
+from yolo.training.checkpoint import Checkpoints
 from yolo.training.optimizer import make_optimizer
 from yolo.training.run_folder import RunFolder
-from yolo.training.trainer import hold_out, train
+from yolo.training.trainer import hold_out, make_run, train
 
 PLAIN = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)
 
@@ -403,3 +405,44 @@ def test_training_and_the_demo_as_processes(tmp_path):
     assert json.loads(trained.stdout)["images"] == 120
     assert (tmp_path / "runs" / "train-1" / "best.keras").is_file()
     assert "WARNING" not in trained.stderr
+
+
+@pytest.mark.parametrize(
+    ("found", "epochs", "best"),
+    [
+        ([0.0] * 8, 3, 3),  # of equal epochs the last is the best
+        ([0.2] * 8, 4, 4),
+        ([0.2, 0.3, 0.3, 0.25, 0.3, 0.3], 5, 5),
+        ([math.nan] * 8, 3, 3),
+    ],
+)
+def test_patience_runs_out_while_ap_stays_the_same(digits, tmp_path, monkeypatch, found, epochs, best):
+    figures = iter([{"coco": {"AP": ap, "AP50": ap}, "images": 4} for ap in found])
+    monkeypatch.setattr("yolo.training.validation.evaluate", lambda *_, **__: next(figures))
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    options = {"epochs": 8, "batch": 8, "patience": 3}
+    detector = make_detector(dataset)
+    result = train(detector, dataset, validation=validation, out=tmp_path, **options)
+    assert (len(result.history), result.best_epoch) == (epochs, best)
+    assert Checkpoints(tmp_path).latest().meta["state"]["stopped"]
+    assert (tmp_path / "curves.png").exists()
+
+
+def test_patience_needs_boxes_to_find(digits):
+    dataset = yolo.load_dataset(digits, "train")
+    nothing = yolo.load_dataset(digits, "val").subset([0])
+    nothing = replace(nothing, ignore=np.ones_like(nothing.ignore))
+    with pytest.raises(ConfigError, match="no validation picture has a box to find; patience needs mAP"):
+        train(make_detector(dataset), dataset, validation=nothing, epochs=1, batch=4, patience=1)
+
+
+def test_the_last_tenth_is_plain(digits):
+    """Of the run's epochs, which are longer than the dataset when the batch does not divide it."""
+    dataset = yolo.load_dataset(digits, "train")
+    config = TrainConfig(epochs=10, batch=5, augment=AugmentConfig(mosaic=1.0, plain_end=0.3))
+    extras = {"callbacks": (), "live": False, "command": None, "devices": None, "tensorboard": False}
+    run = make_run(make_detector(dataset), dataset, dataset, config, out=None, **extras)
+    assert run.steps == 2
+    assert run.plain_from == 7 * 2 * 5
+    assert all(len(files) == 4 for files in run.files_of(run.plain_from - 5))
+    assert all(len(files) == 1 for files in run.files_of(run.plain_from))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from yolo.config import HARMLESS
 from yolo.errors import ConfigError
-from yolo.training.state import brief, flat
+from yolo.training.state import NAMES, brief, flat
 
 if TYPE_CHECKING:
     from yolo.training.hosts import Hosts
@@ -25,7 +25,8 @@ def agree(run: Run) -> None:
 
 def agree_on(hosts: Hosts, conditions: dict[str, Any]) -> None:
     """Raise a ConfigError that names every condition, with dots where they are nested, in which two hosts differ."""
-    own = {name: value for name, value in flat(conditions).items() if name.removeprefix("config.") not in HARMLESS}
+    passed = {*(f"config.{name}" for name in HARMLESS), *NAMES}
+    own = {name: value for name, value in flat(conditions).items() if name not in passed}
     first, *others = (json.loads(text) for text in hosts.texts(json.dumps(own, sort_keys=True, default=str)))
     differing = []
     for name in sorted({name for found in (first, *others) for name in found}):

@@ -25,6 +25,7 @@ from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.agreement import agree
 from yolo.training.checkpoint import Checkpoint, Checkpoints
+from yolo.training.checks import check_canvases
 from yolo.training.devices import choose_devices, on_devices
 from yolo.training.fitting import fitting_batch
 from yolo.training.run import Run
@@ -181,7 +182,10 @@ def make_run(
         raise AnnotationError(f"{dataset.name}: there is no box to learn from")
     if validation is None:
         dataset, validation = hold_out(dataset)
+    check_canvases(detector, config)
     if validation.ignore.all():  # also if there is none
+        if config.patience:
+            raise ConfigError(f"{validation.name}: no validation picture has a box to find; patience needs mAP")
         logger.warning("%s: the validation pictures have no box to find: mAP is undefined", validation.name)
     batch = int(config.batch)
     chosen = choose_devices(devices, batch)
