@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import mmap
 from functools import partial
 
@@ -20,6 +21,7 @@ from yolo.training import fitting
 from yolo.training.devices import ONE, Devices
 from yolo.training.fitting import Need, choose_size, extrapolate, fitting_batch, is_out_of_memory, peak_of
 from yolo.training.hosts import Hosts
+from yolo.training.memory import resident_memory
 
 GB = 10**9
 
@@ -75,7 +77,7 @@ def test_a_line_through_two_batches():
 def test_the_peak_of_known_memory():
     """300 MB that are written to and given back: pages fresh from the system, where an array may get used ones."""
     with mmap.mmap(-1, 300 * 10**6) as pages:
-        before = fitting.resident("VmRSS")
+        before = resident_memory()
         found = peak_of(partial(write_each_page, pages))
     assert found - before > 290e6
     if not the_peak_can_begin_anew():
@@ -105,8 +107,15 @@ def test_a_batch_is_chosen_by_measuring_steps(detector, dataset, monkeypatch, ca
     for found, value in zip(detector.get_weights(), before, strict=True):
         np.testing.assert_array_equal(found, value)
     assert getattr(detector, "optimizer", None) is None
-    monkeypatch.setattr(fitting, "memory_now", lambda: (fitting.resident("VmRSS"), 0))
+    monkeypatch.setattr(fitting, "memory_now", lambda: (resident_memory(), 0))
     with pytest.raises(ConfigError, match="not even one picture"):
+        fitting_batch(detector, dataset, TrainConfig(), ONE)
+
+
+def test_a_system_that_does_not_tell_wants_a_number(detector, dataset, monkeypatch):
+    """As Windows, which has neither /proc nor the module resource."""
+    monkeypatch.setattr(fitting, "resident_memory", lambda: math.nan)
+    with pytest.raises(ConfigError, match="--batch auto: this system does not tell how much memory is in use; give a"):
         fitting_batch(detector, dataset, TrainConfig(), ONE)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -23,6 +23,7 @@ from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.devices import Devices
+from yolo.training.memory import peak_memory, resident_memory
 from yolo.training.optimizer import make_optimizer
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ USED_SHARE = 0.8
 LARGEST = 256
 SIZES = (1, 2, 4, *range(8, LARGEST + 1, 8))
 """Batches to choose from."""
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+CLEAR = Path("/proc/self/clear_refs")
 GB = 1e9
 
 
@@ -173,9 +174,16 @@ def memory_is_the_hosts() -> bool:
 
 
 def memory_now() -> tuple[int, int]:
-    """Bytes in use and bytes free of the memory that limits the batch."""
+    """Bytes in use and bytes free of the memory that limits the batch.
+
+    Raises:
+        ConfigError: the system does not tell.
+    """
     if memory_is_the_hosts():
-        return resident("VmRSS"), available_memory()
+        used = resident_memory()
+        if math.isnan(used):
+            raise ConfigError("--batch auto: this system does not tell how much memory is in use; give a number")
+        return int(used), available_memory()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -191,7 +199,7 @@ def peak_of(work: Callable[[], None]) -> int:
         with suppress(OSError):
             CLEAR.write_text("5")  # the peak begins anew
         work()
-        return resident("VmHWM")
+        return int(peak_memory())
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -207,17 +215,6 @@ def jax_statistics() -> dict[str, Any]:
     import jax
 
     return dict(jax.local_devices()[0].memory_stats() or {})
-
-
-def resident(field: str) -> int:
-    """Bytes of this process in the memory: ``VmRSS`` now, ``VmHWM`` at most."""
-    with suppress(OSError, StopIteration):
-        lines = STATUS.read_text().splitlines()
-        return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def gpu_memory() -> int:
