@@ -18,7 +18,16 @@ from noise_pictures import LONG_AGO, make_noise_dataset, write_noise
 
 from yolo.datasets import cache as module
 from yolo.datasets import memory
-from yolo.datasets.cache import DiskCache, Key, MemoryCache, PictureCache, Pixels, make_cache, picture_key
+from yolo.datasets.cache import (
+    DiskCache,
+    Key,
+    MemoryCache,
+    PictureCache,
+    Pixels,
+    make_cache,
+    most_in_memory,
+    picture_key,
+)
 from yolo.datasets.loader import Loader, Picture
 from yolo.datasets.memory import available_memory
 from yolo.errors import ConfigError, MediaError
@@ -263,6 +272,15 @@ def test_half_of_what_is_free_is_taken():
     made = make_cache("ram", pictures=3)
     assert isinstance(made, MemoryCache)
     assert made.bound == 500 * 1024
+
+
+def test_what_a_cache_takes_at_most():
+    """9 pictures of 32 x 64 and 64 x 96 px, 3 bytes a pixel, or half of what is free."""
+    canvases, whole = [(32, 64), (64, 96)], 9 * 3 * (32 * 64 + 64 * 96)
+    assert most_in_memory("ram", pictures=9, canvases=canvases, free=10**9) == whole
+    assert most_in_memory("ram", pictures=9, canvases=canvases, free=100_001) == 50_000
+    assert most_in_memory("disk", pictures=9, canvases=canvases, free=10**9) == 0
+    assert most_in_memory("none", pictures=9, canvases=canvases, free=10**9) == 0
 
 
 # On disk

@@ -112,7 +112,7 @@ def make_cache(kind: Cache, *, pictures: int, folder: str | Path | None = None) 
     if kind == "none":
         return None
     if kind == "ram":
-        return MemoryCache(int(available_memory() * MEMORY_SHARE), pictures=pictures)
+        return MemoryCache(memory_bound(available_memory()), pictures=pictures)
     try:
         target = cache_folder() / "pictures" if folder is None else Path(folder)
         target.mkdir(parents=True, exist_ok=True)
@@ -121,6 +121,25 @@ def make_cache(kind: Cache, *, pictures: int, folder: str | Path | None = None) 
     except WeightsError as error:  # no home
         raise ConfigError(str(error)) from error
     return DiskCache(target, pictures=pictures)
+
+
+def memory_bound(free: int) -> int:
+    """The bytes that a cache in memory may take when so many are free."""
+    return int(MEMORY_SHARE * free)
+
+
+def most_in_memory(kind: Cache, *, pictures: int, canvases: Sequence[Size], free: int) -> int:
+    """The bytes of memory that an option's cache takes at most.
+
+    Args:
+        kind: where it keeps pictures.
+        pictures: of the dataset.
+        canvases: the (height, width) that occur, for each of which a picture is kept.
+        free: bytes that are free when it is made.
+    """
+    if kind != "ram":
+        return 0
+    return min(memory_bound(free), 3 * pictures * sum(height * width for height, width in canvases))
 
 
 class MemoryCache:
