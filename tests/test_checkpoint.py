@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import zipfile
 from pathlib import Path
 
@@ -46,6 +47,21 @@ def test_the_newest_and_the_one_before_are_kept(tmp_path):
     assert [path.name for path in sorted(folder.path.iterdir())] == ["step-000000040.npz", "step-000000300.npz"]
     folder.clear()
     assert folder.latest() is None
+
+
+def test_what_a_killed_save_left_goes_with_the_next(tmp_path):
+    """Also if it was by a process of our own number, which in a container is often the same again."""
+    folder = Checkpoints(tmp_path)
+    for leave in (lambda: folder.save(1, ARRAYS, meta(1)), folder.clear):
+        leave()
+        left = [folder.path / f".{number}-7f{number:x}.npz" for number in (1, os.getpid())]
+        for path in left:
+            path.write_bytes(b"half")
+        folder.save(2, ARRAYS, meta(2))
+        assert not any(path.exists() for path in left)
+        left[0].write_bytes(b"half")
+    folder.clear()
+    assert list(folder.path.iterdir()) == []
 
 
 def test_nothing_there_is_none(tmp_path):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import ConfigError, WeightsError
-from yolo.files import write_whole
+from yolo.files import remove_abandoned, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder of their own within the run's."""
+    """The checkpoints of one run, in a folder of their own within the run's, in which one process writes."""
 
     def __init__(self, run: str | Path):
         self.path = Path(run) / FOLDER
@@ -60,6 +60,7 @@ class Checkpoints:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be made ({error.strerror})") from error
+        remove_abandoned(self.path)
         target = self.path / f"step-{step:09}.npz"
         write_whole(target, lambda temporary: write(temporary, arrays, meta), durable=True)
         for old in self._files()[:-KEPT]:
@@ -77,7 +78,8 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Delete all of them: a new run begins."""
+        """Delete all of them, and what is left of others: a new run begins."""
+        remove_abandoned(self.path)
         for path in self._files():
             path.unlink()
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from yolo.config import LossConfig
 from yolo.datasets.bridge import reported_failures
 from yolo.errors import ConfigError
-from yolo.files import write_whole
+from yolo.files import remove_abandoned, write_whole
 from yolo.model.detector import Detector
 from yolo.model.steps import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.training import checkpoint
@@ -84,6 +84,7 @@ def write_fault(run: Run, parent: Path) -> Path:
         images, targets = next(iter(run.batches(start).as_numpy_iterator()))
     folder = parent / FOLDER
     folder.mkdir(exist_ok=True)
+    remove_abandoned(folder)
     path = folder / f"step-{run.state.step:09}.npz"
     weights = {f"weights/{name}": value for name, value in values_of(run.detector).items()}
     batch = {"batch/images": images, **{f"batch/{name}": value for name, value in targets.items()}}
