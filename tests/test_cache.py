@@ -371,15 +371,14 @@ def test_a_disk_that_takes_nothing_more_does_not_stop_the_run(tmp_path, monkeypa
         for number in (1, 2):
             assert cache.pixels(kept(number), block).size == (1, 1)
     assert len(files(tmp_path)) == 1  # nor is half a file left
-    assert caplog.messages == [
-        "cache: 1 resized pictures were added on disk (from 9 files); "
-        f"the others are decoded each time ({tmp_path}: No space left on device)"
-    ]
+    (message,) = caplog.messages
+    assert message.startswith("cache: 1 resized pictures were added on disk (from 9 files); the others are decoded")
+    assert message.endswith(".rgb: cannot be written (No space left on device))")
 
 
 def test_leftovers_of_killed_runs_go(tmp_path):
     (tmp_path / "ab").mkdir()
-    old, young = tmp_path / "ab" / "old.tmp", tmp_path / "ab" / "young.tmp"
+    old, young = tmp_path / "ab" / ".77-7f00aa.rgb", tmp_path / "ab" / ".78-7f00bb.rgb"
     for path in (old, young):
         path.write_bytes(b"x")
     os.utime(old, (LONG_AGO, LONG_AGO))
