@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import zipfile
 from pathlib import Path
 
@@ -48,6 +49,21 @@ def test_the_newest_and_the_one_before_are_kept(tmp_path):
     assert folder.latest() is None
 
 
+def test_what_a_killed_save_left_goes_with_the_next(tmp_path):
+    """Also if it was by a process of our own number, which in a container is often the same again."""
+    folder = Checkpoints(tmp_path)
+    for leave in (lambda: folder.save(1, ARRAYS, meta(1)), folder.clear):
+        leave()
+        left = [folder.path / f".{number}-7f{number:x}.npz" for number in (1, os.getpid())]
+        for path in left:
+            path.write_bytes(b"half")
+        folder.save(2, ARRAYS, meta(2))
+        assert not any(path.exists() for path in left)
+        left[0].write_bytes(b"half")
+    folder.clear()
+    assert list(folder.path.iterdir()) == []
+
+
 def test_nothing_there_is_none(tmp_path):
     assert Checkpoints(tmp_path / "absent").latest() is None
 
@@ -70,11 +86,44 @@ def test_any_changed_byte_is_noticed_or_changes_nothing(whole, tmp_path_factory,
         found = checkpoint.read(path)
     except WeightsError:
         return
-    # The zip's directory names what it holds; a renamed member is noticed when its variable is looked for.
-    for name, array in found.arrays.items():
-        if name in ARRAYS:
-            np.testing.assert_array_equal(array, ARRAYS[name])
+    assert_as_written(found)
+
+
+def assert_as_written(found):
+    assert list(found.arrays) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(found.arrays[name], array)
     assert found.meta == meta(1)
+
+
+def directory(whole):
+    """Where the directory at the zip's end begins."""
+    return whole.index(b"PK\x01\x02")
+
+
+def test_any_flipped_bit_of_the_directory_is_noticed_or_changes_nothing(whole, tmp_path):
+    """Such as the flag that says a member is encrypted, or a length that makes those behind it vanish."""
+    path, noticed = tmp_path / "step-000000001.npz", 0
+    for place in range(directory(whole), len(whole)):
+        for bit in range(8):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            try:
+                assert_as_written(checkpoint.read(path))
+            except WeightsError:
+                noticed += 1
+    assert noticed > 1000
+
+
+@pytest.mark.parametrize("lost", ARRAYS)
+def test_a_lost_array_is_noticed(whole, tmp_path, lost):
+    path = tmp_path / "step-000000001.npz"
+    path.write_bytes(whole)
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "less.npz", "w") as less:
+        for name in archive.namelist():
+            if name != f"{lost}.npy":
+                less.writestr(name, archive.read(name))
+    with pytest.raises(WeightsError, match="its arrays are not those that were written"):
+        checkpoint.read(tmp_path / "less.npz")
 
 
 @given(length=st.integers(0, 5000))
@@ -100,7 +149,7 @@ def test_a_damaged_one_is_passed_over_with_a_warning(tmp_path, caplog):
 def test_a_header_that_promises_too_much_is_refused_before_memory_is_taken(tmp_path):
     path = tmp_path / "step-000000001.npz"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("meta.json", '{"state": {"step": 1}}')
+        archive.writestr("meta.json", '{"state": {"step": 1}, "arrays": ["a"]}')
         header = b"\x93NUMPY\x01\x00v\x00{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999,), }"
         archive.writestr("a.npy", header.ljust(127) + b"\n1234")
     with pytest.raises(WeightsError, match="another size than its header says"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -11,11 +12,16 @@ import pytest
 from cfg_texts import STAGED
 
 import yolo
+from yolo.config import AugmentConfig, LossConfig
 from yolo.datasets.digits import make_digits
+from yolo.datasets.multi_scale import canvas_of_batch
+from yolo.datasets.pipeline import training_batches
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
+from yolo.training import faults
+from yolo.training.balance import with_class_weights
 from yolo.training.checkpoint import Checkpoints, read
-from yolo.training.faults import replay
+from yolo.training.faults import detector_of, gradients_not_finite, losses_of_pictures, replay
 from yolo.training.trainer import train
 
 
@@ -25,19 +31,32 @@ def digits(tmp_path_factory):
     return yolo.load_dataset(folder, "train"), yolo.load_dataset(folder, "val")
 
 
-class Poison(keras.callbacks.Callback):
-    """Puts a value that is not a number into a bias before some steps, counted over the whole run."""
+def head_bias(detector):
+    return detector.heads[0].convolution.bias
 
-    def __init__(self, *steps):
+
+def head_kernel(detector):
+    return detector.heads[0].convolution.kernel
+
+
+def first_scale(detector):
+    return detector.convolutions[0].batch_norm.gamma
+
+
+class Poison(keras.callbacks.Callback):
+    """Puts a value that is not a number, or another, into a variable before some steps, counted over the whole run."""
+
+    def __init__(self, *steps, variable=head_bias, value=np.nan):
         super().__init__()
         self.steps, self.count, self.before = set(steps), 0, None
+        self.variable, self.value = variable, value
 
     def on_train_batch_begin(self, batch, logs=None):  # noqa: ARG002 - Keras' signature
         self.count += 1
         if self.count in self.steps:
             self.before = self.model.get_weights()
-            bias = self.model.heads[0].convolution.bias
-            bias.assign(np.full(bias.shape, np.nan))
+            variable = self.variable(self.model)
+            variable.assign(np.full(variable.shape, self.value))
 
 
 OPTIONS = {"epochs": 3, "batch": 4, "seed": 1, "save_every": 1, "learning_rate": 0.001}
@@ -117,6 +136,82 @@ def test_replay_shows_the_step(digits, tmp_path, capsys):
     assert path.read_bytes() == before
     assert main(["train", "--replay", str(next((tmp_path / "checkpoints").iterdir()))]) == 2
     assert "holds no batch; give a file of a run's faults folder" in capsys.readouterr().err
+
+
+def fault_of(digits, folder, poison, **options):
+    """The only fault of a small run, and its replay."""
+    dataset, validation = digits
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    options = {**OPTIONS, "epochs": 1, **options}
+    train(detector, dataset, validation=validation, out=folder, callbacks=[poison], **options)
+    (path,) = (folder / "faults").glob("*.npz")
+    return read(path), replay(path)
+
+
+def test_replay_on_the_canvas_of_the_batch(digits, tmp_path):
+    step = next(number for number in range(1, 6) if canvas_of_batch((64, 64), 0.5, OPTIONS["seed"], number) == (96, 96))
+    kept, found = fault_of(digits, tmp_path, Poison(step + 1), multi_scale=0.5, epochs=3)
+    assert kept.arrays["batch/images"].shape == (4, 96, 96, 3)
+    assert found["outcome"] == "the loss is not finite"
+    assert found["not_finite"] == ["conv_3/convolution/bias", "output of conv_3"]
+
+
+def test_replay_with_the_class_weights_of_the_run(digits, tmp_path):
+    """Those that were found for its pictures, not the word."""
+    balanced = LossConfig(class_weights="balanced")
+    kept, found = fault_of(digits, tmp_path, Poison(2), loss=balanced)
+    assert kept.meta["loss"] == asdict(with_class_weights(balanced, digits[0]))
+    assert found["outcome"] == "the loss is not finite"
+
+
+def test_replay_of_a_gradient_that_is_not_finite(digits, tmp_path):
+    """The head's weights are so large that the squares of the gradients are no numbers, though the loss is one."""
+    _, found = fault_of(digits, tmp_path, Poison(2, variable=head_kernel, value=1e30))
+    assert found["outcome"] == "the gradient is not finite"
+    assert len(found["not_finite"]) == 1
+    assert found["not_finite"][0].startswith("norm of the gradient (largest: conv_")
+    assert all(np.isfinite(picture["objectness"]) for picture in found["pictures"])
+
+
+def test_gradients_that_are_not_finite_are_named(digits, monkeypatch):
+    dataset, _ = digits
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    detector.compile()
+    batches = training_batches(dataset, (64, 64), batch=2, seed=0, augment=AugmentConfig(), workers=1)
+    batch = next(iter(batches.as_numpy_iterator()))
+    assert gradients_not_finite(detector, *batch) == []
+    gradients = {"a": np.ones(3), "b": np.array([1, np.nan, 2]), "c": np.full((2, 2), -np.inf)}
+    monkeypatch.setattr(faults, "gradients_of", lambda *_: gradients)
+    assert gradients_not_finite(detector, *batch) == ["gradient of b", "gradient of c"]
+    gradients = {"a": np.float32([1, 2]), "b": np.float32([-3e20])}
+    assert gradients_not_finite(detector, *batch) == ["norm of the gradient (largest: b)"]
+
+
+def test_replay_in_the_precision_of_the_run(digits, tmp_path):
+    """A hundred thousand is no float16, but a float32."""
+    keras.config.set_dtype_policy("mixed_float16")
+    kept, found = fault_of(digits, tmp_path, Poison(2, variable=first_scale, value=1e5))
+    assert kept.meta["precision"] == "mixed_float16"
+    keras.config.set_dtype_policy("float32")
+    again = replay(next((tmp_path / "faults").glob("*.npz")))
+    assert again["outcome"] == found["outcome"] == "the loss is not finite"
+    assert "output of conv_0" in again["not_finite"]
+    assert keras.config.dtype_policy().name == "float32"
+
+
+TARGETS = ("boxes", "labels", "valid", "ignore")
+
+
+def test_replay_with_what_was_frozen(digits, tmp_path):
+    """Its batch norms take the statistics they have, and those of the batch are others: so are the losses."""
+    kept, found = fault_of(digits, tmp_path, Poison(2, variable=head_kernel, value=1e30), freeze="2")
+    assert kept.meta["frozen"] == [0, 1]
+    assert [layer.trainable for layer in detector_of(kept).convolutions] == [False, False, True, True]
+    images, *targets = (kept.arrays[f"batch/{name}"] for name in ("images", *TARGETS))
+    named = dict(zip(TARGETS, targets, strict=True)), kept.meta["pictures"]
+    thawed = kept._replace(meta={**kept.meta, "frozen": []})
+    frozen, free = (losses_of_pictures(detector_of(each), images, *named) for each in (kept, thawed))
+    assert frozen == found["pictures"] != free
 
 
 def test_a_checkpoint_of_weights_that_are_not_finite_is_never_written(digits, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import mmap
 from functools import partial
 
@@ -12,14 +13,18 @@ import tensorflow as tf
 from cfg_texts import STAGED
 
 import yolo
-from yolo.config import TrainConfig
+from yolo.config import LossConfig, TrainConfig
 from yolo.datasets.digits import make_digits
+from yolo.datasets.loader import Loader
+from yolo.datasets.stream import TrainingStream
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.training import fitting
+from yolo.training.balance import with_class_weights
 from yolo.training.devices import ONE, Devices
-from yolo.training.fitting import Need, choose_size, extrapolate, fitting_batch, is_out_of_memory, peak_of
+from yolo.training.fitting import Need, choose_size, extrapolate, fitting_batch, is_out_of_memory, measure_need, peak_of
 from yolo.training.hosts import Hosts
+from yolo.training.memory import resident_memory
 
 GB = 10**9
 
@@ -42,6 +47,7 @@ def detector(dataset):
         (100, 50, 1, 48),  # no larger than the dataset
         (7, 100, 1, 4),
         (1, 100, 1, 1),
+        (10**6, 10**6, 64, 64 * 256),
         (100, 1000, 6, 96),
         (47, 1000, 3, 24),
         (9, 100, 3, 3),
@@ -64,7 +70,6 @@ def test_a_line_through_two_batches():
     need = extrapolate(peaks, 3 * GB, 10 * GB)
     np.testing.assert_allclose(need, (GB, 0.1 * GB, 10 * GB), rtol=1e-6)
     assert need.most == 70  # (0.8 * 10 - 1) / 0.1
-    assert extrapolate(peaks, 3 * GB, 10 * GB, canvas_share=2.25).picture == pytest.approx(0.225 * GB)
     two = extrapolate({1: round(4.1 * GB), 4: round(4.4 * GB)}, 3 * GB, 10 * GB)
     np.testing.assert_allclose(two, (GB, 0.1 * GB, 10 * GB), rtol=1e-6)
     with pytest.raises(ConfigError, match="not even one picture"):
@@ -75,7 +80,7 @@ def test_a_line_through_two_batches():
 def test_the_peak_of_known_memory():
     """300 MB that are written to and given back: pages fresh from the system, where an array may get used ones."""
     with mmap.mmap(-1, 300 * 10**6) as pages:
-        before = fitting.resident("VmRSS")
+        before = resident_memory()
         found = peak_of(partial(write_each_page, pages))
     assert found - before > 290e6
     if not the_peak_can_begin_anew():
@@ -105,8 +110,73 @@ def test_a_batch_is_chosen_by_measuring_steps(detector, dataset, monkeypatch, ca
     for found, value in zip(detector.get_weights(), before, strict=True):
         np.testing.assert_array_equal(found, value)
     assert getattr(detector, "optimizer", None) is None
-    monkeypatch.setattr(fitting, "memory_now", lambda: (fitting.resident("VmRSS"), 0))
+    monkeypatch.setattr(fitting, "memory_now", lambda: (resident_memory(), 0))
     with pytest.raises(ConfigError, match="not even one picture"):
+        fitting_batch(detector, dataset, TrainConfig(), ONE)
+
+
+def test_steps_are_measured_on_the_largest_canvas_of_the_run(detector, dataset, monkeypatch):
+    """64 px by up to 0.5: 32, 64 and 96 px; by up to 0.45: 64 px alone, where 1.45 squared would be twice as much."""
+    seen = []
+    monkeypatch.setattr(fitting, "take_steps", lambda twin, *_: seen.append(twin.canvas))
+    measure_need(detector, dataset, TrainConfig(multi_scale=0.5))
+    assert set(seen) == {(96, 96)}
+    seen.clear()
+    measure_need(detector, dataset, TrainConfig(multi_scale=0.45))
+    assert set(seen) == {(64, 64)}
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (("none", 10**6, True), 10),
+        (("disk", 10**6, True), 10),
+        (("ram", 10**6, True), 5),  # half is the cache's, and it comes to that
+        (("ram", 10_000, True), 10 - 10_000 * 64 * 64 * 3 / GB),  # it takes no more than all pictures do
+        (("ram", 10**6, False), 10),  # the pictures are in another memory than the steps
+    ],
+)
+def test_what_a_cache_may_take_is_not_free_for_steps(detector, monkeypatch, case, expected):
+    cache, pictures, on_host = case
+    monkeypatch.setattr(fitting, "take_steps", lambda *_: None)
+    monkeypatch.setattr(fitting, "peak_of", lambda _: GB)
+    monkeypatch.setattr(fitting, "memory_now", lambda: (GB, 10 * GB))
+    monkeypatch.setattr(fitting, "memory_is_the_hosts", lambda: on_host)
+    need = measure_need(detector, LikeDataset(pictures), TrainConfig(cache=cache))
+    assert need.free == pytest.approx(expected * GB)
+
+
+def test_what_the_run_survives_is_measured_too(detector, tmp_path, monkeypatch, caplog):
+    """Class weights by their word, and a picture that cannot be read among the first."""
+    folder = make_digits(tmp_path / "digits", train=12, val=2, size=64, seed=3)
+    broken = yolo.load_dataset(folder, "train")
+    broken.path(order_of(broken, TrainConfig())[0]).write_bytes(b"broken")
+    losses = []
+    monkeypatch.setattr(fitting, "take_steps", keep_loss(losses, fitting.take_steps))
+    config = TrainConfig(loss=LossConfig(class_weights="balanced"))
+    assert fitting_batch(detector, broken, config, ONE) == 8
+    assert "another picture takes its place" in caplog.text
+    assert losses[0] == with_class_weights(config.loss, broken)
+
+
+def order_of(dataset, config):
+    """The pictures of the first epoch."""
+    stream = TrainingStream(Loader(dataset, "letterbox"), config.augment, seed=config.seed)
+    return [stream.sources(position)[0] for position in range(len(dataset))]
+
+
+def keep_loss(losses, take):
+    def taking(detector, *arguments):
+        losses.append(detector.loss_config)
+        take(detector, *arguments)
+
+    return taking
+
+
+def test_a_system_that_does_not_tell_wants_a_number(detector, dataset, monkeypatch):
+    """As Windows, which has neither /proc nor the module resource."""
+    monkeypatch.setattr(fitting, "resident_memory", lambda: math.nan)
+    with pytest.raises(ConfigError, match="--batch auto: this system does not tell how much memory is in use; give a"):
         fitting_batch(detector, dataset, TrainConfig(), ONE)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 
 import keras
 import pytest
 
 from yolo.training import memory, progress
-from yolo.training.memory import accelerator_memory, resident_memory
+from yolo.training.memory import accelerator_memory, peak_memory, resident_memory
 from yolo.training.progress import DataClock, Progress, duration, recent
 
 LOGS = {"loss": 6.0, "box_loss": 1.0, "objectness_loss": 2.0, "class_loss": 3.0}
@@ -216,9 +217,13 @@ def test_resident_memory_grows_with_what_is_taken():
 def test_resident_memory_without_proc_is_the_peak(monkeypatch, tmp_path):
     import resource
 
-    monkeypatch.setattr(memory, "STATM", tmp_path / "none")
+    for name in ("STATM", "STATUS"):
+        monkeypatch.setattr(memory, name, tmp_path / "none")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     assert resident_memory() == pytest.approx(peak, rel=0.05)
+    assert peak_memory() == pytest.approx(peak, rel=0.05)
+    monkeypatch.setitem(sys.modules, "resource", None)  # Windows
+    assert math.isnan(resident_memory())
 
 
 def test_accelerators_are_added_up(monkeypatch):

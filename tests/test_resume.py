@@ -22,6 +22,7 @@ import yolo
 from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
+from yolo.files import TEMPORARY
 from yolo.model.detector import Detector
 from yolo.training.checkpoint import Checkpoints
 from yolo.training.trainer import train
@@ -82,6 +83,24 @@ def test_killed_a_dozen_times_the_run_ends_as_if_it_had_not_been(digits, unbroke
     assert in_a_process(begin_or_go_on, tmp_path, digits) == 0
     assert_same_end(Checkpoints(tmp_path).latest(), unbroken)
     assert {path.name for path in tmp_path.iterdir()} >= {"best.keras", "last.keras", "history.csv", "metrics.json"}
+    assert not [path for path in tmp_path.rglob("*") if TEMPORARY.fullmatch(path.name)]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_what_a_killed_run_left_half_written_goes(digits, tmp_path, again):
+    """When it is resumed, and when another one is begun in its folder."""
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    options = {"validation": validation, "out": tmp_path, "epochs": 1, "batch": 8}
+    train(Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0), dataset, **options)
+    left = tmp_path / ".1-7f00.keras", tmp_path / "checkpoints" / ".1-7f00.npz"
+    for path in left:
+        path.write_bytes(b"half")
+    if again:
+        sorted((tmp_path / "checkpoints").glob("*.npz"))[-1].unlink()
+        yolo.resume(tmp_path, dataset, validation=validation)
+    else:
+        train(Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0), dataset, **options)
+    assert not any(path.exists() for path in left)
 
 
 class Leave(keras.callbacks.Callback):

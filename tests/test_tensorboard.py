@@ -18,7 +18,10 @@ from PIL import Image
 
 import yolo
 from yolo.datasets.digits import make_digits
+from yolo.datasets.loader import PADDING
+from yolo.datasets.quarantine import Quarantine
 from yolo.draw import class_colour
+from yolo.letterbox import Letterbox
 from yolo.model.detector import Detector
 from yolo.ops.nms import Kept
 from yolo.training.tensorboard import TensorBoard
@@ -34,6 +37,7 @@ def digits(tmp_path_factory):
 def make_run(folder, digits=None, *, step=0, batches=None):
     """As much of a run as is looked at."""
     hosts = SimpleNamespace(rank=0, world=1, first=True)
+    validation = digits and yolo.load_dataset(digits, "val")
     return SimpleNamespace(
         folder=SimpleNamespace(path=folder),
         state=SimpleNamespace(step=step),
@@ -42,7 +46,8 @@ def make_run(folder, digits=None, *, step=0, batches=None):
         config=SimpleNamespace(workers=1),
         devices=SimpleNamespace(hosts=hosts),
         batches=batches,
-        validation=digits and yolo.load_dataset(digits, "val"),
+        validation=validation,
+        left_out=validation and Quarantine(validation, replaced=False),
     )
 
 
@@ -166,6 +171,29 @@ def test_detections_stand_beside_the_truth(tmp_path, digits):
     assert not same[max(box[3] - 1, 0), middle] or not same[box[1], middle]
     assert same.mean() > 0.5
     assert images[0].shape == (2, 64, 64, 3)
+
+
+def test_pictures_that_cannot_be_read_are_not_shown(tmp_path):
+    """One that the validation has found, and one that could be read until then."""
+    folder = make_digits(tmp_path / "digits", train=2, val=4, size=96, seed=3)
+    run = make_run(tmp_path, folder)
+    run.batch = 4
+    whole = [run.validation.image(index) for index in range(4)]
+    for index in (1, 2):
+        run.validation.path(index).write_bytes(b"broken")
+    run.left_out.add(1, "broken")
+    board = TensorBoard(run)
+    board.set_model(Detector("net.cfg", cfg=STAGED, classes=run.validation.classes, seed=0))
+    board.model.compile(optimizer=keras.optimizers.SGD())
+    letterbox = Letterbox((96, 96), (64, 64), board.model.letterbox)
+    images, about = board.validation_batch()
+    # 0, 2 and 3 can be read as far as is known: spread over four rows these are 0, 0, 2 and 3.
+    assert about["index"].tolist() == [0, 1, PADDING, 3]
+    for row, index in ((0, 0), (1, 0), (3, 3)):
+        np.testing.assert_array_equal(images[row], letterbox.apply(whole[index]))
+    board.on_epoch_end(0, {})
+    (row,) = [row for row in events(tmp_path) if row[1] == "validation"]
+    assert len(row[3]) == 2 + 3
 
 
 def test_other_hosts_detect_and_write_nothing(tmp_path):

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from yolo.errors import ConfigError, YoloError
+
+TEMPORARY = re.compile(r"\.\d+-[0-9a-f]+(\.[^.]*)?")
+"""The names of `write_whole`'s temporary files."""
 
 
 def write_whole(
@@ -40,6 +45,22 @@ def write_whole(
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path, *, older_than: float = 0.0) -> None:
+    """Delete the temporary files in a folder that `write_whole` left behind when its process was killed.
+
+    Args:
+        folder: in which nobody else writes now, if everything is to go; it may be missing.
+        older_than: seconds since the last change; younger files stay, as others may be writing them.
+    """
+    latest = time.time() - older_than
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if TEMPORARY.fullmatch(path.name):
+                with suppress(OSError):
+                    if path.stat().st_mtime <= latest or not older_than:
+                        path.unlink()
 
 
 def _flush(path: Path) -> None:

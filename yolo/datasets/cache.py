@@ -7,15 +7,12 @@ annotations count at once. What comes out is bit for bit what reading the pictur
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import struct
-import tempfile
 import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -26,6 +23,7 @@ from numpy.typing import NDArray
 from yolo.config import Cache, LetterboxMode
 from yolo.datasets.memory import available_memory
 from yolo.errors import ConfigError, WeightsError
+from yolo.files import remove_abandoned, write_whole
 from yolo.published import cache_folder
 from yolo.structs import Dataset, Size
 
@@ -112,7 +110,7 @@ def make_cache(kind: Cache, *, pictures: int, folder: str | Path | None = None) 
     if kind == "none":
         return None
     if kind == "ram":
-        return MemoryCache(int(available_memory() * MEMORY_SHARE), pictures=pictures)
+        return MemoryCache(memory_bound(available_memory()), pictures=pictures)
     try:
         target = cache_folder() / "pictures" if folder is None else Path(folder)
         target.mkdir(parents=True, exist_ok=True)
@@ -121,6 +119,25 @@ def make_cache(kind: Cache, *, pictures: int, folder: str | Path | None = None) 
     except WeightsError as error:  # no home
         raise ConfigError(str(error)) from error
     return DiskCache(target, pictures=pictures)
+
+
+def memory_bound(free: int) -> int:
+    """The bytes that a cache in memory may take when so many are free."""
+    return int(MEMORY_SHARE * free)
+
+
+def most_in_memory(kind: Cache, *, pictures: int, canvases: Sequence[Size], free: int) -> int:
+    """The bytes of memory that an option's cache takes at most.
+
+    Args:
+        kind: where it keeps pictures.
+        pictures: of the dataset.
+        canvases: the (height, width) that occur, for each of which a picture is kept.
+        free: bytes that are free when it is made.
+    """
+    if kind != "ram":
+        return 0
+    return min(memory_bound(free), 3 * pictures * sum(height * width for height, width in canvases))
 
 
 class MemoryCache:
@@ -195,6 +212,8 @@ class DiskCache:
             self.kept += 1
         except OSError as error:  # a cache that cannot be written serves all the same
             self._close(f"{self.folder}: {error.strerror or error}")
+        except ConfigError as error:
+            self._close(str(error))
 
     def _close(self, reason: str) -> None:
         if not self._closed:
@@ -205,28 +224,25 @@ class DiskCache:
             )
 
     def _remove_abandoned(self) -> None:
-        oldest = time.time() - ABANDONED_SECONDS
-        for path in self.folder.glob("*/*.tmp"):
-            with suppress(OSError):
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
+        for path in self.folder.glob("??"):
+            remove_abandoned(path, older_than=ABANDONED_SECONDS)
 
 
 def _write(path: Path, stamp: int, made: Pixels) -> None:
-    """A head and the plain pixels, whole or not at all."""
+    """A head and the plain pixels, whole or not at all.
+
+    Raises:
+        ConfigError: they cannot be written.
+    """
     pixels = np.ascontiguousarray(made.image).data
     shape = (*made.size, *made.image.shape[:2])
-    # Not `write_whole`: its temporary name is the same for all threads of a process.
-    handle, name = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
             file.write(HEAD.pack(MAGIC, stamp, _checksum(pixels, shape), *shape))
             file.write(pixels)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+
+    write_whole(path, write)
 
 
 def _read(path: Path, stamp: int) -> Pixels | None:

@@ -1,7 +1,7 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped, in one file that is whole or not there.
 
-A checkpoint is an uncompressed zip of ``.npy`` arrays (no pickle) and a ``meta.json``; the zip's own checksums
-tell a damaged one.
+A checkpoint is an uncompressed zip of ``.npy`` arrays (no pickle) and a ``meta.json``. The zip's own checksums tell
+damaged contents, the names of all arrays in ``meta.json`` a damaged directory of the zip.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import ConfigError, WeightsError
-from yolo.files import write_whole
+from yolo.files import remove_abandoned, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,10 @@ FOLDER = "checkpoints"
 KEPT = 2
 """The newest, and the one before it in case that the newest is damaged."""
 META = "meta.json"
-DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError)
-"""What reading a damaged file may raise."""
+NAMES = "arrays"
+"""Under this key of `META` stand the names of all arrays."""
+DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RuntimeError)
+"""What reading a damaged file may raise; zipfile's RuntimeError: the file seems to be encrypted."""
 
 
 class Checkpoint(NamedTuple):
@@ -43,7 +45,7 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder of their own within the run's."""
+    """The checkpoints of one run, in a folder of their own within the run's, in which one process writes."""
 
     def __init__(self, run: str | Path):
         self.path = Path(run) / FOLDER
@@ -58,6 +60,7 @@ class Checkpoints:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be made ({error.strerror})") from error
+        remove_abandoned(self.path)
         target = self._file(step)
         write_whole(target, lambda temporary: write(temporary, arrays, meta), durable=True)
         for old in self._files()[:-KEPT]:
@@ -81,7 +84,8 @@ class Checkpoints:
             self._file(step).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Delete all of them: a new run begins."""
+        """Delete all of them, and what is left of others: a new run begins."""
+        remove_abandoned(self.path)
         for path in self._files():
             path.unlink()
 
@@ -95,7 +99,7 @@ class Checkpoints:
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
     """Write arrays and plain data as a checkpoint file."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(META, json.dumps(meta))
+        archive.writestr(META, json.dumps({**meta, NAMES: list(arrays)}))
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
@@ -110,10 +114,13 @@ def read(path: str | Path) -> Checkpoint:
     try:
         with zipfile.ZipFile(path) as archive:
             meta = json.loads(_member(archive, META))
-            names = [name for name in archive.namelist() if name != META]
-            arrays = {name.removesuffix(".npy"): _array(_member(archive, name)) for name in names}
+            names = meta[NAMES]
+            del meta[NAMES]
+            if archive.namelist() != [META, *(f"{name}.npy" for name in names)]:
+                raise ValueError("its arrays are not those that were written")
+            arrays = {name: _array(_member(archive, f"{name}.npy")) for name in names}
         return Checkpoint(int(meta["state"]["step"]), arrays, meta)
-    except (*DAMAGE, TypeError) as error:
+    except DAMAGE as error:
         raise WeightsError(f"{path}: damaged ({error})") from error
 
 

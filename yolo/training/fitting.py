@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -17,12 +17,18 @@ import numpy as np
 
 from yolo.config import TrainConfig
 from yolo.datasets.bridge import reported_failures
+from yolo.datasets.cache import most_in_memory
+from yolo.datasets.loader import Loader
 from yolo.datasets.memory import available_memory
+from yolo.datasets.multi_scale import canvases
 from yolo.datasets.pipeline import training_batches
+from yolo.datasets.quarantine import Quarantine
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
+from yolo.training.balance import with_class_weights
 from yolo.training.devices import Devices
+from yolo.training.memory import peak_memory, resident_memory
 from yolo.training.optimizer import make_optimizer
 
 if TYPE_CHECKING:
@@ -35,11 +41,12 @@ MEASURED = (1, 4, 8)
 STEPS = 2
 """Of each; the first one compiles."""
 USED_SHARE = 0.8
-"""Of the memory that is free; the rest is for what grows later: caches, evaluation, longer lists of boxes."""
+"""Of the memory that is free; the rest is for what grows later: evaluation, longer lists of boxes."""
 LARGEST = 256
-SIZES = (1, 2, 4, *range(8, LARGEST + 1, 8))
-"""Batches to choose from."""
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+"""Pictures a replica."""
+SMALL, MULTIPLE = (1, 2, 4), 8
+"""Batches to choose from: these, and multiples of that."""
+CLEAR = Path("/proc/self/clear_refs")
 GB = 1e9
 
 
@@ -88,13 +95,14 @@ def fitting_batch(detector: Detector, dataset: Dataset, config: TrainConfig, dev
 
 
 def choose_size(most: int, pictures: int, replicas: int) -> int:
-    """The largest of `SIZES` that is neither above ``most`` nor above the dataset, and can be shared out evenly.
+    """The largest batch that is neither above ``most`` nor above the dataset, and can be shared out evenly.
 
     Raises:
         ConfigError: there is none.
     """
     bound = min(most, max(pictures, replicas))
-    fitting = [size for size in (*SIZES, replicas) if size <= bound and size % replicas == 0]
+    sizes = (*SMALL, *range(MULTIPLE, LARGEST * replicas + 1, MULTIPLE), replicas)
+    fitting = [size for size in sizes if size <= bound and size % replicas == 0]
     if not fitting:
         raise ConfigError(
             "not even one picture a device fits in the memory; take a smaller --size or network, or --precision "
@@ -104,15 +112,22 @@ def choose_size(most: int, pictures: int, replicas: int) -> int:
 
 
 def measure_need(detector: Detector, dataset: Dataset, config: TrainConfig) -> Need:
-    """What real steps of two small batches take, and what follows for others.
+    """What real steps of small batches take on the largest canvas of the run, and what follows for others.
+
+    Where they share a memory with the cache of pictures, what that may come to take is not free.
+    Pictures that cannot be read are replaced, as in the run, and end it only where they would end the run.
 
     Raises:
         ConfigError: the smallest one does not fit.
+        MediaError: too many pictures cannot be read.
     """
-    twin = Detector.from_config(detector.get_config())
+    sizes = canvases(detector.canvas, config.multi_scale)
+    twin = Detector.from_config({**detector.get_config(), "size": sizes[-1]})
     optimizer = make_optimizer(config, twin, steps_per_epoch=STEPS)
-    twin.compile(optimizer=optimizer, loss=config.loss)
+    twin.compile(optimizer=optimizer, loss=with_class_weights(config.loss, dataset))
     before, free = memory_now()
+    if memory_is_the_hosts():
+        free -= most_in_memory(config.cache, pictures=len(dataset), canvases=sizes, free=free)
     peaks: dict[int, int] = {}
     for size in MEASURED:
         try:
@@ -123,17 +138,16 @@ def measure_need(detector: Detector, dataset: Dataset, config: TrainConfig) -> N
             break
     del twin, optimizer
     gc.collect()
-    return extrapolate(peaks, before, free, canvas_share=(1 + config.multi_scale) ** 2)
+    return extrapolate(peaks, before, free)
 
 
-def extrapolate(peaks: dict[int, int], before: int, free: int, *, canvas_share: float = 1.0) -> Need:
+def extrapolate(peaks: dict[int, int], before: int, free: int) -> Need:
     """A straight line through the two largest batches.
 
     Args:
         peaks: for each number of pictures the most bytes that were in use.
         before: bytes in use before.
         free: bytes free before.
-        canvas_share: pixels of the largest canvas, as a share of that which was measured.
 
     Raises:
         ConfigError: there are not two.
@@ -143,7 +157,7 @@ def extrapolate(peaks: dict[int, int], before: int, free: int, *, canvas_share: 
     (first, low), (last, high) = sorted(peaks.items())[-2:]
     picture = max(0.0, (high - low) / (last - first))
     fixed = max(0.0, high - before - picture * last)
-    return Need(fixed, picture * canvas_share, free)
+    return Need(fixed, picture, free)
 
 
 def take_steps(detector: Detector, dataset: Dataset, config: TrainConfig, batch: int) -> None:
@@ -154,8 +168,8 @@ def take_steps(detector: Detector, dataset: Dataset, config: TrainConfig, batch:
         batch=batch,
         seed=config.seed,
         augment=config.augment,
-        mode=detector.letterbox,
         workers=1,
+        loader=Loader(dataset, detector.letterbox, quarantine=Quarantine(dataset)),
     )
     with reported_failures():
         detector.fit(batches, steps_per_epoch=STEPS, epochs=1, verbose=0, shuffle=False)
@@ -173,9 +187,16 @@ def memory_is_the_hosts() -> bool:
 
 
 def memory_now() -> tuple[int, int]:
-    """Bytes in use and bytes free of the memory that limits the batch."""
+    """Bytes in use and bytes free of the memory that limits the batch.
+
+    Raises:
+        ConfigError: the system does not tell.
+    """
     if memory_is_the_hosts():
-        return resident("VmRSS"), available_memory()
+        used = resident_memory()
+        if math.isnan(used):
+            raise ConfigError("--batch auto: this system does not tell how much memory is in use; give a number")
+        return int(used), available_memory()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -191,7 +212,7 @@ def peak_of(work: Callable[[], None]) -> int:
         with suppress(OSError):
             CLEAR.write_text("5")  # the peak begins anew
         work()
-        return resident("VmHWM")
+        return int(peak_memory())
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -207,17 +228,6 @@ def jax_statistics() -> dict[str, Any]:
     import jax
 
     return dict(jax.local_devices()[0].memory_stats() or {})
-
-
-def resident(field: str) -> int:
-    """Bytes of this process in the memory: ``VmRSS`` now, ``VmHWM`` at most."""
-    with suppress(OSError, StopIteration):
-        lines = STATUS.read_text().splitlines()
-        return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def gpu_memory() -> int:

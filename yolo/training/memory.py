@@ -10,13 +10,24 @@ from pathlib import Path
 
 import keras
 
-STATM = Path("/proc/self/statm")
+STATM, STATUS = Path("/proc/self/statm"), Path("/proc/self/status")
 
 
 def resident_memory() -> float:
     """Bytes of the process that are in the machine's memory; the most there were where only that is known, else NaN."""
     with suppress(OSError, ValueError, IndexError):
         return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return peak_memory()
+
+
+def peak_memory() -> float:
+    """The most bytes of the process that were in the machine's memory; NaN where the system does not tell.
+
+    On Linux the peak can be made to begin anew (see `yolo.training.fitting.peak_of`).
+    """
+    with suppress(OSError, StopIteration, ValueError, IndexError):
+        lines = STATUS.read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
     with suppress(ImportError):
         import resource  # not on Windows
 

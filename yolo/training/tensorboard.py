@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image
 
 from yolo.datasets.bridge import reported_failures
-from yolo.datasets.loader import PADDING
+from yolo.datasets.loader import PADDING, Loader
 from yolo.datasets.pipeline import evaluation_batches
+from yolo.datasets.quarantine import Quarantine
 from yolo.draw import draw_boxes, tile_images
 from yolo.evaluation.evaluator import EVALUATION_NMS
 from yolo.training.averages import averaged
@@ -117,22 +118,30 @@ class TensorBoard(keras.callbacks.Callback):
         self.events.images("validation", sheets, self.step)
 
     def validation_batch(self) -> tuple[Any, Any]:
-        """As many pictures as are evaluated at once, from all over the validation pictures."""
+        """As many pictures as are evaluated at once, from all over the validation pictures that can be read.
+
+        A row whose picture cannot be read any more is blank, and its ``index`` says that it only fills the batch.
+        """
         run, hosts = self.run, self.run.devices.hosts
         count = -(-min(run.batch, len(run.validation)) // hosts.world) * hosts.world
+        # The hosts have just told each other what they could not validate on.
+        readable = np.setdiff1d(np.arange(len(run.validation)), list(run.left_out.entries()))
         # Those that are shown are the first: spread these, and let what comes behind them only fill the batch.
-        spread = np.linspace(0, len(run.validation) - 1, min(FOUND, count)).astype(int)
+        spread = readable[np.linspace(0, len(readable) - 1, min(FOUND, count)).astype(int)]
         chosen = run.validation.subset(np.resize(spread, count))
+        lost = Quarantine(chosen, limit=1.0, replaced=False)  # whether they are too many is for the validation to say
         batches = evaluation_batches(
             chosen,
             self.model.canvas,
             batch=count,
-            mode=self.model.letterbox,
             workers=run.config.workers,
             shard=hosts.rank,
             shards=hosts.world,
+            loader=Loader(chosen, self.model.letterbox, quarantine=lost),
         )
-        return next(iter(batches.as_numpy_iterator()))
+        images, about = next(iter(batches.as_numpy_iterator()))
+        shown = np.isin(about["index"], list(lost.entries()), invert=True)
+        return images, {**about, "index": np.where(shown, about["index"], PADDING)}
 
 
 class Events:

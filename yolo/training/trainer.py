@@ -21,6 +21,7 @@ from yolo.datasets.loader import Loader
 from yolo.datasets.quarantine import Quarantine
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
+from yolo.files import remove_abandoned
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.agreement import agree
@@ -227,6 +228,8 @@ def make_quarantine(dataset: Dataset, out: str | Path | None, name: str, *, repl
 def carry_out(run: Run) -> TrainResult:
     """Train to the end."""
     agree(run)
+    if run.folder is not None and run.devices.hosts.first:
+        remove_abandoned(run.folder.path)  # of a run that was killed while it wrote its models
     own = run.detector
     with on_devices(own, run.devices) as run.detector:
         run.carry_out()
