@@ -114,7 +114,7 @@ def test_the_first_of_slurms_nodes(nodes, expected):
         ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "1(x8)"}, None),  # one a machine: all its GPUs
         ({"SLURM_LOCALID": "3", "SLURM_STEP_TASKS_PER_NODE": "8(x2)"}, [3]),
         ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "2(x3),1"}, [0]),  # as many on the last as on the others
-        ({"SLURM_LOCALID": "1", "SLURM_NTASKS_PER_NODE": "4"}, [1]),
+        ({"SLURM_LOCALID": "0", "SLURM_NTASKS_PER_NODE": "4"}, None),  # a batch script; the tasks are yet to come
         ({"SLURM_LOCALID": "3", "SLURM_STEP_TASKS_PER_NODE": "8", "CUDA_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"}, [3]),
         ({"SLURM_LOCALID": "3", "SLURM_STEP_TASKS_PER_NODE": "8", "CUDA_VISIBLE_DEVICES": "0"}, None),  # its own
         ({"SLURM_LOCALID": "1", "SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_GPUS_PER_TASK": "4"}, None),

@@ -23,7 +23,6 @@ FREE_PORTS, FREE_PORTS_FROM = 4000, 61000
 
 LOCAL = (
     ("SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),
-    ("SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"),
     ("LOCAL_RANK", "LOCAL_WORLD_SIZE"),  # torchrun
     ("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),  # mpirun, with --hosts, --rank and --world
 )
@@ -169,7 +168,7 @@ def own_gpus(environment: Mapping[str, str] = os.environ) -> list[int] | None:
     """
     for rank, count in LOCAL:
         processes = largest_count(environment.get(count, ""))
-        if rank not in environment or processes < 2:
+        if not environment.get(rank, "").isdecimal() or processes < 2:
             continue
         visible = environment.get("CUDA_VISIBLE_DEVICES")
         given = "SLURM_GPUS_PER_TASK" in environment or (visible is not None and visible.count(",") + 1 < processes)
