@@ -21,7 +21,7 @@ from yolo.model.detector import Detector
 from yolo.training import faults
 from yolo.training.balance import with_class_weights
 from yolo.training.checkpoint import Checkpoints, read
-from yolo.training.faults import detector_of, gradients_not_finite, losses_of_pictures, replay
+from yolo.training.replay import detector_of, gradients_not_finite, losses_of_pictures, replay
 from yolo.training.trainer import train
 
 
