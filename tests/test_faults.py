@@ -18,7 +18,6 @@ from yolo.datasets.multi_scale import canvas_of_batch
 from yolo.datasets.pipeline import training_batches
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
-from yolo.training import faults
 from yolo.training.balance import with_class_weights
 from yolo.training.checkpoint import Checkpoints, read
 from yolo.training.replay import detector_of, gradients_not_finite, losses_of_pictures, replay
@@ -181,7 +180,7 @@ def test_gradients_that_are_not_finite_are_named(digits, monkeypatch):
     batch = next(iter(batches.as_numpy_iterator()))
     assert gradients_not_finite(detector, *batch) == []
     gradients = {"a": np.ones(3), "b": np.array([1, np.nan, 2]), "c": np.full((2, 2), -np.inf)}
-    monkeypatch.setattr(faults, "gradients_of", lambda *_: gradients)
+    monkeypatch.setattr("yolo.training.replay.gradients_of", lambda *_: gradients)
     assert gradients_not_finite(detector, *batch) == ["gradient of b", "gradient of c"]
     gradients = {"a": np.float32([1, 2]), "b": np.float32([-3e20])}
     assert gradients_not_finite(detector, *batch) == ["norm of the gradient (largest: b)"]
