@@ -107,6 +107,16 @@ def test_a_small_canvas_takes_the_same_maps(name):
         assert places[0] == places[1]
 
 
+@pytest.mark.parametrize("name", ["EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny"])
+def test_variables_have_the_same_names_whatever_was_built_before(name):
+    """By which a checkpoint is put back; and Keras goes on counting where it was."""
+    first = [each.path for each in make_backbone(name, (64, 64), seed=0).variables]
+    before = keras.layers.Normalization().name
+    again = [each.path for each in make_backbone(name, (64, 64), seed=0).variables]
+    assert again == first
+    assert keras.layers.Normalization().name not in (before, "normalization")
+
+
 def test_neck_and_heads_are_yolov3s():
     detector, darknet = make(), Detector("yolov3", classes=["a", "b"], size=64)
     own, published = detector.convolutions, darknet.convolutions[52:]

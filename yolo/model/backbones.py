@@ -11,6 +11,7 @@ import inspect
 import random
 import sys
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
@@ -106,7 +107,7 @@ def make_backbone(name: str, canvas: tuple[int, int], *, seed: int) -> keras.Mod
     Raises:
         ConfigError: it does not take this canvas, or has no maps of these strides.
     """
-    with _seeded(seed):
+    with _seeded(seed), _named_alike():
         whole = _construct(name, canvas, weights=None)
     _teach_normalization(whole)
     return keras.Model(whole.input, [_last_map(whole, name, canvas, stride) for stride in STRIDES], name=BACKBONE)
@@ -135,6 +136,23 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
+
+
+@contextmanager
+def _named_alike() -> Iterator[None]:
+    """Keras numbers layers over the whole process; these get the names of its first, whatever was built before.
+
+    Checkpoints know variables by their names. Keras has no public way to put its counters back.
+    """
+    from keras.src.backend.common import global_state
+
+    counters = "object_name_uids"
+    before = global_state.get_global_attribute(counters)
+    global_state.set_global_attribute(counters, defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(counters, before)
 
 
 def _teach_normalization(whole: keras.Model) -> None:
