@@ -46,6 +46,7 @@ def run(arguments: Namespace) -> None:
     start_keras()
     from yolo.training.space import read_space
     from yolo.training.study import require_optuna
+    from yolo.training.trainer import with_whole_path
     from yolo.training.tuning import Search, tune
 
     require_optuna()
@@ -59,7 +60,7 @@ def run(arguments: Namespace) -> None:
         make=lambda: copy_of(detector),
         dataset=dataset,
         validation=validation,
-        config=config,
+        config=with_whole_path(config),  # best.yaml may be used in another folder
         space=space,
         folder=folder,
         about=train.describe(arguments, detector),
