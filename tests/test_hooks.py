@@ -98,7 +98,9 @@ def second_host(monkeypatch, tmp_path):
     from yolo.training import hosts, trainer
 
     given = {}
-    began = {"command": {"precision": "float32", "data": {"data": None}}, "config": asdict(TrainConfig())}
+    command = {"precision": "float32", "data": {"data": None}, "watchers": {"tensorboard": False}, "typed": {}}
+    detector = {"model": "net.cfg", "size": [64, 64], "letterbox": "stretch"}
+    began = {"command": command, "config": asdict(TrainConfig()), "detector": detector}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(hosts, "_present", Second(1, 2))
     monkeypatch.setattr(trainer, "train", lambda *_, **options: given.update(options))

@@ -72,7 +72,7 @@ def test_a_single_picture_is_validated_on_itself():
 
 def test_history_is_a_table_of_the_epochs(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    folder.write_history([{"epoch": 1, "loss": 2.5, "AP": math.nan, "more": 1}], final=True)
+    folder.write_history([{"epoch": 1, "loss": 2.5, "AP": math.nan, "more": 1}])
     rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
     assert rows[0]["loss"] == "2.5"
     assert rows[0]["AP"] == "nan"
