@@ -82,22 +82,15 @@ def clip_factor(norm: Tensor, limit: float | None) -> Tensor:
     return tf.ones_like(norm) if not limit else limit / tf.maximum(norm, limit)
 
 
-def _update_everywhere(
-    strategy: Any,
-    optimizer: Updates,
-    totals: Sequence[Tensor],
-    *,
-    variables: Sequence[Any],
-    accumulators: Sequence[Any],
-    factor: Tensor,
-    rate: Tensor,
-    finite: Tensor,
-) -> None:
-    """Update the copies of all replicas; outside any replica, where conditions may stand around updates."""
+def _update_everywhere(strategy: Any, optimizer: Updates, totals: Any, *, finite: Tensor, **update: Any) -> None:
+    """Update the copies of all replicas; outside any replica, where conditions may stand around updates.
+
+    If the loss is scaled, an overflow changes nothing but the scale. ``update`` is as of `_update_if_due`.
+    """
     import tensorflow as tf
 
     def step() -> None:
-        _update_if_due(strategy, optimizer, totals, variables, accumulators, factor=factor, rate=rate)
+        _update_if_due(strategy, optimizer, totals, **update)
 
     if not optimizer.scales_loss:
         return step()
@@ -117,13 +110,14 @@ def _update_everywhere(
 def _update_if_due(
     strategy: Any,
     optimizer: Updates,
-    totals: Sequence[Tensor],
+    totals: Sequence[Any],
+    *,
     variables: Sequence[Any],
     accumulators: Sequence[Any],
-    *,
     factor: Tensor,
     rate: Tensor,
 ) -> None:
+    """Update the variables by ``factor`` times the gradients; or, if it is not yet time, keep these."""
     import tensorflow as tf
 
     def each(change: Callable[..., None], targets: Sequence[Any], *shared: Any) -> None:
