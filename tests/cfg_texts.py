@@ -41,6 +41,31 @@ def draw_weights(convolutions, seed=0):
     return found
 
 
+def one_layer(stride, *, side=64, activation="leaky"):
+    """The smallest detector there is: a convolution with strides, a head of two anchors and two classes."""
+    return f"""[net]
+width={side}
+height={side}
+channels=3
+[convolutional]
+batch_normalize=1
+filters=8
+size=3
+stride={stride}
+pad=1
+activation={activation}
+[convolutional]
+filters=14
+size=1
+activation=linear
+[yolo]
+mask=0,1
+anchors=10,20, 30,15
+classes=2
+num=2
+"""
+
+
 STAGED = """[net]
 width=64
 height=64

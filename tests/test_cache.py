@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from noise_pictures import LONG_AGO, make_noise_dataset, write_noise
@@ -316,12 +317,7 @@ def test_damage_is_noticed_and_mended(tmp_path_factory, data):
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     cache.pixels(key, lambda: Pixels(image, (50, 70)))
     (path,) = files(folder)
-    content = bytearray(path.read_bytes())
-    if data.draw(st.booleans(), label="cut"):
-        content = content[: data.draw(st.integers(0, len(content) - 1))]
-    else:
-        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
-    path.write_bytes(content)
+    path.write_bytes(damaged(data, path.read_bytes()))
     for _ in range(2):
         found = cache.pixels(key, lambda: Pixels(image, (50, 70)))
         np.testing.assert_array_equal(found.image, image)

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import keras
 import pytest
+from cfg_texts import one_layer
 
 from yolo.config import TrainConfig
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.training.checks import check_canvases
 
-COARSE = """[net]
-width=128
-height=128
-channels=3
-[convolutional]
-filters=8
-size=3
-stride=64
-pad=1
-activation=leaky
-[convolutional]
-filters=14
-size=1
-activation=linear
-[yolo]
-mask=0,1
-anchors=10,20, 30,15
-classes=2
-num=2
-"""
+COARSE = one_layer(64, side=128)
 """A network of stride 64, which only every second multiple of 32 suits."""
 
 
@@ -47,7 +29,7 @@ def test_a_keras_backbone_has_one_canvas():
         # (96 + 2 - 3) // 64 + 1 = 2 cells of 64 px: they would be taken for a canvas of 128 px.
         (128, 0.25, r"multi_scale 0\.25 asks for a canvas of 96 x 96: .*its stride of 64 does not divide that"),
         (512, 0.1, r"480 x 480: .*its stride of 64 does not divide that; leave it out"),
-        (192, 0.2, r"160 x 160: net\.cfg:15: \[yolo\]: a grid of 3 x 3 does not divide the canvas .*; leave it out"),
+        (192, 0.2, r"160 x 160: net\.cfg:16: \[yolo\]: a grid of 3 x 3 does not divide the canvas .*; leave it out"),
     ],
 )
 def test_sizes_that_do_not_suit_a_darknet_file_are_found(size, multi_scale, message):

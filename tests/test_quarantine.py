@@ -275,3 +275,17 @@ def test_hosts_tell_each_other(tmp_path):
     run.share_quarantines()
     assert run.loader.quarantine.entries() == {1: (str(dataset.path(1)), "own reason"), 2: ("its file", "its reason")}
     assert run.left_out.entries() == {2: ("its file", "its reason")}
+
+
+def test_a_new_run_forgets_the_list_of_an_old_one(tmp_path):
+    """Else, resumed, it would leave out pictures that have been mended since."""
+    dataset = make_noise_dataset(tmp_path / "data", 8, **TWO)
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    (tmp_path / "run").mkdir()
+    lists = [tmp_path / "run" / name for name in ("quarantine.csv", "quarantine-validation.csv")]
+    for path in lists:
+        old = Quarantine(dataset, path=path)
+        old.add(2, "broken then")
+        old.write()
+    train(detector, dataset, validation=dataset, out=tmp_path / "run", epochs=1, batch=4)
+    assert not any(path.exists() for path in lists)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from damage import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from noise_pictures import make_noise_dataset
@@ -508,12 +509,7 @@ def test_a_damaged_index_never_gives_other_numbers(tmp_path_factory, data):
     dataset = make_noise_dataset(folder / "data", 3)
     write_tfrecords(dataset, folder)
     path = folder / "pictures.index.npz"
-    content = bytearray(path.read_bytes())
-    if data.draw(st.booleans(), label="cut"):
-        content = content[: data.draw(st.integers(0, len(content) - 1))]
-    else:
-        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
-    path.write_bytes(content)
+    path.write_bytes(damaged(data, path.read_bytes()))
     try:
         found = load_dataset(folder)
     except AnnotationError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from cfg_texts import one_layer
 from tables import make_dataset
 
 import yolo
@@ -273,27 +274,7 @@ def test_weights_of_another_network_are_refused(digits, tmp_path, capsys):
     assert "layers of yolov3 fit: the weights are of another network (yolov3-tiny)" in capsys.readouterr().err
 
 
-NET = """[net]
-width=64
-height=64
-channels=3
-[convolutional]
-batch_normalize=1
-filters=8
-size=3
-stride=16
-pad=1
-activation=relu
-[convolutional]
-filters=14
-size=1
-activation=linear
-[yolo]
-mask=0,1
-anchors=10,20, 30,15
-classes=2
-num=2
-"""
+NET = one_layer(16, activation="relu")
 
 
 @pytest.fixture
