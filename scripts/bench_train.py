@@ -16,27 +16,22 @@ import argparse
 import os
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from yolo.config import TrainConfig
 from yolo.memory import tune_allocator
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-TUNED = "--untuned" not in sys.argv
-if TUNED:
-    tune_allocator()  # before there are threads
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-from yolo.config import TrainConfig  # noqa: E402
-from yolo.model.detector import Detector  # noqa: E402
-from yolo.training.optimizer import make_optimizer  # noqa: E402
+    from yolo.model.detector import Detector
 
 CLASSES = 80
 BOXES = 8
@@ -72,6 +67,8 @@ CASES = (Case("yolov3-tiny", 416, 16, 1.15), Case("yolov3", 416, 8, 1.05))
 
 def make_batch(size: int, batch: int) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Random pictures with random boxes."""
+    import tensorflow as tf
+
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 0.7 * size, (batch, BOXES, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(8, 0.3 * size, corner.shape)], -1)
@@ -87,6 +84,8 @@ def make_batch(size: int, batch: int) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
 
 def bare_step(detector: Detector, images: tf.Tensor) -> Step:
     """Forward, backward and update with a loss that costs nothing."""
+    import tensorflow as tf
+
     variables = detector.trainable_variables
 
     @tf.function
@@ -101,6 +100,8 @@ def bare_step(detector: Detector, images: tf.Tensor) -> Step:
 
 def fit_step(detector: Detector, images: tf.Tensor, targets: dict[str, tf.Tensor]) -> Step:
     """What `fit` runs for one batch."""
+    import tensorflow as tf
+
     iterator = iter(tf.data.Dataset.from_tensors((images, targets)).repeat())
     detector.make_train_function()
     return lambda: {key: float(value) for key, value in detector.train_function(iterator).items()}
@@ -124,10 +125,7 @@ def reference_step(python: str | None, case: Case, precision: str) -> Iterator[d
     script = Path(__file__).with_name("bench_reference.py")
     options = {"model": case.model, "size": case.size, "batch": case.batch, "precision": precision}
     command = [python, str(script), "--serve", *(f"--{name}={value}" for name, value in options.items())]
-    environment = {**os.environ, **(MALLOC if TUNED else {})}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as other:
-        assert other.stdin is not None  # noqa: S101 - for mypy
-        assert other.stdout is not None  # noqa: S101
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
 
         def run() -> Times:
             print(file=other.stdin, flush=True)
@@ -145,6 +143,11 @@ def medians(steps: dict[str, Callable[[], Times]], repeats: int) -> dict[str, Ti
 
 
 def measure(case: Case, *, precision: str, repeats: int, reference: str | None) -> None:
+    import keras
+
+    from yolo.model.detector import Detector
+    from yolo.training.optimizer import make_optimizer
+
     keras.backend.clear_session()
     keras.config.set_dtype_policy(precision)
     detector = Detector(case.model, classes=[f"class {index}" for index in range(CLASSES)], size=case.size)
@@ -181,6 +184,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not arguments.untuned:
+        tune_allocator()  # before TensorFlow's threads are there
+        os.environ.update(MALLOC)  # of the reference's process
     cases = (Case("yolov3-tiny", 64, 2, 1.15),) if arguments.quick else CASES
     for case in cases:
         for precision in PRECISIONS:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,18 +19,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-from yolo.memory import tune_allocator
+import numpy as np
 
-tune_allocator()  # before there are threads
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-
-import yolo  # noqa: E402
-from yolo.config import LossConfig, TrainConfig  # noqa: E402
-from yolo.datasets.digits import make_digits  # noqa: E402
-from yolo.structs import Dataset  # noqa: E402
+import yolo
+from yolo.cli.common import start_keras
+from yolo.config import LossConfig, TrainConfig
+from yolo.datasets.digits import make_digits
+from yolo.structs import Dataset
 
 EPOCHS, SIZE, SMALL = 12, 224, 160
 DIGITS = {"train": 300, "val": 120, "size": SMALL}
@@ -83,6 +77,8 @@ def load(text: str, folder: Path) -> tuple[str, Dataset, Dataset, int]:
 
 def run(dataset: Dataset, validation: Dataset, size: int, change: Change, *, epochs: int, seed: int) -> dict[str, Any]:
     """What comes of one run."""
+    import keras
+
     options, prepare, precision = change
     keras.backend.clear_session()
     keras.config.set_dtype_policy(precision)
@@ -120,6 +116,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--out", type=Path, help="keep what was found in this file, and go on from it")
     arguments = parser.parse_args()
+    start_keras()
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     found = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
