@@ -63,6 +63,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=None,
         help="a split or another dataset to validate on (default: val if there is one, else a tenth)",
     )
+    add_network_arguments(parser)
+    parser.add_argument("--preset", type=str | None, default=None, help=presets.HELP)
+    add_run_arguments(parser)
+    add_host_arguments(parser)
+    add_weights_options(parser)
+    add_config(parser, TrainConfig)
+
+
+def add_network_arguments(parser: ArgumentParser) -> None:
+    """What is trained, and what it begins from."""
     parser.add_argument(
         "--model",
         type=str | None,
@@ -103,7 +113,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="auto",
         help="arithmetic of the network (default: bfloat16 where the processor has it)",
     )
-    parser.add_argument("--preset", type=str | None, default=None, help=presets.HELP)
+
+
+def add_run_arguments(parser: ArgumentParser) -> None:
+    """Where the run computes and writes, and what shows it."""
     parser.add_argument("--tensorboard", action="store_true", help="write what TensorBoard shows to OUT/tensorboard")
     parser.add_argument(
         "--callbacks",
@@ -123,9 +136,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--out", type=str | None, default=None, help="folder of the run (default: the next runs/train-N)"
     )
     parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
-    add_host_arguments(parser)
-    add_weights_options(parser)
-    add_config(parser, TrainConfig)
 
 
 def run(arguments: Namespace) -> int:
