@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,3 +42,29 @@ def make_detections(rows: list[tuple]) -> DetectionColumns:
         scores=np.array([row[6] for row in rows], np.float64),
         boxes=np.array([row[2:6] for row in rows], np.float32).reshape(-1, 4),
     )
+
+
+def coco_file(path: Path) -> Dataset:
+    """A COCO file in columns, read here without the package's reader."""
+    source = json.loads(path.read_text())
+    ids = [image["id"] for image in source["images"]]
+    categories = {item["id"]: label for label, item in enumerate(source["categories"])}
+    rows = [
+        (
+            ids.index(item["image_id"]),
+            categories[item["category_id"]],
+            *corners(item["bbox"]),
+            item["iscrowd"],
+        )
+        for item in source["annotations"]
+    ]
+    order = sorted(range(len(rows)), key=lambda index: rows[index][0])
+    areas = np.array([source["annotations"][index]["area"] for index in order], np.float32)
+    names = tuple(item["name"] for item in source["categories"])
+    return make_dataset(
+        rows, pictures=len(ids), classes=names, areas=areas, image_ids=ids, category_ids=tuple(categories)
+    )
+
+
+def corners(box: list[float]) -> tuple[float, ...]:
+    return box[0], box[1], box[0] + box[2], box[1] + box[3]

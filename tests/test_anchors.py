@@ -279,7 +279,7 @@ def test_files_that_are_none(tmp_path):
 
 def test_fit_to_real_boxes(shared):
     """The genetic fitter of the PyTorch YOLOv3 reaches 0.598 here."""
-    from test_evaluation_coco import coco_file
+    from tables import coco_file
 
     dataset = coco_file(shared / "data/coco128/instances.json")
     shapes = canvas_shapes(dataset, 416)

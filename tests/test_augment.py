@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from augmented import CLASSES, HEIGHT, RED, WIDTH, augmented, config, picture, red_box, scene
 
-from tests.augmented import CLASSES, HEIGHT, RED, WIDTH, augmented, config, picture, red_box, scene
 from yolo.config import AugmentConfig
 from yolo.datasets.augment import Augmenter
 

@@ -6,8 +6,8 @@ import colorsys
 
 import numpy as np
 import pytest
+from augmented import config
 
-from tests.augmented import config
 from yolo.datasets.colour import colour_map, jitter
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)

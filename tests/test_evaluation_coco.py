@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import make_dataset, make_detections
+from tables import coco_file, make_dataset, make_detections
 
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.coco import coco_metrics
@@ -204,32 +203,6 @@ def test_binary_and_missing_files(tmp_path, dataset):
 def test_empty_results_are_no_detections(tmp_path, dataset):
     (tmp_path / "r.json").write_text("[]")
     assert len(read_results(tmp_path / "r.json", dataset)) == 0
-
-
-def coco_file(path: Path) -> Dataset:
-    """A COCO file in columns, read here without the package's reader."""
-    source = json.loads(path.read_text())
-    ids = [image["id"] for image in source["images"]]
-    categories = {item["id"]: label for label, item in enumerate(source["categories"])}
-    rows = [
-        (
-            ids.index(item["image_id"]),
-            categories[item["category_id"]],
-            *corners(item["bbox"]),
-            item["iscrowd"],
-        )
-        for item in source["annotations"]
-    ]
-    order = sorted(range(len(rows)), key=lambda index: rows[index][0])
-    areas = np.array([source["annotations"][index]["area"] for index in order], np.float32)
-    names = tuple(item["name"] for item in source["categories"])
-    return make_dataset(
-        rows, pictures=len(ids), classes=names, areas=areas, image_ids=ids, category_ids=tuple(categories)
-    )
-
-
-def corners(box: list[float]) -> tuple[float, ...]:
-    return box[0], box[1], box[0] + box[2], box[1] + box[3]
 
 
 def test_official_evaluation(shared):

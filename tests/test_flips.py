@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from augmented import CLASSES, HEIGHT, WIDTH, augmented, config, picture, scene
 
-from tests.augmented import CLASSES, HEIGHT, WIDTH, augmented, config, picture, scene
 from yolo.datasets.flips import FlipRules
 from yolo.errors import ConfigError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from augmented import CLASSES, augmented, config, picture
 
-from tests.augmented import CLASSES, augmented, config, picture
 from yolo.config import AugmentConfig
 from yolo.datasets.augment import Augmenter
 from yolo.datasets.loader import Picture

@@ -7,29 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_datasets import labelled, make_dataset
 
-from tests.test_pipeline import make_dataset
 from yolo.datasets.order import PictureOrder, epoch_order, repeat_factors
-from yolo.structs import Dataset
-
-
-def labelled(pictures: list[list[int]], classes: int = 3) -> Dataset:
-    """Pictures without files that show these labels."""
-    counts = [len(labels) for labels in pictures]
-    total = sum(counts)
-    return Dataset(
-        classes=tuple("abcdefg"[:classes]),
-        files=[f"{number}.png" for number in range(len(pictures))],
-        sizes=np.full((len(pictures), 2), 50, np.int32),
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        boxes=np.tile(np.array([0, 0, 5, 5], np.float32), (total, 1)),
-        labels=np.array([label for labels in pictures for label in labels], np.int32),
-        ignore=np.zeros(total, np.bool_),
-        areas=np.full(total, 25, np.float32),
-        image_ids=list(range(len(pictures))),
-        category_ids=tuple(range(classes)),
-    )
-
 
 PICTURES = [[0], [0], [0, 0], [0, 1], [0], [0], [0], [0, 2, 1], [], [0]]
 """Class 0 on nine of ten, class 1 on two, class 2 on one."""

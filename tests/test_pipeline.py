@@ -13,8 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from augmented import config
+from small_datasets import COUNTS, make_dataset
 
-from tests.augmented import config
 from yolo.config import AugmentConfig
 from yolo.datasets.bridge import reported_failures
 from yolo.datasets.loader import Loader, Picture
@@ -29,37 +30,8 @@ from yolo.structs import Dataset
 
 IDENTITY = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)
 CANVAS = (64, 96)
-COUNTS = (1, 0, 3, 9, 2, 20, 0)
-"""Boxes of the pictures of `pictures`."""
 
 Batch = tuple[np.ndarray, dict[str, np.ndarray]]
-
-
-def make_dataset(folder: Path, counts: tuple[int, ...] = COUNTS) -> Dataset:
-    """Grey pictures of different sizes, each of its own shade, with random boxes."""
-    random = np.random.default_rng(0)
-    sizes, boxes = [], []
-    for number, count in enumerate(counts):
-        height, width = 40 + 8 * number, 90 - 6 * number
-        image = np.full((height, width, 3), 20 * number, np.uint8)
-        cv2.imwrite(str(folder / f"{number}.png"), image)
-        corners = np.sort(random.random((count, 2, 2)), axis=1) * 0.9 + [[0, 0], [0.1, 0.1]]
-        boxes.append((corners * [width, height]).reshape(count, 4))
-        sizes.append((height, width))
-    columns = np.concatenate(boxes).astype(np.float32)
-    return Dataset(
-        classes=("a", "b"),
-        files=[f"{number}.png" for number in range(len(counts))],
-        sizes=np.array(sizes, np.int32),
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        boxes=columns,
-        labels=(np.arange(len(columns)) % 2).astype(np.int32),
-        ignore=np.arange(len(columns)) % 3 == 0,
-        areas=np.prod(columns[:, 2:] - columns[:, :2], axis=1),
-        image_ids=list(range(len(counts))),
-        category_ids=(1, 2),
-        folder=folder,
-    )
 
 
 @pytest.fixture
@@ -290,7 +262,10 @@ def test_a_program_may_end_while_pictures_are_read(tmp_path: Path) -> None:
     """TensorFlow's threads must not enter an interpreter that shuts down: that aborts the process."""
     program = f"""
 from pathlib import Path
-from tests.test_pipeline import make_dataset, training_batches, AugmentConfig
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from small_datasets import make_dataset
+from test_pipeline import training_batches, AugmentConfig
 batches = iter(training_batches(
     make_dataset(Path({str(tmp_path)!r})), (416, 416), batch=16, seed=0, augment=AugmentConfig(), workers=4
 ))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from augmented import picture, red_box, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.augmented import picture, red_box, scene
 from yolo.datasets.objects import Objects, cut, joined, judged, mirrored_boxes, whole
 from yolo.datasets.placing import axis, place
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from augmented import config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_datasets import labelled
 
-from tests.augmented import config
-from tests.test_order import labelled
 from yolo.datasets.loader import Loader
 from yolo.datasets.order import epoch_order
 from yolo.datasets.stream import TrainingStream

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from augmented import CLASSES, HEIGHT, WIDTH, augmented, config, picture, scene
 
-from tests.augmented import CLASSES, HEIGHT, WIDTH, augmented, config, picture, scene
 from yolo.datasets.augment import Augmenter
 from yolo.datasets.user_transforms import MIRRORING, UserTransforms, albumentations
 from yolo.errors import ConfigError

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from augmented import augmented, config, picture, red_box, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.augmented import augmented, config, picture, red_box, scene
 from yolo.datasets.warp import mirror, shift, tilt, warp, warp_boxes, zoom
 
 SQUARE = np.array([[-10, -10, 10, 10]], np.float32)
