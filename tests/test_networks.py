@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from yolo.model.detector import Detector, head_bias
+from yolo.model.assembly import head_bias
+from yolo.model.detector import Detector
 from yolo.model.layers import Convolution
 from yolo.model.networks import VARIANTS
 

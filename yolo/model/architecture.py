@@ -53,6 +53,8 @@ class Architecture:
     """How many of its numbered convolutions, the first ones, are the backbone's."""
     cfg: str | None = None
     """Text of the Darknet network file, if it is one."""
+    fixed_canvas: bool = False
+    """Whether its layers are made for the one canvas, as those of Keras' backbones are."""
 
 
 def design(
@@ -93,6 +95,7 @@ def design(
         anchors=arrange_anchors(flat, [1] * scales),
         coding=YOLOV3,
         backbone=variant.backbone,
+        fixed_canvas=model.startswith(PREFIX),
     )
 
 

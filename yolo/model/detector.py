@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode, LossConfig, NmsConfig, check
@@ -17,8 +17,8 @@ from yolo.errors import WeightsError
 from yolo.files import write_whole
 from yolo.images import read_image
 from yolo.letterbox import Letterbox
-from yolo.model.architecture import Architecture, design, sides
-from yolo.model.canvases import network_on
+from yolo.model.architecture import design, sides
+from yolo.model.assembly import assemble, network_on
 from yolo.model.layers import Convolution, Convolutions
 from yolo.model.replicas import predictor, share_of_mean
 from yolo.model.steps import NOT_FINITE, kept_if_finite, step_per_shape, stop_unless_finite
@@ -29,8 +29,6 @@ from yolo.ops.nms import Kept, suppress
 from yolo.ops.slots import Slots, make_slots
 from yolo.structs import Detections
 
-OBJECTS_EXPECTED = 8
-"""Objects a picture for which the heads' first biases are set."""
 Picture = str | Path | NDArray[np.uint8]
 
 
@@ -94,23 +92,8 @@ class Detector(keras.Model):
         self.loss_trackers = [keras.metrics.Mean(name=f"{term}_loss") for term in ("box", "objectness", "class")]
         self.varying_canvas = False
         self._runtime = _Runtime()
-        self.network = self.assemble(self.architecture, Convolutions(self.seed))
+        self.network = assemble(self.architecture, len(self.classes), Convolutions(self.seed))
         self.built = True
-
-    def assemble(self, architecture: Architecture, convolutions: Convolutions) -> keras.Model:
-        """The network of an architecture out of these convolutions."""
-        canvas = architecture.canvas
-        images = keras.Input((*canvas, 3), name="images")
-        biases = [
-            np.tile(head_bias(stride, len(shapes), len(self.classes), canvas), len(shapes))
-            for stride, shapes in zip(architecture.strides, architecture.anchors, strict=True)
-        ]
-        maps = architecture.build(images, convolutions, biases)
-        shaped = [
-            layers.Reshape((*raw.shape[1:3], len(shapes), 5 + len(self.classes)), dtype="float32")(raw)
-            for raw, shapes in zip(maps, architecture.anchors, strict=True)
-        ]
-        return keras.Model(images, shaped, name="network")
 
     @property
     def variant(self) -> str:
@@ -164,6 +147,14 @@ class Detector(keras.Model):
         """The slots of another canvas, with the same anchors in pixels."""
         shape = self.architecture
         return make_slots(canvas, shape.strides, shape.anchors, shape.coding)
+
+    def network_on(self, canvas: tuple[int, int]) -> keras.Model:
+        """The network for another (height, width): the same layers, and so the same weights.
+
+        Raises:
+            ConfigError: it cannot be had there.
+        """
+        return network_on(self.architecture, len(self.classes), self.convolutions, canvas)
 
     # Training
 
@@ -361,24 +352,10 @@ class _Runtime:
         if height is None or width is None or (height, width) == detector.canvas:
             return detector.network
         if (height, width) not in self.networks:
-            self.networks[height, width] = network_on(detector, (height, width))
+            self.networks[height, width] = detector.network_on((height, width))
         return self.networks[height, width]
 
     def finder(self, detector: Detector, nms: NmsConfig) -> Callable[[NDArray[Any]], dict[str, NDArray[Any]]]:
         if nms not in self.finders:
             self.finders[nms] = predictor(_Finder(detector, nms))
         return self.finders[nms]
-
-
-def head_bias(stride: int, anchors: int, classes: int, canvas: tuple[int, int]) -> NDArray[np.float32]:
-    """(5 + C,) first biases of a slot: objectness near its frequency, classes at 1 / C.
-
-    Starting at the prior keeps the many empty slots from swamping the first steps
-    (Lin et al. 2017, Focal Loss, section 3.3).
-    """
-    slots = canvas[0] // stride * (canvas[1] // stride) * anchors
-    objectness = min(0.1, OBJECTS_EXPECTED / slots)
-    of_class = min(0.9, 1 / classes)
-    bias = np.zeros(5 + classes, np.float32)
-    bias[4], bias[5:] = np.log(objectness / (1 - objectness)), np.log(of_class / (1 - of_class))
-    return bias

@@ -5,8 +5,6 @@ from __future__ import annotations
 from yolo.config import TrainConfig
 from yolo.datasets.multi_scale import canvases
 from yolo.errors import ConfigError
-from yolo.model.backbones import backbone_of
-from yolo.model.canvases import network_on
 from yolo.model.detector import Detector
 
 
@@ -20,7 +18,7 @@ def check_canvases(detector: Detector, config: TrainConfig) -> None:
         ConfigError: it cannot.
     """
     others = [canvas for canvas in canvases(detector.canvas, config.multi_scale) if canvas != detector.canvas]
-    if others and backbone_of(detector) is not None:
+    if others and detector.architecture.fixed_canvas:
         raise ConfigError(f"model {detector.variant}: a Keras backbone is made for one size; leave out multi_scale")
     if detector.architecture.cfg is None:
         return
@@ -40,7 +38,7 @@ def check_strides(detector: Detector, canvas: tuple[int, int]) -> None:
     Raises:
         ConfigError: it has others, or cannot be built there at all.
     """
-    network = network_on(detector, canvas)
+    network = detector.network_on(canvas)
     for stride, output in zip(detector.architecture.strides, network.outputs, strict=True):
         if tuple(side * stride for side in output.shape[1:3]) != canvas:
             raise ConfigError(f"model {detector.variant}: its stride of {stride} does not divide that")

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from yolo.config import LossConfig
 from yolo.errors import ConfigError
-from yolo.model.canvases import network_on
 from yolo.model.detector import Detector
 from yolo.model.steps import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.ops.boxes import Tensor
@@ -98,7 +97,7 @@ def weights_not_finite(detector: Detector) -> list[str]:
 def outputs_not_finite(detector: Detector, images: NDArray[np.uint8]) -> list[str]:
     """The names of the layers, in Darknet's order, whose outputs are not finite for a batch of any canvas."""
     layers, canvas = detector.convolutions, (images.shape[1], images.shape[2])
-    network = detector.network if canvas == detector.canvas else network_on(detector, canvas)
+    network = detector.network if canvas == detector.canvas else detector.network_on(canvas)
     # A layer's own `output` is that in the graph of the detector's canvas.
     nodes = [node for level in network._nodes_by_depth.values() for node in level]
     by_layer = {id(node.operation): node.outputs[0] for node in nodes}
