@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from yolo.errors import ConfigError, WeightsError
-from yolo.model import backbones
-from yolo.model.backbones import backbone_names, backbone_of, load_imagenet, make_backbone, preprocessing
+from yolo.model import imagenet
+from yolo.model.backbones import backbone_names, backbone_of, make_backbone, preprocessing
 from yolo.model.darknet_weights import save_darknet_weights
 from yolo.model.detector import Detector
+from yolo.model.imagenet import load_imagenet
 from yolo.model.loading import load
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
@@ -154,7 +155,7 @@ def test_a_file_and_another_canvas_keep_every_output(name, tmp_path):
 def test_a_step_of_training_reaches_the_backbone():
     detector = make()
     detector.compile("sgd", run_eagerly=True)
-    backbone = backbone_of(detector)
+    backbone = backbone_of(detector.network)
     before = [weight.numpy().copy() for weight in backbone.trainable_weights]
     moving = backbone.get_layer("conv_bn").moving_mean.numpy().copy()
     targets = {
@@ -191,7 +192,10 @@ def test_imagenet_weights_are_keras_own(monkeypatch):
     assert detector.origin["backbone"] == "imagenet"
     own, theirs = (
         [layer.get_weights() for layer in model.layers if layer.weights]
-        for model in (keras.Model(backbone_of(detector).input, backbone_of(detector).outputs[0]), trained)
+        for model in (
+            keras.Model(backbone_of(detector.network).input, backbone_of(detector.network).outputs[0]),
+            trained,
+        )
     )
     for ours, source in zip(own[1:], theirs[1:], strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(ours, source, strict=True))
@@ -205,7 +209,7 @@ def test_the_download_speaks_on_stderr(monkeypatch, capsys):
         raise Exception("URL fetch failure on https://example.org: None -- no route\nmore")
 
     detector = make()
-    monkeypatch.setattr(backbones, "_construct", construct)
+    monkeypatch.setattr(imagenet, "construct", construct)
     with pytest.raises(WeightsError, match=r"^MobileNetV3Small: Keras cannot download .*\(URL fetch .* no route\)$"):
         load_imagenet(detector)
     printed = capsys.readouterr()

@@ -9,25 +9,21 @@ from __future__ import annotations
 import difflib
 import inspect
 import random
-import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from yolo.errors import ConfigError, WeightsError
+from yolo.errors import ConfigError
 from yolo.model.layers import Convolutions
 from yolo.model.networks import Variant, pyramid
 from yolo.ops.boxes import Tensor
-
-if TYPE_CHECKING:
-    from yolo.model.detector import Detector
 
 PREFIX = "keras:"
 """Of the model names that stand for a backbone of Keras."""
@@ -108,12 +104,17 @@ def make_backbone(name: str, canvas: tuple[int, int], *, seed: int) -> keras.Mod
         ConfigError: it does not take this canvas, or has no maps of these strides.
     """
     with _seeded(seed), _named_alike():
-        whole = _construct(name, canvas, weights=None)
+        whole = construct(name, canvas, weights=None)
     _teach_normalization(whole)
     return keras.Model(whole.input, [_last_map(whole, name, canvas, stride) for stride in STRIDES], name=BACKBONE)
 
 
-def _construct(name: str, canvas: tuple[int, int], *, weights: str | None) -> keras.Model:
+def construct(name: str, canvas: tuple[int, int], *, weights: str | None) -> keras.Model:
+    """A network of keras.applications without its classifier; ``weights`` are ``imagenet`` or random ones.
+
+    Raises:
+        ConfigError: one with random weights does not take this canvas.
+    """
     constructor = getattr(keras.applications, name)
     try:
         with warnings.catch_warnings():
@@ -181,49 +182,6 @@ def _last_map(whole: keras.Model, name: str, canvas: tuple[int, int], stride: in
     )
 
 
-def backbone_of(detector: Detector) -> keras.Model | None:
-    """The Keras backbone of a detector, if it has one."""
-    return next((layer for layer in detector.network.layers if layer.name == BACKBONE), None)
-
-
-def load_imagenet(detector: Detector, *, offline: bool = False) -> None:
-    """Put ImageNet weights into a detector's backbone, downloaded by Keras the first time.
-
-    Args:
-        detector: its model is ``keras:NAME``; neck and heads stay as they are.
-        offline: download nothing: an error.
-
-    Raises:
-        ConfigError: the detector's backbone is none of Keras'.
-        WeightsError: the weights cannot be downloaded.
-    """
-    backbone, name = backbone_of(detector), detector.variant.removeprefix(PREFIX)
-    if backbone is None:
-        raise ConfigError(f"model {detector.variant}: ImageNet weights are for the backbones of Keras ({PREFIX}NAME)")
-    if offline:
-        raise WeightsError(f"{name}: its ImageNet weights are downloaded by Keras; allow that, or give a file of them")
-    trained = _download(name, detector.canvas)
-    # The same graph as Keras built, so that the layers come in the same order.
-    own = keras.Model(backbone.input, backbone.outputs[0])
-    for layer, source in zip(_weighted(own), _weighted(trained), strict=True):
-        layer.set_weights(source.get_weights())
-    detector.origin = {**detector.origin, "backbone": "imagenet"}
-
-
-def _weighted(model: keras.Model) -> list[layers.Layer]:
-    """The layers with weights, less the normalization of the picture, which is set already."""
-    return [layer for layer in model.layers if layer.weights and not isinstance(layer, layers.Normalization)]
-
-
-def _download(name: str, canvas: tuple[int, int]) -> keras.Model:
-    """The network with its ImageNet weights.
-
-    Raises:
-        WeightsError: they cannot be had.
-    """
-    try:
-        with redirect_stdout(sys.stderr):  # Keras' progress bar; ours is what a command prints
-            return _construct(name, canvas, weights="imagenet")
-    except Exception as error:  # Keras raises a plain Exception where a download fails
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise WeightsError(f"{name}: Keras cannot download its ImageNet weights ({reason})") from error
+def backbone_of(network: keras.Model) -> keras.Model | None:
+    """The Keras backbone of a detector's network, if it has one."""
+    return next((layer for layer in network.layers if layer.name == BACKBONE), None)

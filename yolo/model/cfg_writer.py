@@ -24,7 +24,7 @@ def to_cfg(detector: Detector) -> str:
     Raises:
         WeightsError: the network is not made of Darknet's sections.
     """
-    if backbone_of(detector) is not None:
+    if backbone_of(detector.network) is not None:
         raise WeightsError(f"{detector.variant} is not a Darknet network; save it as .keras")
     if detector.architecture.cfg is not None:
         return detector.architecture.cfg

@@ -71,7 +71,7 @@ def save_darknet_weights(detector: Detector, path: str | Path) -> None:
     Raises:
         WeightsError: the network is not Darknet's, or the file cannot be written.
     """
-    if backbone_of(detector) is not None or not detector.convolutions:
+    if backbone_of(detector.network) is not None or not detector.convolutions:
         raise WeightsError(f"{path}: {detector.variant} is not a Darknet network; save it as .keras")
     write_weights(path, _header_of(detector, path), get_weights(detector))
 

@@ -58,7 +58,7 @@ def older_layers(detector: Detector, freeze: str) -> list[keras.layers.Layer]:
 
 def ordered_layers(detector: Detector) -> list[keras.layers.Layer]:
     """The layers with weights from the picture on: a Keras backbone's own, then the convolutions in Darknet's order."""
-    backbone = backbone_of(detector)
+    backbone = backbone_of(detector.network)
     inner = [layer for layer in backbone.layers if layer.weights] if backbone is not None else []
     return [*inner, *detector.convolutions]
 
