@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from yolo.model.replicas import sum_over_replicas
+from yolo.model.steps import NOT_FINITE_GRADIENT, stop_unless_finite
 from yolo.ops.boxes import Tensor
+from yolo.training.fused import adam, clip_factor, descend, global_norm, momentum_descent
 
 FIRST_SCALE, GROWTH_STEPS = 2.0**15, 2000
 """Of the loss in float16; it doubles after so many steps without an overflow."""
@@ -21,7 +24,7 @@ class Updates:
     - The running averages of the weights (``use_ema``) follow quickly at first, move with updates only, and never
       overwrite the weights: whoever wants them takes them.
     - Schedules count updates, not the steps whose gradients are accumulated for one.
-    - On TensorFlow the kernels are fused, and a gradient that is not finite stops the step (`yolo/training/fused.py`).
+    - On TensorFlow the kernels are fused, and a gradient that is not finite stops the step (`apply_gradients`).
     - For float16 the loss is scaled, so that small gradients do not vanish (Micikevicius et al. 2018, section 3.2): a
       step whose gradient overflows is left out, and the scale halved. Keras' own wrapper around an optimizer sees one
       replica's part of the gradient, and does not work on several.
@@ -125,8 +128,6 @@ class Updates:
 
     def change(self, variable: Any, total: Tensor, factor: Tensor, rate: Tensor) -> None:
         """On TensorFlow: update a replica's copy of a variable by ``factor`` times a gradient, then its average."""
-        from yolo.training.fused import descend
-
         self.update_step(total * factor, variable, rate)
         if self.use_ema:
             average = self._model_variables_moving_average[self._get_variable_index(variable)].value
@@ -164,9 +165,106 @@ class Updates:
         if keras.backend.backend() != "tensorflow":
             super()._backend_apply_gradients(grads, trainable_variables)  # type: ignore[misc]
             return
-        from yolo.training.fused import apply_gradients
-
         apply_gradients(self, grads, trainable_variables)
+
+
+def apply_gradients(optimizer: Updates, gradients: Sequence[Tensor], variables: Sequence[Any]) -> None:
+    """Sum over the replicas, add to what was accumulated, clip, and update if an update is due.
+
+    Keras' own clips each replica's part by itself, and cannot accumulate on several. If the loss is scaled, a gradient
+    that has overflowed is left out.
+
+    Raises:
+        tensorflow.errors.InvalidArgumentError: the gradient is not finite, when the step runs; nothing was updated.
+    """
+    import tensorflow as tf
+
+    accumulated = _accumulators(optimizer, variables)
+    totals = sum_over_replicas(gradients)
+    if optimizer.scales_loss:
+        totals = [total / optimizer.loss_scale for total in totals]
+    steps = optimizer.gradient_accumulation_steps or 1
+    if accumulated:
+        totals = [total + before for total, before in zip(totals, accumulated, strict=True)]
+    norm = global_norm(totals)
+    finite = tf.math.is_finite(norm)
+    if optimizer.scales_loss:  # as long as there is a scale to lower, that is what has overflowed
+        norm = tf.where(tf.logical_and(optimizer.loss_scale > 1.0, tf.logical_not(finite)), 0.0, norm)
+    norm = stop_unless_finite(norm, NOT_FINITE_GRADIENT) / steps
+    with tf.control_dependencies([norm]):  # what has no gradient in it, such as decay, has the rate
+        totals, rate = [tf.identity(total) for total in totals], tf.identity(optimizer.learning_rate)
+    factor = clip_factor(norm, optimizer.global_clipnorm) / steps
+    tf.__internal__.distribute.interim.maybe_merge_call(
+        _update_everywhere,
+        tf.distribute.get_strategy(),
+        optimizer,
+        totals,
+        variables=[variable.value for variable in variables],
+        accumulators=[each.value for each in accumulated],
+        factor=factor,
+        rate=rate,
+        finite=finite,
+    )
+
+
+def _accumulators(optimizer: Updates, variables: Sequence[Any]) -> list[Any]:
+    if not optimizer.gradient_accumulation_steps:
+        return []
+    return [optimizer._accumulated_gradients[optimizer._get_variable_index(each)] for each in variables]
+
+
+def _update_everywhere(strategy: Any, optimizer: Updates, totals: Any, *, finite: Tensor, **update: Any) -> None:
+    """Update the copies of all replicas; outside any replica, where conditions may stand around updates.
+
+    If the loss is scaled, an overflow changes nothing but the scale. ``update`` is as of `_update_if_due`.
+    """
+    import tensorflow as tf
+
+    def step() -> None:
+        _update_if_due(strategy, optimizer, totals, **update)
+
+    if not optimizer.scales_loss:
+        return step()
+
+    def leave_out() -> None:  # Keras counts every step: what is left out is to count for nothing
+        count = optimizer._iterations.value
+        strategy.extended.update(count, lambda own: own.assign_sub(tf.ones_like(own)), group=False)
+
+    everywhere = strategy.experimental_local_results(finite)[0]
+    tf.cond(everywhere, step, leave_out)
+    own = (optimizer.loss_scale, optimizer.finite_steps)
+    for variable, value in zip(own, optimizer.next_scale(everywhere), strict=True):
+        strategy.extended.update(variable.value, lambda own, new: own.assign(new), args=(value,), group=False)
+    return None
+
+
+def _update_if_due(
+    strategy: Any,
+    optimizer: Updates,
+    totals: Sequence[Any],
+    *,
+    variables: Sequence[Any],
+    accumulators: Sequence[Any],
+    factor: Tensor,
+    rate: Tensor,
+) -> None:
+    """Update the variables by ``factor`` times the gradients; or, if it is not yet time, keep these."""
+    import tensorflow as tf
+
+    def each(change: Callable[..., None], targets: Sequence[Any], *shared: Any) -> None:
+        for target, total in zip(targets, totals, strict=True):
+            strategy.extended.update(target, change, args=(total, *shared), group=False)
+
+    def update() -> None:
+        each(optimizer.change, variables, factor, rate)
+        for accumulator in accumulators:
+            strategy.extended.update(accumulator, lambda own: own.assign(tf.zeros_like(own)), group=False)
+
+    if not accumulators:
+        return update()
+    due = tf.equal((optimizer._iterations.value + 1) % optimizer.gradient_accumulation_steps, 0)
+    tf.cond(due, update, lambda: each(lambda own, total: own.assign(total), accumulators))
+    return None
 
 
 @keras.saving.register_keras_serializable(package="yolo")
@@ -174,8 +272,6 @@ class AdamW(Updates, keras.optimizers.AdamW):
     """Keras' AdamW (Loshchilov and Hutter 2019, algorithm 2) with what `Updates` adds."""
 
     def fused_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor, index: int) -> None:
-        from yolo.training.fused import adam
-
         adam(
             variable,
             gradient,
@@ -193,8 +289,6 @@ class SGD(Updates, keras.optimizers.SGD):
     """Keras' SGD, with decoupled weight decay and what `Updates` adds."""
 
     def fused_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor, index: int) -> None:
-        from yolo.training.fused import descend, momentum_descent
-
         if self.momentum == 0:
             descend(variable, gradient, learning_rate)
             return
