@@ -212,6 +212,11 @@ class Detector(keras.Model):
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Nothing is left to build; under a strategy Keras would take the mean of a batch over replicas for it."""
 
+    def sync(self) -> None:
+        """Let the variables have their present values: JAX' fit holds them elsewhere until somebody asks."""
+        if keras.backend.backend() == "jax":
+            self.jax_state_sync()
+
     def get_compile_config(self) -> None:
         """A saved detector is not bound to an optimizer."""
 

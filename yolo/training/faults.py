@@ -43,8 +43,7 @@ def recover(run: Run) -> None:
     Raises:
         ConfigError: it happened too often, or there is no checkpoint to go back to.
     """
-    if keras.backend.backend() == "jax":
-        run.detector.jax_state_sync()
+    run.detector.sync()
     state = run.state
     state.faults += 1
     state.rate_share *= RATE_AFTER_FAULT

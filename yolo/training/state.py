@@ -79,8 +79,7 @@ def capture(detector: Detector) -> dict[str, NDArray[Any]]:
     Raises:
         NotFiniteError: a weight is not finite; such a state is not worth keeping.
     """
-    if keras.backend.backend() == "jax":
-        detector.jax_state_sync()  # fit holds the values elsewhere until somebody asks
+    detector.sync()
     variables = {name: keras.ops.convert_to_tensor(each) for name, each in variables_of(detector).items()}
     arrays = {name: keras.ops.convert_to_numpy(value) for name, value in variables.items()}
     for name, array in arrays.items():

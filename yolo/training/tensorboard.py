@@ -100,8 +100,7 @@ class TensorBoard(keras.callbacks.Callback):
 
     def show_found(self) -> None:
         """Some validation pictures: on the left the truth, on the right what is found by the averaged weights."""
-        if keras.backend.backend() == "jax":
-            self.model.jax_state_sync()  # fit holds the weights elsewhere until somebody asks
+        self.model.sync()
         with averaged(self.model), reported_failures():
             images, about = self.validation_batch()
             kept = self.model.find(images, EVALUATION_NMS)  # as in validation: nothing is compiled once more

@@ -37,8 +37,7 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
-        if keras.backend.backend() == "jax":
-            self.model.jax_state_sync()  # fit holds the weights elsewhere until somebody asks
+        self.model.sync()
         logs["learning_rate"] = self.run.rate()
         try:
             with averaged(self.model):
