@@ -58,7 +58,7 @@ def recover(run: Run) -> None:
     if state.fault_step == state.step:  # the weights of the last one lead here again
         if run.devices.hosts.first:
             run.checkpoints.discard(state.restart_step)
-        run.devices.hosts.any(False)  # nobody looks for one before that
+        run.devices.hosts.barrier()  # nobody looks for one before that
     checkpoint = run.checkpoints.latest()
     if checkpoint is None:
         raise ConfigError(f"the loss is no longer finite ({where}), and there is no checkpoint; {advice}")

@@ -104,11 +104,16 @@ def choose_size(most: int, pictures: int, replicas: int) -> int:
     sizes = (*SMALL, *range(MULTIPLE, LARGEST * replicas + 1, MULTIPLE), replicas)
     fitting = [size for size in sizes if size <= bound and size % replicas == 0]
     if not fitting:
-        raise ConfigError(
-            "not even one picture a device fits in the memory; take a smaller --size or network, or --precision "
-            "mixed_bfloat16"
-        )
+        raise nothing_fits()
     return max(fitting)
+
+
+def nothing_fits() -> ConfigError:
+    """The error that says so, and what to do."""
+    return ConfigError(
+        "not even one picture a device fits in the memory; take a smaller --size or network, or --precision "
+        "mixed_bfloat16"
+    )
 
 
 def measure_need(detector: Detector, dataset: Dataset, config: TrainConfig) -> Need:
@@ -153,7 +158,7 @@ def extrapolate(peaks: dict[int, int], before: int, free: int) -> Need:
         ConfigError: there are not two.
     """
     if len(peaks) < 2:
-        choose_size(0, 1, 1)  # says what to do
+        raise nothing_fits()
     (first, low), (last, high) = sorted(peaks.items())[-2:]
     picture = max(0.0, (high - low) / (last - first))
     fixed = max(0.0, high - before - picture * last)

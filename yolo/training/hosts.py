@@ -59,6 +59,10 @@ class Hosts:
         """Whether it is so on one of the hosts."""
         return flag if self.world == 1 else bool(all_gather(np.array([flag], np.int32)).any())
 
+    def barrier(self) -> None:
+        """Go on when all hosts have come here."""
+        self.any(False)
+
     def texts(self, text: str) -> list[str]:
         """The texts of all hosts, in the order of their ranks."""
         rows = self.gather(np.frombuffer(text.encode(), np.uint8))

@@ -93,7 +93,7 @@ class Validation(keras.callbacks.Callback):
             run.config.epochs,
             logs["AP50"],
             logs["AP"],
-            "  best so far" * better,
+            "  best so far" if better else "",
         )
 
     def stop_if_no_better(self, epoch: int) -> None:
