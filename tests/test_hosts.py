@@ -27,8 +27,8 @@ from yolo.errors import ConfigError
 from yolo.evaluation.evaluator import gathered
 from yolo.evaluation.results import DetectionColumns
 from yolo.training import roll_call
-from yolo.training.agreement import agree_on
 from yolo.training.cluster import Cluster, find_cluster, first_node, own_gpus
+from yolo.training.conditions import agree_on
 from yolo.training.hosts import ALONE, Hosts, connect, preflight
 from yolo.training.roll_call import Link, gather_hosts
 

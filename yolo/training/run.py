@@ -25,6 +25,7 @@ from yolo.structs import Dataset
 from yolo.training.averages import adopt, begin_averages
 from yolo.training.balance import with_class_weights
 from yolo.training.checkpoint import Checkpoint, Checkpoints
+from yolo.training.conditions import check_unchanged, describe_dataset, describe_file
 from yolo.training.devices import ONE, Devices
 from yolo.training.faults import is_not_finite, recover
 from yolo.training.fitting import check_memory
@@ -37,15 +38,7 @@ from yolo.training.preview import draw_batches
 from yolo.training.progress import DataClock, Progress
 from yolo.training.run_folder import RunFolder
 from yolo.training.stages import Stage, describe_stage, restored, set_frozen, stages
-from yolo.training.state import (
-    NotFiniteError,
-    RunState,
-    capture,
-    check_unchanged,
-    describe_dataset,
-    describe_file,
-    put_back,
-)
+from yolo.training.state import NotFiniteError, RunState, capture, put_back
 from yolo.training.tensorboard import TensorBoard
 from yolo.training.validation import Validation
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.errors import ConfigError, WeightsError
+from yolo.errors import WeightsError
 from yolo.model.detector import Detector
-from yolo.structs import Dataset
-
-NAMES = ("dataset.name", "validation.name")
-"""Of a run's conditions those that say where something lies, not what it is."""
 
 
 class NotFiniteError(Exception):
@@ -100,57 +94,3 @@ def put_back(detector: Detector, arrays: Mapping[str, NDArray[Any]]) -> None:
             variable.assign(value)
         elif name.startswith("weights/"):
             raise WeightsError(f"the checkpoint has no {name} of shape {tuple(variable.shape)}: another network's")
-
-
-def describe_dataset(dataset: Dataset) -> dict[str, Any]:
-    """What a checkpoint remembers of a dataset."""
-    return {
-        "name": dataset.name,
-        "split": dataset.split,
-        "images": len(dataset),
-        "boxes": len(dataset.boxes),
-        "classes": list(dataset.classes),
-        "fingerprint": dataset.fingerprint,
-    }
-
-
-def describe_file(option: str, path: str | None) -> str | None:
-    """What a checkpoint remembers of the text of a file that an option names; None without a file.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    if not path:
-        return None
-    try:
-        return sha256(Path(path).read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise ConfigError(f"--{option} {path}: cannot be read ({error.strerror}); say where it is now") from error
-
-
-def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmless: Iterable[str] = ()) -> None:
-    """Raise a ConfigError that names every difference between what a run began with and what it would go on with.
-
-    What the datasets are called is none, for that is their folder's name: the fingerprint tells them apart.
-    """
-    old, new, passed = flat(before), flat(now), {*harmless, *NAMES}
-    changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name not in passed]
-    if changed:
-        shown = "; ".join(f"{name}: {brief(old.get(name))} -> {brief(new.get(name))}" for name in sorted(changed))
-        raise ConfigError(
-            f"the run cannot go on as it began, this has changed: {shown}. Undo that, or begin a new run from "
-            "this one's last.keras (--weights)"
-        )
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted names."""
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        result |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {prefix + name: value}
-    return result
-
-
-def brief(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

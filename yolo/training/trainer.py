@@ -24,9 +24,9 @@ from yolo.evaluation.evaluator import check_classes
 from yolo.files import remove_abandoned
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.agreement import agree
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.checks import check_canvases
+from yolo.training.conditions import agree_on
 from yolo.training.devices import choose_devices, on_devices
 from yolo.training.fitting import fitting_batch
 from yolo.training.run import Run
@@ -235,6 +235,15 @@ def carry_out(run: Run) -> TrainResult:
         run.carry_out()
     run.detector = own
     return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch)
+
+
+def agree(run: Run) -> None:
+    """Raise a ConfigError unless all hosts of a run have the same options, network and pictures.
+
+    Otherwise they would wait for each other in vain, or learn from batches that do not belong together.
+    """
+    network = {name: value for name, value in run.detector.get_config().items() if name not in ("name", "origin")}
+    agree_on(run.devices.hosts, {**run.conditions(), "detector": network, "tensorboard": run.tensorboard})
 
 
 def check_anchors(detector: Detector, dataset: Dataset) -> None:
