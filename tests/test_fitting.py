@@ -19,10 +19,11 @@ from yolo.datasets.loader import Loader
 from yolo.datasets.stream import TrainingStream
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
-from yolo.training import fitting
+from yolo.training import device_memory, fitting
 from yolo.training.balance import with_class_weights
+from yolo.training.device_memory import is_out_of_memory, peak_of
 from yolo.training.devices import ONE, Devices
-from yolo.training.fitting import Need, choose_size, extrapolate, fitting_batch, is_out_of_memory, measure_need, peak_of
+from yolo.training.fitting import Need, choose_size, extrapolate, fitting_batch, measure_need
 from yolo.training.hosts import Hosts
 from yolo.training.memory import resident_memory
 
@@ -91,7 +92,7 @@ def test_the_peak_of_known_memory():
 
 def the_peak_can_begin_anew():
     try:
-        fitting.CLEAR.write_text("5")
+        device_memory.CLEAR.write_text("5")
     except OSError:
         return False
     return True
@@ -175,7 +176,7 @@ def keep_loss(losses, take):
 
 def test_a_system_that_does_not_tell_wants_a_number(detector, dataset, monkeypatch):
     """As Windows, which has neither /proc nor the module resource."""
-    monkeypatch.setattr(fitting, "resident_memory", lambda: math.nan)
+    monkeypatch.setattr(device_memory, "resident_memory", lambda: math.nan)
     with pytest.raises(ConfigError, match="--batch auto: this system does not tell how much memory is in use; give a"):
         fitting_batch(detector, dataset, TrainConfig(), ONE)
 
