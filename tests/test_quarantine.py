@@ -24,7 +24,7 @@ from yolo.evaluation.evaluator import evaluate
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.hosts import Hosts
-from yolo.training.trainer import make_run, train
+from yolo.training.trainer import RunOptions, make_run, train
 
 CANVAS = (64, 96)
 IDENTITY = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)
@@ -266,8 +266,7 @@ def test_hosts_tell_each_other(tmp_path):
     """What one host could not read, the first one lists too."""
     dataset = make_noise_dataset(tmp_path / "data", 8, **TWO)
     detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
-    extras = {"callbacks": (), "live": False, "command": None, "devices": None, "tensorboard": False}
-    run = make_run(detector, dataset, dataset, TrainConfig(batch=4), out=tmp_path / "run", **extras)
+    run = make_run(detector, dataset, dataset, TrainConfig(batch=4), RunOptions(out=tmp_path / "run"))
     hosts = Hosts(0, 2)
     hosts.texts = lambda own: [own, '[[2, "its file", "its reason"]]']
     run.devices = replace(run.devices, hosts=hosts)

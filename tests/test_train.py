@@ -417,8 +417,7 @@ def test_the_last_tenth_is_plain(digits):
     """Of the run's epochs, which are longer than the dataset when the batch does not divide it."""
     dataset = yolo.load_dataset(digits, "train")
     config = TrainConfig(epochs=10, batch=5, augment=AugmentConfig(mosaic=1.0, plain_end=0.3))
-    extras = {"callbacks": (), "live": False, "command": None, "devices": None, "tensorboard": False}
-    run = make_run(make_detector(dataset), dataset, dataset, config, out=None, **extras)
+    run = make_run(make_detector(dataset), dataset, dataset, config)
     assert run.steps == 2
     assert run.plain_from == 7 * 2 * 5
     assert all(len(files) == 4 for files in run.files_of(run.plain_from - 5))

@@ -42,6 +42,18 @@ HELD_OUT = 0.1
 """Share of the pictures taken for validation where there are no others."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What `train` and `resume` take besides what is learned and how; their arguments say what each means."""
+
+    out: str | Path | None = None
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    live: bool = False
+    command: Mapping[str, Any] | None = None
+    devices: str | None = None
+    tensorboard: bool = False
+
+
 @dataclass
 class TrainResult:
     """What came of a run."""
@@ -93,14 +105,10 @@ def train(
     config = with_whole_path(override(config or TrainConfig(), options))
     if config.batch == "auto":
         config = replace(config, batch=fitting_batch(detector, dataset, config, choose_devices(devices)))
-    extras: dict[str, Any] = {
-        "callbacks": callbacks,
-        "live": live,
-        "command": command,
-        "devices": devices,
-        "tensorboard": tensorboard,
-    }
-    run = make_run(detector, dataset, validation, config, out=out, **extras)
+    given = RunOptions(
+        out=out, callbacks=callbacks, live=live, command=command, devices=devices, tensorboard=tensorboard
+    )
+    run = make_run(detector, dataset, validation, config, given)
     check_anchors(detector, run.dataset)
     log_rate(config, run.batch)
     detector.origin = describe_origin(detector, run.dataset, config)
@@ -148,14 +156,11 @@ def resume(
     config = with_whole_path(override(train_config(checkpoint.meta["config"]), options))
     detector = Detector.from_config(checkpoint.meta["detector"])
     freeze_layers(detector, checkpoint.meta["frozen"])
-    extras: dict[str, Any] = {
-        "callbacks": callbacks,
-        "live": live,
-        "command": checkpoint.meta["command"] if command is None else command,
-        "devices": devices,
-        "tensorboard": tensorboard,
-    }
-    run = make_run(detector, dataset, validation, config, out=folder, **extras)
+    command = checkpoint.meta["command"] if command is None else command
+    given = RunOptions(
+        out=folder, callbacks=callbacks, live=live, command=command, devices=devices, tensorboard=tensorboard
+    )
+    run = make_run(detector, dataset, validation, config, given)
     run.take_up(checkpoint)
     for quarantine in run.quarantines:
         quarantine.read()
@@ -169,13 +174,7 @@ def make_run(
     dataset: Dataset,
     validation: Dataset | None,
     config: TrainConfig,
-    *,
-    out: str | Path | None,
-    callbacks: Sequence[keras.callbacks.Callback],
-    live: bool,
-    command: Mapping[str, Any] | None,
-    devices: str | None,
-    tensorboard: bool,
+    options: RunOptions = RunOptions(),
 ) -> Run:
     """The run of these options, at its beginning; arguments and errors as of `train`."""
     check_classes(detector, dataset)
@@ -189,7 +188,7 @@ def make_run(
             raise ConfigError(f"{validation.name}: no validation picture has a box to find; patience needs mAP")
         logger.warning("%s: the validation pictures have no box to find: mAP is undefined", validation.name)
     batch = int(config.batch)
-    chosen = choose_devices(devices, batch)
+    chosen = choose_devices(options.devices, batch)
     chosen.check_batch(batch)
     return Run(
         detector=detector,
@@ -197,16 +196,16 @@ def make_run(
         validation=validation,
         config=config,
         batch=batch,
-        loader=make_loader(detector, dataset, config, out),
-        left_out=make_quarantine(validation, out, "quarantine-validation.csv", replaced=False),
+        loader=make_loader(detector, dataset, config, options.out),
+        left_out=make_quarantine(validation, options.out, "quarantine-validation.csv", replaced=False),
         steps=math.ceil(len(dataset) / batch),
-        folder=None if out is None else RunFolder(out),
-        command=dict(command or {}),
+        folder=None if options.out is None else RunFolder(options.out),
+        command=dict(options.command or {}),
         frozen=frozen_layers(detector),
         devices=chosen,
-        live=live,
-        tensorboard=tensorboard,
-        callbacks=callbacks,
+        live=options.live,
+        tensorboard=options.tensorboard,
+        callbacks=options.callbacks,
     )
 
 
