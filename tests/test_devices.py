@@ -14,8 +14,9 @@ from yolo.model import replicas
 from yolo.model.detector import Detector
 from yolo.training import devices
 from yolo.training.checkpoint import Checkpoints
-from yolo.training.devices import Devices, choose_devices, on_devices, parse_devices
+from yolo.training.devices import Devices, choose_devices, parse_devices
 from yolo.training.hosts import Hosts
+from yolo.training.placement import on_devices
 
 TWO_GPUS = {"gpu": ["gpu:0", "gpu:1"], "tpu": [], "cpu": ["cpu:0"]}
 TWO_CPUS = {"gpu": [], "tpu": [], "cpu": ["cpu:0", "cpu:1"]}

@@ -1,4 +1,4 @@
-"""The devices of a run: which ones, and a detector that is trained on all of them.
+"""The devices of a run: which ones, and how variables come to be on all of them.
 
 One law for all: a run on N replicas at a batch of B pictures follows that on one device at B, batch norm's statistics
 included. JAX gets it from computing with the whole batch; on TensorFlow `yolo/model/replicas.py` sees to it.
@@ -17,9 +17,7 @@ import keras
 import numpy as np
 
 from yolo.errors import ConfigError
-from yolo.model.detector import Detector
 from yolo.training.hosts import ALONE, Hosts, present_hosts
-from yolo.training.stages import ordered_layers
 
 logger = logging.getLogger(__name__)
 
@@ -142,34 +140,6 @@ def available(kind: str) -> list[str]:
         except RuntimeError:  # there is no such backend
             count = 0
     return [f"{kind}:{index}" for index in range(count)]
-
-
-@contextmanager
-def on_devices(detector: Detector, devices: Devices) -> Iterator[Detector]:
-    """The detector as it is trained on devices; afterwards the one given has what that has learned.
-
-    A detector has its variables where it was made. A run that is to compute elsewhere trains a twin made there.
-    """
-    if not devices.names:
-        yield detector
-        return
-    with devices.scope():
-        twin = Detector.from_config(detector.get_config())
-        twin.set_weights(detector.get_weights())
-        for own, other in zip(ordered_layers(detector), ordered_layers(twin), strict=True):
-            other.trainable = own.trainable
-        try:
-            yield twin
-        except (KeyboardInterrupt, SystemExit):
-            take_over(detector, twin)
-            raise
-        take_over(detector, twin)
-
-
-def take_over(detector: Detector, twin: Detector) -> None:
-    """Give a detector what its twin has learned."""
-    detector.set_weights(twin.get_weights())
-    detector.origin = twin.origin
 
 
 @contextmanager

@@ -27,8 +27,9 @@ from yolo.structs import Dataset
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.checks import check_canvases
 from yolo.training.conditions import agree_on
-from yolo.training.devices import choose_devices, on_devices
+from yolo.training.devices import choose_devices
 from yolo.training.fitting import fitting_batch
+from yolo.training.placement import on_devices
 from yolo.training.run import Run
 from yolo.training.run_folder import RunFolder
 from yolo.training.schedule import log_rate
