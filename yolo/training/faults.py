@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from numpy.typing import NDArray
@@ -17,11 +17,9 @@ from yolo.model.detector import Detector
 from yolo.model.steps import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.training import checkpoint
 from yolo.training.preview import draw_batches
+from yolo.training.run import Run
 from yolo.training.schedule import peak_rate
 from yolo.training.stages import frozen_layers
-
-if TYPE_CHECKING:
-    from yolo.training.run import Run
 
 logger = logging.getLogger(__name__)
 

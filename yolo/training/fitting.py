@@ -6,7 +6,7 @@ import gc
 import logging
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,7 @@ from yolo.training.balance import with_class_weights
 from yolo.training.device_memory import is_out_of_memory, memory_is_the_hosts, memory_now, peak_of
 from yolo.training.devices import Devices
 from yolo.training.optimizer import make_optimizer
-
-if TYPE_CHECKING:
-    from yolo.training.run import Run
+from yolo.training.run import Run
 
 logger = logging.getLogger(__name__)
 

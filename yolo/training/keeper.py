@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from yolo.training.interruption import Interruption
+from yolo.training.run import Run
 from yolo.training.state import NotFiniteError
-
-if TYPE_CHECKING:
-    from yolo.training.run import Run
 
 logger = logging.getLogger(__name__)
 

@@ -1,9 +1,8 @@
-"""One training run: its parts, its place, and the loop that brings it to its end whatever happens."""
+"""One training run as data: its parts, its place, and what it writes. `yolo/training/loop.py` drives it."""
 
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,40 +14,21 @@ import keras
 from numpy.typing import NDArray
 
 from yolo.config import HARMLESS, TrainConfig
-from yolo.datasets.bridge import reported_failures
 from yolo.datasets.loader import Loader
 from yolo.datasets.pipeline import training_batches
 from yolo.datasets.quarantine import Entry, Quarantine
 from yolo.datasets.stream import TrainingStream
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.averages import adopt, begin_averages
-from yolo.training.balance import with_class_weights
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.conditions import check_unchanged, describe_dataset, describe_file
 from yolo.training.devices import ONE, Devices
-from yolo.training.faults import is_not_finite, recover
-from yolo.training.fitting import check_memory
-from yolo.training.hooks import OneFit
 from yolo.training.hosts import ALONE, Hosts
-from yolo.training.interruption import interruptible
-from yolo.training.keeper import Keeper
-from yolo.training.optimizer import make_optimizer
-from yolo.training.preview import draw_batches
-from yolo.training.progress import DataClock, Progress
 from yolo.training.run_folder import RunFolder
-from yolo.training.stages import Stage, describe_stage, restored, set_frozen, stages
-from yolo.training.state import NotFiniteError, RunState, capture, put_back
-from yolo.training.tensorboard import TensorBoard
-from yolo.training.validation import Validation
+from yolo.training.state import RunState, capture
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-logger = logging.getLogger(__name__)
-
-PREVIEWED = 4
-"""Batches at most that are drawn before a run begins."""
 
 
 @dataclass
@@ -176,26 +156,6 @@ class Run:
                 variable.assign(self.pending[f"metrics/{variable.path}"])
         self.pending = {}
 
-    def carry_out(self) -> None:
-        """Train to the end, going back to the last checkpoint when the loss is not finite.
-
-        Raises:
-            ConfigError: it was not finite too often.
-        """
-        with restored(self.detector), interruptible() as interruption:
-            keeper = Keeper(self, interruption)
-            if self.finished:  # then all that is left is to take the weights over
-                self.prepare(self.stage_of(len(self.state.history) - 1))
-            while not self.finished:
-                try:
-                    self.train_on(keeper)
-                except NotFiniteError:
-                    recover(self)
-            adopt(self.detector)
-        if self.folder is not None and self.devices.hosts.first:
-            self.folder.draw_curves(self.state.history)
-        self.report_quarantines()
-
     def share_quarantines(self) -> None:
         """Let each host know which pictures the others could not read."""
         for quarantine in self.quarantines:
@@ -203,99 +163,7 @@ class Run:
             for found in self.devices.hosts.texts(own):
                 quarantine.take_over({index: Entry(*entry) for index, *entry in json.loads(found)})
 
-    def report_quarantines(self) -> None:
-        """Say how many pictures could not be read."""
-        self.share_quarantines()
-        for quarantine in self.quarantines:
-            if self.devices.hosts.first and len(quarantine):
-                quarantine.write()
-                logger.warning("%s", quarantine.summary())
-
-    def train_on(self, keeper: Keeper) -> None:
-        """Train from the present step to the end of its stage; of an epoch begun before, only to that one's end."""
-        epoch, place = self.place
-        stage = self.stage_of(epoch)
-        self.prepare(stage)
-        if self.state.step == 0:
-            self.draw_first_batches()
-            self.save()
-        clock, hosts = DataClock(), self.devices.hosts
-        live = self.live and hosts.first
-        progress = Progress(
-            clock,
-            epochs=self.config.epochs,
-            steps=self.steps,
-            batch=self.batch,
-            live=live,
-            first_step=place,
-            history=self.state.history,
-        )
-        callbacks = [progress, Validation(self, keeper), *self.watchers, keeper]
-        try:
-            if place == self.steps:
-                self.end_epoch(epoch, callbacks)
-                return
-            with reported_failures():
-                self.detector.fit(
-                    clock.timed(self.batches(self.state.step * self.batch, hosts)),
-                    initial_epoch=epoch,
-                    epochs=epoch + 1 if place else stage.end,
-                    steps_per_epoch=self.steps - place,
-                    shuffle=False,
-                    verbose=0,
-                    callbacks=callbacks,
-                )
-        except Exception as error:
-            hosts.explain(error)
-            check_memory(self, error)
-            if is_not_finite(error):
-                raise NotFiniteError from error
-            raise
-
-    def end_epoch(self, epoch: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """What is left of an epoch whose validation was broken off: fit cannot be begun at an epoch's end."""
-        told = keras.callbacks.CallbackList(callbacks, model=self.detector)
-        told.on_train_begin()
-        told.on_epoch_begin(epoch)
-        told.on_epoch_end(epoch, {name: float(value) for name, value in self.detector.get_metrics_result().items()})
-        told.on_train_end()
-
-    @cached_property
-    def watchers(self) -> list[keras.callbacks.Callback]:
-        """The user's callbacks, which see the run as one fit, and TensorBoard's."""
-        seen = [OneFit(self.callbacks, lambda: self.finished)]
-        return [*seen, TensorBoard(self)] if self.tensorboard else seen
-
-    def draw_first_batches(self) -> None:
-        """A picture of what is about to be learned."""
-        if self.folder is not None and self.devices.hosts.first:
-            with reported_failures():
-                batches = self.batches(0).take(PREVIEWED).as_numpy_iterator()
-                draw_batches(batches, self.detector.classes, self.folder.preview)
-
-    def stage_of(self, epoch: int) -> Stage:
-        """The stage an epoch, counted from 0, belongs to."""
-        return next(stage for stage in stages(self.config) if stage.first <= epoch < stage.end)
-
-    def prepare(self, stage: Stage) -> None:
-        """Freeze or thaw the older layers, and compile with an optimizer that goes on where the last one stopped."""
-        older = set_frozen(self.detector, self.config, frozen=stage.frozen)
-        optimizer = make_optimizer(
-            self.config,
-            self.detector,
-            batch=self.batch,
-            steps_per_epoch=self.steps,
-            older=older,
-            previous=self.detector.optimizer if self.state.step and not self.pending else None,
-            rate_share=self.state.rate_share,
-        )
-        self.detector.varying_canvas = self.config.multi_scale > 0
-        self.detector.compile(optimizer=optimizer, loss=with_class_weights(self.config.loss, self.dataset))
-        if self.pending:
-            put_back(self.detector, self.pending)
-            begin_averages(self.detector, {name.removeprefix("optimizer/") for name in self.pending})
-        if self.config.freeze is not None:
-            logger.info("%s", describe_stage(self.detector, self.config, stage))
+    # What it learns from
 
     def batches(self, start: int, hosts: Hosts = ALONE) -> tf.data.Dataset:
         """The training stream from a position on; of several hosts, this one's rows of it."""

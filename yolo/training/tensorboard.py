@@ -9,8 +9,10 @@ import io
 import logging
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,9 +26,7 @@ from yolo.draw import draw_boxes, tile_images
 from yolo.evaluation.evaluator import EVALUATION_NMS
 from yolo.training.averages import averaged
 from yolo.training.preview import drawn
-
-if TYPE_CHECKING:
-    from yolo.training.run import Run
+from yolo.training.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ class TensorBoard(keras.callbacks.Callback):
         """Steps of the epoch at the last writing, and each loss added up over them."""
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
+        self.events.open()
         self.step = self.run.state.step
         if self.step == 0:
             self.show_training()
@@ -147,13 +148,22 @@ class Events:
     """Files of events in a run's folder; those that are there are left, so that a resumed run's curves go on."""
 
     def __init__(self, run: Run):
+        self._folder: Path | None = None
+        if run.folder is not None and run.devices.hosts.first:
+            self._folder = run.folder.path / FOLDER
+
+    @cached_property
+    def _writer(self) -> Any:
         import tensorflow as tf
 
-        self._writer = tf.summary.create_noop_writer()
-        if run.folder is not None and run.devices.hosts.first:
-            folder = run.folder.path / FOLDER
-            self._writer = tf.summary.create_file_writer(str(folder))
-            logger.info("for the curves and pictures: tensorboard --logdir %s", folder)
+        if self._folder is None:
+            return tf.summary.create_noop_writer()
+        logger.info("for the curves and pictures: tensorboard --logdir %s", self._folder)
+        return tf.summary.create_file_writer(str(self._folder))
+
+    def open(self) -> None:
+        """Begin a file and say where it is, unless that is done: a run that cannot begin leaves none."""
+        _ = self._writer
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         """A point of a curve."""

@@ -21,15 +21,13 @@ from yolo.datasets.loader import Loader
 from yolo.datasets.quarantine import Quarantine
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
-from yolo.files import remove_abandoned
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.checks import check_canvases
-from yolo.training.conditions import agree_on
 from yolo.training.devices import choose_devices
 from yolo.training.fitting import fitting_batch
-from yolo.training.placement import on_devices
+from yolo.training.loop import carry_out
 from yolo.training.run import Run
 from yolo.training.run_folder import RunFolder
 from yolo.training.schedule import log_rate
@@ -117,7 +115,8 @@ def train(
         run.checkpoints.clear()  # those of another run in this folder, and its lists
         for quarantine in run.quarantines:
             quarantine.forget()
-    return carry_out(run)
+    carry_out(run)
+    return result_of(run)
 
 
 def resume(
@@ -167,7 +166,8 @@ def resume(
         quarantine.read()
     state = run.state
     logger.info("going on from step %d of %d, in epoch %d", state.step, run.total, state.step // run.steps + 1)
-    return detector, carry_out(run)
+    carry_out(run)
+    return detector, result_of(run)
 
 
 def make_run(
@@ -225,25 +225,9 @@ def make_quarantine(dataset: Dataset, out: str | Path | None, name: str, *, repl
     return Quarantine(dataset, path=None if out is None else Path(out) / name, replaced=replaced)
 
 
-def carry_out(run: Run) -> TrainResult:
-    """Train to the end."""
-    agree(run)
-    if run.folder is not None and run.devices.hosts.first:
-        remove_abandoned(run.folder.path)  # of a run that was killed while it wrote its models
-    own = run.detector
-    with on_devices(own, run.devices) as run.detector:
-        run.carry_out()
-    run.detector = own
+def result_of(run: Run) -> TrainResult:
+    """What came of a run."""
     return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch)
-
-
-def agree(run: Run) -> None:
-    """Raise a ConfigError unless all hosts of a run have the same options, network and pictures.
-
-    Otherwise they would wait for each other in vain, or learn from batches that do not belong together.
-    """
-    network = {name: value for name, value in run.detector.get_config().items() if name not in ("name", "origin")}
-    agree_on(run.devices.hosts, {**run.conditions(), "detector": network, "tensorboard": run.tensorboard})
 
 
 def check_anchors(detector: Detector, dataset: Dataset) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,9 +12,7 @@ import numpy as np
 from yolo.evaluation.evaluator import evaluate
 from yolo.training.averages import averaged
 from yolo.training.keeper import Keeper
-
-if TYPE_CHECKING:
-    from yolo.training.run import Run
+from yolo.training.run import Run
 
 logger = logging.getLogger(__name__)
 

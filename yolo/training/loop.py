@@ -1,0 +1,185 @@
+"""What drives a run: it goes from its place to its end whatever happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import keras
+
+from yolo.datasets.bridge import reported_failures
+from yolo.files import remove_abandoned
+from yolo.training.averages import adopt, begin_averages
+from yolo.training.balance import with_class_weights
+from yolo.training.conditions import agree_on
+from yolo.training.faults import is_not_finite, recover
+from yolo.training.fitting import check_memory
+from yolo.training.hooks import OneFit
+from yolo.training.interruption import interruptible
+from yolo.training.keeper import Keeper
+from yolo.training.optimizer import make_optimizer
+from yolo.training.placement import on_devices
+from yolo.training.preview import draw_batches
+from yolo.training.progress import DataClock, Progress
+from yolo.training.run import Run
+from yolo.training.stages import Stage, describe_stage, restored, set_frozen, stages
+from yolo.training.state import NotFiniteError, put_back
+from yolo.training.tensorboard import TensorBoard
+from yolo.training.validation import Validation
+
+logger = logging.getLogger(__name__)
+
+PREVIEWED = 4
+"""Batches at most that are drawn before a run begins."""
+
+
+def carry_out(run: Run) -> None:
+    """Train to the end, on the run's devices; its detector then has what was learned there.
+
+    Raises:
+        ConfigError: its hosts do not agree, or the loss was not finite too often.
+    """
+    agree(run)
+    if run.folder is not None and run.devices.hosts.first:
+        remove_abandoned(run.folder.path)  # of a run that was killed while it wrote its models
+    own = run.detector
+    with on_devices(own, run.devices) as twin:
+        run.detector = twin
+        train_to_the_end(run)
+        if run.folder is not None and run.devices.hosts.first:
+            run.folder.draw_curves(run.state.history)
+        report_quarantines(run)
+    run.detector = own
+
+
+def agree(run: Run) -> None:
+    """Raise a ConfigError unless all hosts of a run have the same options, network and pictures.
+
+    Otherwise they would wait for each other in vain, or learn from batches that do not belong together.
+    """
+    network = {name: value for name, value in run.detector.get_config().items() if name not in ("name", "origin")}
+    agree_on(run.devices.hosts, {**run.conditions(), "detector": network, "tensorboard": run.tensorboard})
+
+
+def train_to_the_end(run: Run) -> None:
+    """Fit stage after stage, going back to the last checkpoint when the loss is not finite.
+
+    Raises:
+        ConfigError: it was not finite too often.
+    """
+    with restored(run.detector), interruptible() as interruption:
+        keeper, watching = Keeper(run, interruption), watchers(run)
+        if run.finished:  # then all that is left is to take the weights over
+            prepare(run, stage_of(run, len(run.state.history) - 1))
+        while not run.finished:
+            try:
+                train_on(run, keeper, watching)
+            except NotFiniteError:
+                recover(run)
+        adopt(run.detector)
+
+
+def train_on(run: Run, keeper: Keeper, watching: Sequence[keras.callbacks.Callback]) -> None:
+    """Train from the present step to the end of its stage; of an epoch begun before, only to that one's end.
+
+    Args:
+        run: what is trained.
+        keeper: keeps it safe.
+        watching: further callbacks; they and the keeper are the same in all fits of a run.
+    """
+    epoch, place = run.place
+    stage = stage_of(run, epoch)
+    prepare(run, stage)
+    if run.state.step == 0:
+        draw_first_batches(run)
+        run.save()
+    clock, hosts = DataClock(), run.devices.hosts
+    live = run.live and hosts.first
+    progress = Progress(
+        clock,
+        epochs=run.config.epochs,
+        steps=run.steps,
+        batch=run.batch,
+        live=live,
+        first_step=place,
+        history=run.state.history,
+    )
+    callbacks = [progress, Validation(run, keeper), *watching, keeper]
+    try:
+        if place == run.steps:
+            end_epoch(run, epoch, callbacks)
+            return
+        with reported_failures():
+            run.detector.fit(
+                clock.timed(run.batches(run.state.step * run.batch, hosts)),
+                initial_epoch=epoch,
+                epochs=epoch + 1 if place else stage.end,
+                steps_per_epoch=run.steps - place,
+                shuffle=False,
+                verbose=0,
+                callbacks=callbacks,
+            )
+    except Exception as error:
+        hosts.explain(error)
+        check_memory(run, error)
+        if is_not_finite(error):
+            raise NotFiniteError from error
+        raise
+
+
+def end_epoch(run: Run, epoch: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """What is left of an epoch whose validation was broken off: fit cannot be begun at an epoch's end."""
+    told = keras.callbacks.CallbackList(callbacks, model=run.detector)
+    told.on_train_begin()
+    told.on_epoch_begin(epoch)
+    told.on_epoch_end(epoch, {name: float(value) for name, value in run.detector.get_metrics_result().items()})
+    told.on_train_end()
+
+
+def watchers(run: Run) -> list[keras.callbacks.Callback]:
+    """The user's callbacks, which see the run as one fit, and TensorBoard's."""
+    seen = [OneFit(run.callbacks, lambda: run.finished)]
+    return [*seen, TensorBoard(run)] if run.tensorboard else seen
+
+
+def stage_of(run: Run, epoch: int) -> Stage:
+    """The stage an epoch, counted from 0, belongs to."""
+    return next(stage for stage in stages(run.config) if stage.first <= epoch < stage.end)
+
+
+def prepare(run: Run, stage: Stage) -> None:
+    """Freeze or thaw the older layers, and compile with an optimizer that goes on where the last one stopped."""
+    older = set_frozen(run.detector, run.config, frozen=stage.frozen)
+    optimizer = make_optimizer(
+        run.config,
+        run.detector,
+        batch=run.batch,
+        steps_per_epoch=run.steps,
+        older=older,
+        previous=run.detector.optimizer if run.state.step and not run.pending else None,
+        rate_share=run.state.rate_share,
+    )
+    run.detector.varying_canvas = run.config.multi_scale > 0
+    run.detector.compile(optimizer=optimizer, loss=with_class_weights(run.config.loss, run.dataset))
+    if run.pending:
+        put_back(run.detector, run.pending)
+        begin_averages(run.detector, {name.removeprefix("optimizer/") for name in run.pending})
+    if run.config.freeze is not None:
+        logger.info("%s", describe_stage(run.detector, run.config, stage))
+
+
+def draw_first_batches(run: Run) -> None:
+    """A picture of what is about to be learned."""
+    if run.folder is not None and run.devices.hosts.first:
+        with reported_failures():
+            batches = run.batches(0).take(PREVIEWED).as_numpy_iterator()
+            draw_batches(batches, run.detector.classes, run.folder.preview)
+
+
+def report_quarantines(run: Run) -> None:
+    """Say how many pictures could not be read."""
+    run.share_quarantines()
+    for quarantine in run.quarantines:
+        if run.devices.hosts.first and len(quarantine):
+            quarantine.write()
+            logger.warning("%s", quarantine.summary())
