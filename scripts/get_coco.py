@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from yolo.archives import install
-from yolo.downloads import Remote
 from yolo.errors import YoloError
+from yolo.files.archives import install
+from yolo.files.download import Remote
 
 HOST = "http://images.cocodataset.org"
 """Plain http, as COCO's own page has it; the sums below hold either way."""

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from yolo.archives import install
-from yolo.downloads import Remote
 from yolo.errors import YoloError
+from yolo.files.archives import install
+from yolo.files.download import Remote
 
 HOST = "http://host.robots.ox.ac.uk/pascal/VOC"
 ARCHIVES = {

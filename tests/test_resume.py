@@ -22,7 +22,7 @@ import yolo
 from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
-from yolo.files import TEMPORARY
+from yolo.files.atomic import TEMPORARY
 from yolo.model.detector import Detector
 from yolo.training.checkpoint import Checkpoints
 from yolo.training.trainer import train

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode, canvas_size, check
 from yolo.errors import AnnotationError, ConfigError
-from yolo.files import write_text
+from yolo.files.atomic import write_text
+from yolo.files.shipped import shipped_file, shipped_folder
 from yolo.letterbox import letterbox_scales
-from yolo.resources import shipped_file, shipped_folder
 from yolo.structs import Dataset
 
 Anchors = NDArray[np.float32]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, Literal, get_type_hints
 
+from yolo.config_types import describe, is_a
 from yolo.errors import ConfigError
-from yolo.kinds import describe, is_a
 
 LetterboxMode = Literal["letterbox", "stretch"]
 BoxLoss = Literal["giou", "diou", "ciou", "squared"]

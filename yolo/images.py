@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import MediaError
-from yolo.files import write_whole
+from yolo.files.atomic import write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image

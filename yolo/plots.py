@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from yolo.files import write_whole
+from yolo.files.atomic import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolo.downloads import Remote, download, fetch, file_digest
 from yolo.errors import ConfigError, WeightsError
-from yolo.files import is_file, write_text
+from yolo.files.atomic import is_file, write_text
+from yolo.files.download import Remote, download, fetch, file_digest
 
 logger = logging.getLogger(__name__)
 

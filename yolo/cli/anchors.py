@@ -24,7 +24,7 @@ from yolo.anchors import (
 from yolo.cli.common import add_data_arguments, choose_split, parse_size
 from yolo.config import LetterboxMode
 from yolo.errors import ConfigError
-from yolo.files import is_file, to_json
+from yolo.files.atomic import is_file, to_json
 from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from yolo.cli.common import WEIGHTS_HELP, add_weights_options, load_detector, pa
 from yolo.config import NewClasses, check
 from yolo.darknet.names import read_names, write_names
 from yolo.errors import ConfigError
-from yolo.files import exists, is_folder, to_json, write_text
+from yolo.files.atomic import exists, is_folder, to_json, write_text
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector

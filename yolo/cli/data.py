@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 from yolo.cli.common import DATA_HELP, prepare_output, start_keras
 from yolo.config import check
 from yolo.errors import ConfigError
-from yolo.files import to_json
+from yolo.files.atomic import to_json
 
 if TYPE_CHECKING:
     from yolo.structs import Dataset
@@ -83,7 +83,7 @@ def refuse_own_source(arguments: Namespace) -> None:
     Raises:
         ConfigError: they lie where the shards are to be written.
     """
-    from yolo.datasets.addresses import is_remote
+    from yolo.files.remote import is_remote
 
     if is_remote(arguments.data) or is_remote(arguments.out):
         same = arguments.data.rstrip("/") == arguments.out.rstrip("/")
@@ -99,8 +99,8 @@ def prepare_target(out: str, *, force: bool) -> str:
     Raises:
         ConfigError: it holds something and ``force`` is not given, or it cannot be made.
     """
-    from yolo.datasets.addresses import is_remote
     from yolo.datasets.tfrecord_writer import prepare_address, remove_parts
+    from yolo.files.remote import is_remote
 
     folder = prepare_address(out, force=force) if is_remote(out) else str(prepare_output(out, force=force))
     remove_parts(folder)

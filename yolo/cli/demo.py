@@ -27,7 +27,7 @@ from yolo.config import AugmentConfig, NmsConfig, TrainConfig, check
 from yolo.datasets.digits import make_digits
 from yolo.datasets.load import load_dataset
 from yolo.draw import tile_images
-from yolo.files import to_json, write_text
+from yolo.files.atomic import to_json, write_text
 from yolo.images import read_image, write_image
 from yolo.plots import plot_anchor_counts
 from yolo.structs import Dataset, Detections

@@ -17,7 +17,7 @@ from yolo.detect.predictor import Prediction, Unreadable, predict
 from yolo.detect.sinks import check_targets, output_names, to_line, to_record, write_picture
 from yolo.detect.sources import find_pictures
 from yolo.errors import MediaError
-from yolo.files import to_json, write_text
+from yolo.files.atomic import to_json, write_text
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from yolo.datasets.load import load_dataset
 from yolo.errors import ConfigError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns, read_results, to_results
-from yolo.files import to_json, write_text
+from yolo.files.atomic import to_json, write_text
 from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)

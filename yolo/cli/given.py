@@ -13,7 +13,7 @@ from yolo.cli.common import parse_size
 from yolo.config import HARMLESS, TrainConfig, train_config
 from yolo.datasets.load import available_splits
 from yolo.errors import ConfigError
-from yolo.files import exists
+from yolo.files.atomic import exists
 
 NETWORK = ("model", "backbone", "weights", "cfg", "names", "new", "anchors", "precision", "size", "letterbox")
 """The options of `yolov3 train` that make the detector."""

@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from yolo.cli.common import add_weights_options, parse_size, start_keras
 from yolo.darknet.summary import Summary
 from yolo.errors import ConfigError, WeightsError
-from yolo.files import is_folder, to_json
+from yolo.files.atomic import is_folder, to_json
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jsonargparse import Namespace
 
 from yolo.errors import ConfigError
-from yolo.resources import preset_path, presets
+from yolo.files.shipped import preset_path, presets
 
 OPTION = "--preset"
 HELP = f"packaged options, which all others override: {', '.join(presets())}"

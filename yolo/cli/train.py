@@ -30,7 +30,7 @@ from yolo.cli.supervisor import add_host_arguments, on_hosts
 from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
-from yolo.files import exists, is_file, to_json
+from yolo.files.atomic import exists, is_file, to_json
 from yolo.structs import Dataset
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from yolo.cli import train
 from yolo.cli.common import make_config, parse_size, prepare_output, start_keras
 from yolo.config import TrainConfig, check
 from yolo.errors import ConfigError
-from yolo.files import to_json
-from yolo.resources import default_space_path
+from yolo.files.atomic import to_json
+from yolo.files.shipped import default_space_path
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

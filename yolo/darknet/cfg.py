@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from yolo.errors import ConfigError
-from yolo.files import is_file
+from yolo.files.atomic import is_file
 
 LARGEST_FILE = 4 * 2**20
 """Bytes of a network file, at most; the largest known ones have 40 kB."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from yolo.errors import ConfigError
-from yolo.files import is_file, write_text
-from yolo.resources import shipped_file
+from yolo.files.atomic import is_file, write_text
+from yolo.files.shipped import shipped_file
 
 LARGEST_FILE = 2**20
 USUAL = {20: "voc.names", 80: "coco.names"}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from yolo.darknet.network import Convolution
 from yolo.errors import WeightsError
-from yolo.files import is_file, write_whole
+from yolo.files.atomic import is_file, write_whole
 
 Array = NDArray[np.float32]
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from yolo.config import Cache, LetterboxMode
 from yolo.datasets.memory import available_memory
 from yolo.errors import ConfigError, WeightsError
-from yolo.files import remove_abandoned, write_whole
+from yolo.files.atomic import remove_abandoned, write_whole
 from yolo.published import cache_folder
 from yolo.structs import Dataset, Size
 

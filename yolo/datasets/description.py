@@ -21,7 +21,7 @@ import yaml
 from yolo.datasets.columns import check_classes
 from yolo.datasets.reading import read_text
 from yolo.errors import AnnotationError
-from yolo.files import exists, is_folder
+from yolo.files.atomic import exists, is_folder
 
 SPLITS = ("train", "val", "valid", "test")
 

@@ -17,7 +17,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from yolo.datasets.voc_writer import write_voc_annotation
-from yolo.files import write_text, write_whole
+from yolo.files.atomic import write_text, write_whole
 
 CLASSES = tuple("0123456789")
 VAL_SHARE = 0.2

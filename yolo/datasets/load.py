@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from yolo.datasets.addresses import is_remote, list_names
 from yolo.datasets.coco import load_coco
 from yolo.datasets.description import SPLITS, base_folder, class_list, read_description, resolve
 from yolo.datasets.tfrecord import Part, find_parts, part_splits
@@ -17,7 +16,8 @@ from yolo.datasets.tfrecord_scan import scan
 from yolo.datasets.voc import find_roots, load_voc, split_names
 from yolo.datasets.yolo_txt import load_yolo
 from yolo.errors import AnnotationError
-from yolo.files import exists, is_folder
+from yolo.files.atomic import exists, is_folder
+from yolo.files.remote import is_remote, list_names
 from yolo.structs import Dataset
 
 DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml")

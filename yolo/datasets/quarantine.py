@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolo.errors import AnnotationError, MediaError
-from yolo.files import write_whole
+from yolo.files.atomic import write_whole
 from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)

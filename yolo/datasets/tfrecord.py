@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.addresses import join, list_names, named_faults, read_range
 from yolo.errors import AnnotationError, MediaError
+from yolo.files.remote import join, list_names, named_faults, read_range
 from yolo.structs import Dataset
 
 if TYPE_CHECKING:

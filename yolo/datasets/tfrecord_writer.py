@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.addresses import join, list_names, named_faults, write_file, write_with_tensorflow
 from yolo.datasets.tfrecord import FRAME, INDEX_SUFFIX, WHOLE, RecordStore, to_example
 from yolo.datasets.tfrecord_index import write_index
 from yolo.errors import AnnotationError, ConfigError, MediaError
+from yolo.files.remote import join, list_names, named_faults, write_file, write_with_tensorflow
 from yolo.images import decode_image, read_bytes
 from yolo.structs import Dataset
 

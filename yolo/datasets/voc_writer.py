@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import AnnotationError
-from yolo.files import write_whole
+from yolo.files.atomic import write_whole
 from yolo.structs import Boxes, Size
 
 

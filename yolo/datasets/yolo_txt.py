@@ -22,7 +22,7 @@ from yolo.datasets.description import base_folder, class_list, resolve
 from yolo.datasets.reading import read_lines
 from yolo.datasets.repair import LISTED_TWICE, REPEATED, Repairs
 from yolo.errors import AnnotationError, MediaError
-from yolo.files import is_file, is_folder
+from yolo.files.atomic import is_file, is_folder
 from yolo.images import image_size, list_images
 from yolo.structs import Dataset
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode, LossConfig, NmsConfig, check
 from yolo.errors import WeightsError
-from yolo.files import write_whole
+from yolo.files.atomic import write_whole
 from yolo.images import read_image
 from yolo.letterbox import Letterbox
 from yolo.model.architecture import design, sides

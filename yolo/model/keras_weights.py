@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import WeightsError
-from yolo.files import is_file
+from yolo.files.atomic import is_file
 from yolo.model.detector import Detector
 
 SUFFIXES = (".h5", ".hdf5", ".keras")

@@ -21,7 +21,7 @@ from yolo.darknet.network import head_of
 from yolo.darknet.plan import make_detector_plan
 from yolo.darknet.weights import ConvolutionWeights, Header, read_header, read_weights
 from yolo.errors import ConfigError, WeightsError
-from yolo.files import is_file
+from yolo.files.atomic import is_file
 from yolo.model.darknet_weights import set_weights, settings_of
 from yolo.model.detector import Detector
 from yolo.model.networks import VARIANTS

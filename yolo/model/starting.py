@@ -8,7 +8,7 @@ from pathlib import Path
 
 from yolo.config import NewClasses
 from yolo.errors import WeightsError
-from yolo.files import is_file
+from yolo.files.atomic import is_file
 from yolo.model.detector import Detector
 from yolo.model.imagenet import load_imagenet
 from yolo.model.keras_weights import load_matching

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import ConfigError, WeightsError
-from yolo.files import remove_abandoned, write_whole
+from yolo.files.atomic import remove_abandoned, write_whole
 
 logger = logging.getLogger(__name__)
 

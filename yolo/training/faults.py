@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from yolo.datasets.bridge import reported_failures
 from yolo.errors import ConfigError
-from yolo.files import remove_abandoned, write_whole
+from yolo.files.atomic import remove_abandoned, write_whole
 from yolo.model.detector import Detector
 from yolo.model.steps import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.training import checkpoint

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import keras
 
 from yolo.datasets.bridge import reported_failures
-from yolo.files import remove_abandoned
+from yolo.files.atomic import remove_abandoned
 from yolo.training.averages import adopt, begin_averages
 from yolo.training.balance import with_class_weights
 from yolo.training.conditions import agree_on

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from yolo.files import to_json, write_text, write_whole
+from yolo.files.atomic import to_json, write_text, write_whole
 
 COLUMNS = (
     *("epoch", "loss", "box_loss", "objectness_loss", "class_loss", "learning_rate"),

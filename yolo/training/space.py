@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import yaml
 
 from yolo.config import TrainConfig, check, train_config
+from yolo.config_types import describe, is_a
 from yolo.errors import ConfigError
-from yolo.kinds import describe, is_a
 from yolo.training.schedule import peak_rate
 
 if TYPE_CHECKING:

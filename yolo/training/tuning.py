@@ -17,7 +17,7 @@ import yaml
 
 from yolo.config import HARMLESS, TrainConfig
 from yolo.errors import AnnotationError, ConfigError
-from yolo.files import write_text, write_whole
+from yolo.files.atomic import write_text, write_whole
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.conditions import describe_dataset

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from yolo.downloads import CHUNK, Remote, fetch, megabytes
 from yolo.errors import AnnotationError
-from yolo.files import is_file, write_text, write_whole
+from yolo.files.atomic import is_file, write_text, write_whole
+from yolo.files.download import CHUNK, Remote, fetch, megabytes
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ import threading
 import pytest
 from http_server import serving
 
-from yolo import downloads
-from yolo.downloads import Remote, download, fetch
 from yolo.errors import AnnotationError, WeightsError
+from yolo.files import download as downloads
+from yolo.files.download import Remote, download, fetch
 
 CONTENT = random.Random(0).randbytes(300_000)
 OTHER = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])

@@ -9,7 +9,7 @@ from yolo.anchors import published_anchors, published_names, read_anchors
 from yolo.datasets.description import class_list, read_description
 from yolo.datasets.digits import CLASSES
 from yolo.datasets.load import load_dataset
-from yolo.resources import shipped_file, shipped_folder
+from yolo.files.shipped import shipped_file, shipped_folder
 
 SETS = ("coco", "digits", "voc")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from yolo.errors import AnnotationError, ConfigError, YoloError
-from yolo.files import write_whole
+from yolo.files.atomic import write_whole
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -22,7 +22,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from yolo.errors import YoloError
-from yolo.files import is_file
+from yolo.files.atomic import is_file
 
 if sys.platform != "win32":
     import fcntl

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from yolo.files import TEMPORARY, remove_abandoned, write_whole
+from yolo.files.atomic import TEMPORARY, remove_abandoned, write_whole
 
 
 def test_temporary_files_are_known_by_their_names(tmp_path):

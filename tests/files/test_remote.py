@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo.datasets import addresses
-from yolo.datasets.addresses import HandlePool, read_range, write_file
+from yolo.files import remote as addresses
+from yolo.files.remote import HandlePool, read_range, write_file
 
 CONTENT = bytes(range(256)) * 40
 THREADS = 4

@@ -18,9 +18,9 @@ from http_server import serving
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolo.archives import install, unpack
-from yolo.downloads import Remote
 from yolo.errors import AnnotationError
+from yolo.files.archives import install, unpack
+from yolo.files.download import Remote
 
 FILES = {"VOCdevkit/VOC2007/a.txt": b"one\n", "VOCdevkit/b.bin": bytes(range(256)), "c": b""}
 KINDS = ("tar", "zip")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from yolo.errors import ConfigError
-from yolo.files import is_file
+from yolo.files.atomic import is_file
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 def shipped_folder(name: str) -> Path:
