@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from yolo.config import TrainConfig
-from yolo.memory import tune_allocator
+from yolo.system.allocator import tune_allocator
 
 if TYPE_CHECKING:
     import tensorflow as tf

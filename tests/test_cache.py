@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from noise_pictures import LONG_AGO, make_noise_dataset, write_noise
 
 from yolo.datasets import cache as module
-from yolo.datasets import memory
 from yolo.datasets.cache import (
     DiskCache,
     Key,
@@ -30,9 +29,10 @@ from yolo.datasets.cache import (
     picture_key,
 )
 from yolo.datasets.loader import Loader, Picture
-from yolo.datasets.memory import available_memory
 from yolo.errors import ConfigError, MediaError
 from yolo.structs import Dataset
+from yolo.system import available_memory as memory
+from yolo.system.available_memory import available_memory
 
 CANVAS = (64, 96)
 LARGE = 10**9

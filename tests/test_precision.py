@@ -16,11 +16,11 @@ from yolo.config import AugmentConfig
 from yolo.datasets.digits import make_digits
 from yolo.datasets.load import load_dataset
 from yolo.datasets.pipeline import evaluation_batches, training_batches
-from yolo.memory import leave_gpus_to_backend, tune_allocator
 from yolo.model import precision
 from yolo.model.detector import Detector
 from yolo.model.layers import LEAK, BatchNorm, Convolution, leaky_from_output
 from yolo.model.precision import Choice, best_precision, choose_precision, cpu_flags
+from yolo.system.allocator import leave_gpus_to_backend, tune_allocator
 
 
 @pytest.fixture

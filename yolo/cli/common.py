@@ -16,7 +16,7 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from yolo.cli.presets import refuse_elsewhere, with_presets
 from yolo.config import LetterboxMode, canvas_size
 from yolo.errors import ConfigError, YoloError
-from yolo.memory import leave_gpus_to_backend, tune_allocator
+from yolo.system.allocator import leave_gpus_to_backend, tune_allocator
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import Cache, LetterboxMode
-from yolo.datasets.memory import available_memory
 from yolo.errors import ConfigError, WeightsError
 from yolo.files.atomic import remove_abandoned, write_whole
 from yolo.published import cache_folder
 from yolo.structs import Dataset, Size
+from yolo.system.available_memory import available_memory
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from yolo.config import AugmentConfig, LetterboxMode
 from yolo.datasets.bridge import guarded
 from yolo.datasets.loader import Loader
 from yolo.errors import AnnotationError, ConfigError
-from yolo.memory import leave_gpus_to_backend
 from yolo.structs import Boxes, Dataset, Size
+from yolo.system.allocator import leave_gpus_to_backend
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -20,8 +20,8 @@ from yolo.datasets.quarantine import Quarantine
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
+from yolo.system.device_memory import is_out_of_memory, memory_is_the_hosts, memory_now, peak_of
 from yolo.training.balance import with_class_weights
-from yolo.training.device_memory import is_out_of_memory, memory_is_the_hosts, memory_now, peak_of
 from yolo.training.devices import Devices
 from yolo.training.optimizer import make_optimizer
 from yolo.training.run import Run

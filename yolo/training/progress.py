@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from yolo.datasets.bridge import guarded
-from yolo.training.memory import accelerator_memory, resident_memory
+from yolo.system.used_memory import accelerator_memory, resident_memory
 
 if TYPE_CHECKING:
     import tensorflow as tf

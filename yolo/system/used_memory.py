@@ -23,7 +23,7 @@ def resident_memory() -> float:
 def peak_memory() -> float:
     """The most bytes of the process that were in the machine's memory; NaN where the system does not tell.
 
-    On Linux the peak can be made to begin anew (see `yolo.training.device_memory.peak_of`).
+    On Linux the peak can be made to begin anew (see `yolo.system.device_memory.peak_of`).
     """
     with suppress(OSError, StopIteration, ValueError, IndexError):
         lines = STATUS.read_text().splitlines()

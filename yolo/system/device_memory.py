@@ -11,9 +11,9 @@ from typing import Any
 
 import keras
 
-from yolo.datasets.memory import available_memory
 from yolo.errors import ConfigError
-from yolo.training.memory import peak_memory, resident_memory
+from yolo.system.available_memory import available_memory
+from yolo.system.used_memory import peak_memory, resident_memory
 
 CLEAR = Path("/proc/self/clear_refs")
 SIGNS = (
