@@ -28,7 +28,7 @@ from yolo.config import AugmentConfig, canvas_size
 from yolo.datasets.cache import make_cache
 from yolo.datasets.loader import Loader
 from yolo.datasets.pipeline import training_batches
-from yolo.images import image_size, list_images
+from yolo.images.codec import image_size, list_images
 from yolo.structs import Dataset, Size
 
 BOXES = 7

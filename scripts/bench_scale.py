@@ -36,8 +36,8 @@ from yolo.datasets.stream import TrainingStream
 from yolo.datasets.tfrecord import RecordStore
 from yolo.datasets.tfrecord_index import read_index, write_index
 from yolo.datasets.tfrecord_writer import write_tfrecords
-from yolo.images import list_images, read_bytes
-from yolo.letterbox import Letterbox
+from yolo.images.codec import list_images, read_bytes
+from yolo.images.letterbox import Letterbox
 from yolo.structs import Dataset
 
 CANVAS = (416, 416)

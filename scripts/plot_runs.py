@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from yolo.errors import ConfigError, YoloError
-from yolo.plots import plot_runs
+from yolo.images.plots import plot_runs
 
 
 def read_curve(run: Path, metric: str) -> list[float]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from yolo.cli.main import main
-from yolo.images import read_image
+from yolo.images.codec import read_image
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from PIL import Image
 from yolo.cli.main import main
 from yolo.config import NmsConfig
 from yolo.errors import WeightsError
-from yolo.images import read_image
+from yolo.images.codec import read_image
 from yolo.structs import Detections
 
 REPOSITORY = Path(__file__).parent.parent

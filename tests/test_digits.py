@@ -25,7 +25,7 @@ from yolo.datasets.digits import (
     pick_colour,
     split_digits,
 )
-from yolo.images import read_image
+from yolo.images.codec import read_image
 
 
 @pytest.fixture(scope="module")

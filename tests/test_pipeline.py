@@ -25,7 +25,7 @@ from yolo.datasets.pipeline import aligned_zeros, evaluation_batches, padded, tr
 from yolo.datasets.quarantine import Quarantine
 from yolo.datasets.stream import TrainingStream
 from yolo.errors import AnnotationError, ConfigError, MediaError
-from yolo.letterbox import Letterbox
+from yolo.images.letterbox import Letterbox
 from yolo.structs import Dataset
 
 IDENTITY = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)

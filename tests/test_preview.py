@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yolo.draw import GREY, class_colour
 from yolo.errors import MediaError
+from yolo.images.draw import GREY, class_colour
 from yolo.training.preview import COLUMNS, draw_batches
 
 SIDE = 64

@@ -20,8 +20,8 @@ import yolo
 from yolo.datasets.digits import make_digits
 from yolo.datasets.loader import PADDING
 from yolo.datasets.quarantine import Quarantine
-from yolo.draw import class_colour
-from yolo.letterbox import Letterbox
+from yolo.images.draw import class_colour
+from yolo.images.letterbox import Letterbox
 from yolo.model.detector import Detector
 from yolo.ops.nms import Kept
 from yolo.training.tensorboard import TensorBoard

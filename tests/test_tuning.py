@@ -22,9 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import make_dataset
 
-from yolo import plots
 from yolo.config import LossConfig, TrainConfig
 from yolo.errors import AnnotationError, ConfigError
+from yolo.images import plots
 from yolo.training.schedule import peak_rate
 from yolo.training.space import Range, changed, present_values, read_space
 from yolo.training.state import NotFiniteError

@@ -20,7 +20,7 @@ from yolo.config import LetterboxMode, canvas_size, check
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import write_text
 from yolo.files.shipped import shipped_file, shipped_folder
-from yolo.letterbox import letterbox_scales
+from yolo.images.letterbox import letterbox_scales
 from yolo.structs import Dataset
 
 Anchors = NDArray[np.float32]

@@ -133,7 +133,7 @@ class Dataset:
         Raises:
             MediaError: it cannot be read.
         """
-        from yolo.images import decode_image, read_bytes
+        from yolo.images.codec import decode_image, read_bytes
 
         path, (height, width) = self.path(index), self.sizes[index]
         data = read_bytes(path) if self.store is None else self.store.read(index)
@@ -222,8 +222,8 @@ class Detections:
         Raises:
             MediaError: the file is not a readable picture.
         """
-        from yolo.draw import draw_boxes
-        from yolo.images import read_image
+        from yolo.images.codec import read_image
+        from yolo.images.draw import draw_boxes
 
         pixels = image if isinstance(image, np.ndarray) else read_image(image)
         return draw_boxes(pixels, self.boxes, self.labels, self.classes, scores=self.scores)

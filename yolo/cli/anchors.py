@@ -120,7 +120,7 @@ def describe_origin(dataset: Dataset, boxes: int, fitted: AnchorQuality, argumen
 
 
 def draw_plot(shapes: Any, path: Path, arguments: Namespace, current: tuple[str, int, float]) -> None:
-    from yolo.plots import plot_anchor_counts
+    from yolo.images.plots import plot_anchor_counts
 
     name, count, mean_iou = current
     curve = mean_iou_by_count(shapes, range(1, max(15, arguments.count) + 1), seed=arguments.seed)

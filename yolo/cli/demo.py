@@ -26,10 +26,10 @@ from yolo.cli.common import prepare_output, start_keras
 from yolo.config import AugmentConfig, NmsConfig, TrainConfig, check
 from yolo.datasets.digits import make_digits
 from yolo.datasets.load import load_dataset
-from yolo.draw import tile_images
 from yolo.files.atomic import to_json, write_text
-from yolo.images import read_image, write_image
-from yolo.plots import plot_anchor_counts
+from yolo.images.codec import read_image, write_image
+from yolo.images.draw import tile_images
+from yolo.images.plots import plot_anchor_counts
 from yolo.structs import Dataset, Detections
 
 logger = logging.getLogger(__name__)

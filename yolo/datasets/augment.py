@@ -15,7 +15,7 @@ from yolo.datasets.mosaic import GROUP, mixup, mosaic
 from yolo.datasets.objects import Objects, cut, joined, judged
 from yolo.datasets.placing import place
 from yolo.datasets.warp import Matrix, mirror, needs_warp, shift, tilt, warp, warp_boxes, zoom
-from yolo.letterbox import GREY
+from yolo.images.letterbox import GREY
 
 Group = Callable[[int], Picture]
 """The pictures of four neighbours in the stream, by their place 0..3; read when asked for."""

@@ -21,7 +21,7 @@ from yolo.datasets.columns import LARGEST_SIDE, Columns, build_dataset
 from yolo.datasets.repair import SHARED_ID, Repairs
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.atomic import is_file, is_folder
-from yolo.images import image_size
+from yolo.images.codec import image_size
 from yolo.structs import Dataset
 
 Id = int | str

@@ -13,7 +13,7 @@ from yolo.config import LetterboxMode
 from yolo.datasets.cache import PictureCache, Pixels, picture_key
 from yolo.datasets.quarantine import Quarantine
 from yolo.errors import MediaError
-from yolo.letterbox import GREY, Letterbox
+from yolo.images.letterbox import GREY, Letterbox
 from yolo.structs import Boxes, Dataset, Sample, Size
 
 logger = logging.getLogger(__name__)

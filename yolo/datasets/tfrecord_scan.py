@@ -21,7 +21,7 @@ from yolo.datasets.crc32c import masked_crc32c
 from yolo.datasets.tfrecord import FRAME, HEADER, RecordStore, parse_example, picture_bytes
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.remote import file_size, join, named_faults, opened
-from yolo.images import decode_image, read_header
+from yolo.images.codec import decode_image, read_header
 from yolo.structs import Dataset, Size
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from yolo.datasets.tfrecord import FRAME, INDEX_SUFFIX, WHOLE, RecordStore, to_e
 from yolo.datasets.tfrecord_index import write_index
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.files.remote import join, list_names, named_faults, write_file, write_with_tensorflow
-from yolo.images import decode_image, read_bytes
+from yolo.images.codec import decode_image, read_bytes
 from yolo.structs import Dataset
 
 SHARD_BYTES = 128 * 2**20

@@ -24,7 +24,7 @@ from yolo.datasets.repair import LISTED_TWICE, WRONG_SIZE, Repairs
 from yolo.datasets.voc_xml import Annotation, parse_xml, read_annotation
 from yolo.errors import AnnotationError
 from yolo.files.shipped import shipped_folder
-from yolo.images import SUFFIXES, read_header
+from yolo.images.codec import SUFFIXES, read_header
 from yolo.structs import Dataset, Size
 
 logger = logging.getLogger(__name__)

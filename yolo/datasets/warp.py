@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import AugmentConfig
-from yolo.letterbox import GREY
+from yolo.images.letterbox import GREY
 from yolo.structs import Boxes, Size
 
 Matrix = NDArray[np.float64]

@@ -23,7 +23,7 @@ from yolo.datasets.reading import read_lines
 from yolo.datasets.repair import LISTED_TWICE, REPEATED, Repairs
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.atomic import is_file, is_folder
-from yolo.images import image_size, list_images
+from yolo.images.codec import image_size, list_images
 from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from yolo.config import NmsConfig
 from yolo.errors import MediaError
-from yolo.images import read_image
+from yolo.images.codec import read_image
 from yolo.structs import Detections
 
 Image = NDArray[np.uint8]

@@ -9,7 +9,7 @@ from typing import Any
 
 from yolo.detect.predictor import Prediction
 from yolo.errors import ConfigError
-from yolo.images import SUFFIXES, write_image
+from yolo.images.codec import SUFFIXES, write_image
 from yolo.structs import Detections
 
 

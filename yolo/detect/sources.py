@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from yolo.errors import MediaError
-from yolo.images import SUFFIXES, list_images
+from yolo.images.codec import SUFFIXES, list_images
 
 
 def find_pictures(sources: Sequence[str | Path]) -> list[Path]:

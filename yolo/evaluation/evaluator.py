@@ -17,7 +17,7 @@ from yolo.datasets.quarantine import Quarantine
 from yolo.errors import AnnotationError, MediaError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns
-from yolo.letterbox import Letterbox
+from yolo.images.letterbox import Letterbox
 from yolo.model.detector import Detector
 from yolo.structs import Dataset, Detections
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from yolo.config import LetterboxMode, LossConfig, NmsConfig, check
 from yolo.errors import WeightsError
 from yolo.files.atomic import write_whole
-from yolo.images import read_image
-from yolo.letterbox import Letterbox
+from yolo.images.codec import read_image
+from yolo.images.letterbox import Letterbox
 from yolo.model.architecture import design, sides
 from yolo.model.assembly import assemble, network_on
 from yolo.model.layers import Convolution, Convolutions

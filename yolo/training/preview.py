@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from yolo.draw import draw_boxes, tile_images
-from yolo.images import write_image
+from yolo.images.codec import write_image
+from yolo.images.draw import draw_boxes, tile_images
 
 COLUMNS = 4
 

@@ -68,7 +68,7 @@ class RunFolder:
 
     def draw_curves(self, history: Sequence[Mapping[str, float]]) -> None:
         """The epochs so far as curves."""
-        from yolo.plots import plot_training
+        from yolo.images.plots import plot_training
 
         series = {key: [row.get(key, math.nan) for row in history] for key in COLUMNS}
         plot_training(series, self.path / "curves.png")

@@ -22,8 +22,8 @@ from yolo.datasets.bridge import reported_failures
 from yolo.datasets.loader import PADDING, Loader
 from yolo.datasets.pipeline import evaluation_batches
 from yolo.datasets.quarantine import Quarantine
-from yolo.draw import draw_boxes, tile_images
 from yolo.evaluation.evaluator import EVALUATION_NMS
+from yolo.images.draw import draw_boxes, tile_images
 from yolo.training.averages import averaged
 from yolo.training.preview import drawn
 from yolo.training.run import Run

@@ -199,7 +199,7 @@ def write_results(search: Search, study: optuna.Study) -> None:
     """
     trials, best = finished(study), best_trial(study)
     write_table(search, trials)
-    from yolo.plots import plot_trials
+    from yolo.images.plots import plot_trials
 
     values = [trial.value if trial.state.name == "COMPLETE" else None for trial in trials]
     cut = [max(trial.intermediate_values.values(), default=0.0) for trial in trials]

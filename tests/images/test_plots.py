@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from yolo.errors import ConfigError
-from yolo.plots import plot_anchor_counts, plot_runs, plot_training, plot_trials
+from yolo.images.plots import plot_anchor_counts, plot_runs, plot_training, plot_trials
 
 NAN = math.nan
 FULL = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolo.letterbox import GREY, Letterbox, letterbox_scales
+from yolo.images.letterbox import GREY, Letterbox, letterbox_scales
 
 SIDES = st.integers(1, 3000)
 CANVAS_SIDES = st.integers(1, 40).map(lambda count: 32 * count)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from yolo.draw import (
+from yolo.images.draw import (
     GREY,
     class_colour,
     draw_boxes,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from yolo.errors import MediaError
-from yolo.images import (
+from yolo.images.codec import (
     SUFFIXES,
     decode_image,
     image_size,

@@ -1,0 +1,1 @@
+"""Pixels: decode and encode images, letterbox them onto a canvas, draw on them, plot figures."""
