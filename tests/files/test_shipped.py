@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from yolo.anchors import published_anchors, published_names, read_anchors
-from yolo.datasets.description import class_list, read_description
 from yolo.datasets.digits import CLASSES
+from yolo.datasets.formats.data_yaml import class_list, read_description
 from yolo.datasets.load import load_dataset
 from yolo.files.shipped import shipped_file, shipped_folder
 

@@ -20,7 +20,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.columns import check_classes, show
+from yolo.datasets.formats.columns import check_classes, show
 from yolo.datasets.tfrecord import FRAME, RecordStore
 from yolo.errors import AnnotationError
 from yolo.files.remote import file_size, join, named_faults, opened, write_file

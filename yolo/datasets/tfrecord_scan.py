@@ -16,8 +16,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.columns import Columns, build_dataset
 from yolo.datasets.crc32c import masked_crc32c
+from yolo.datasets.formats.columns import Columns, build_dataset
 from yolo.datasets.tfrecord import FRAME, HEADER, RecordStore, parse_example, picture_bytes
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.remote import file_size, join, named_faults, opened

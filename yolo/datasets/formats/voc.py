@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.columns import LARGEST_SIDE, Columns, build_dataset, unique_ids
-from yolo.datasets.reading import read_lines
-from yolo.datasets.repair import LISTED_TWICE, WRONG_SIZE, Repairs
-from yolo.datasets.voc_xml import Annotation, parse_xml, read_annotation
+from yolo.datasets.formats.columns import LARGEST_SIDE, Columns, build_dataset, unique_ids
+from yolo.datasets.formats.repair import LISTED_TWICE, WRONG_SIZE, Repairs
+from yolo.datasets.formats.text_files import read_lines
+from yolo.datasets.formats.voc_xml import Annotation, parse_xml, read_annotation
 from yolo.errors import AnnotationError
 from yolo.files.shipped import shipped_folder
 from yolo.images.codec import SUFFIXES, read_header

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.repair import Repairs, repair_boxes
+from yolo.datasets.formats.repair import Repairs, repair_boxes
 from yolo.errors import AnnotationError
 from yolo.structs import Dataset
 

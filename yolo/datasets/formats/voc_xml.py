@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from yolo.datasets.reading import read_bytes
+from yolo.datasets.formats.text_files import read_bytes
 from yolo.errors import AnnotationError
 
 

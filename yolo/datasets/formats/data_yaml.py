@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
-from yolo.datasets.columns import check_classes
-from yolo.datasets.reading import read_text
+from yolo.datasets.formats.columns import check_classes
+from yolo.datasets.formats.text_files import read_text
 from yolo.errors import AnnotationError
 from yolo.files.atomic import exists, is_folder
 

@@ -11,10 +11,10 @@ import yaml
 from pictures import write_picture
 
 from yolo import AnnotationError, load_dataset
+from yolo.datasets.formats.voc_writer import write_voc_annotation
 from yolo.datasets.load import available_splits
-from yolo.datasets.voc_writer import write_voc_annotation
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def write_voc(folder: Path, name: str = "cat") -> Path:

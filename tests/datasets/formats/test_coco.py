@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pictures import dataset_or_fault, write_picture
 
 from yolo import AnnotationError, YoloError, load_dataset
-from yolo.datasets import repair
+from yolo.datasets.formats import repair
 from yolo.datasets.load import available_splits
 
 SMALL = {
@@ -346,7 +346,7 @@ def test_whatever_a_file_holds_the_reader_gives_boxes_or_our_error(tmp_path, con
 def test_coco128(shared):
     dataset = load_dataset(shared / "data" / "coco128" / "instances.json")
     assert (len(dataset), len(dataset.boxes), int(dataset.ignore.sum())) == (128, 939, 10)
-    assert dataset.classes == tuple((Path(__file__).parent.parent / "data" / "coco.names").read_text().splitlines())
+    assert dataset.classes == tuple((Path(__file__).parents[3] / "data" / "coco.names").read_text().splitlines())
     assert (dataset.category_ids[0], dataset.category_ids[-1], len(dataset.category_ids)) == (1, 90, 80)
     assert dataset.repairs == {}
     assert all(sample.path.is_file() for sample in dataset)

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.columns import LARGEST_SIDE, Columns, build_dataset
-from yolo.datasets.repair import SHARED_ID, Repairs
+from yolo.datasets.formats.columns import LARGEST_SIDE, Columns, build_dataset
+from yolo.datasets.formats.repair import SHARED_ID, Repairs
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.atomic import is_file, is_folder
 from yolo.images.codec import image_size

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.columns import Columns, build_dataset, unique_ids
-from yolo.datasets.description import base_folder, class_list, resolve
-from yolo.datasets.reading import read_lines
-from yolo.datasets.repair import LISTED_TWICE, REPEATED, Repairs
+from yolo.datasets.formats.columns import Columns, build_dataset, unique_ids
+from yolo.datasets.formats.data_yaml import base_folder, class_list, resolve
+from yolo.datasets.formats.repair import LISTED_TWICE, REPEATED, Repairs
+from yolo.datasets.formats.text_files import read_lines
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.atomic import is_file, is_folder
 from yolo.images.codec import image_size, list_images

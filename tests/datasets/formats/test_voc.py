@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pictures import dataset_or_fault, write_picture
 
 from yolo import AnnotationError, YoloError, load_dataset
-from yolo.datasets import repair, voc_writer
+from yolo.datasets.formats import repair, voc_writer
+from yolo.datasets.formats.voc_xml import read_annotation
 from yolo.datasets.load import available_splits
-from yolo.datasets.voc_xml import read_annotation
 
-VOC_CLASSES = (Path(__file__).parent.parent / "data" / "voc.names").read_text().split()
+VOC_CLASSES = (Path(__file__).parents[3] / "data" / "voc.names").read_text().split()
 
 
 def xml_object(name="cat", corners=(11, 21, 50, 60), extra=""):
