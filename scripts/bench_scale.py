@@ -33,9 +33,9 @@ from yolo.datasets.cache import make_cache
 from yolo.datasets.loader import Loader
 from yolo.datasets.order import epoch_order
 from yolo.datasets.stream import TrainingStream
-from yolo.datasets.tfrecord import RecordStore
-from yolo.datasets.tfrecord_index import read_index, write_index
-from yolo.datasets.tfrecord_writer import write_tfrecords
+from yolo.datasets.tfrecord.index import read_index, write_index
+from yolo.datasets.tfrecord.records import RecordStore
+from yolo.datasets.tfrecord.writer import write_tfrecords
 from yolo.images.codec import list_images, read_bytes
 from yolo.images.letterbox import Letterbox
 from yolo.structs import Dataset

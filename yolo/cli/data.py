@@ -99,7 +99,7 @@ def prepare_target(out: str, *, force: bool) -> str:
     Raises:
         ConfigError: it holds something and ``force`` is not given, or it cannot be made.
     """
-    from yolo.datasets.tfrecord_writer import prepare_address, remove_parts
+    from yolo.datasets.tfrecord.writer import prepare_address, remove_parts
     from yolo.files.remote import is_remote
 
     folder = prepare_address(out, force=force) if is_remote(out) else str(prepare_output(out, force=force))
@@ -109,7 +109,7 @@ def prepare_target(out: str, *, force: bool) -> str:
 
 def convert_part(dataset: Dataset, folder: str, arguments: Namespace) -> dict[str, Any]:
     """Write one split; what is said of it."""
-    from yolo.datasets.tfrecord_writer import LEFT_OUT_SUFFIX, part_name, write_tfrecords
+    from yolo.datasets.tfrecord.writer import LEFT_OUT_SUFFIX, part_name, write_tfrecords
 
     said = time.monotonic()
 

@@ -12,9 +12,9 @@ from yolo.datasets.formats.coco import load_coco
 from yolo.datasets.formats.data_yaml import SPLITS, base_folder, class_list, read_description, resolve
 from yolo.datasets.formats.voc import find_roots, load_voc, split_names
 from yolo.datasets.formats.yolo_txt import load_yolo
-from yolo.datasets.tfrecord import Part, find_parts, part_splits
-from yolo.datasets.tfrecord_index import read_index
-from yolo.datasets.tfrecord_scan import scan
+from yolo.datasets.tfrecord.index import read_index
+from yolo.datasets.tfrecord.records import Part, find_parts, part_splits
+from yolo.datasets.tfrecord.scan import scan
 from yolo.errors import AnnotationError
 from yolo.files.atomic import exists, is_folder
 from yolo.files.remote import is_remote, list_names

@@ -16,9 +16,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.crc32c import masked_crc32c
 from yolo.datasets.formats.columns import Columns, build_dataset
-from yolo.datasets.tfrecord import FRAME, HEADER, RecordStore, parse_example, picture_bytes
+from yolo.datasets.tfrecord.crc32c import masked_crc32c
+from yolo.datasets.tfrecord.records import FRAME, HEADER, RecordStore, parse_example, picture_bytes
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.remote import file_size, join, named_faults, opened
 from yolo.images.codec import decode_image, read_header

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.datasets.formats.columns import check_classes, show
-from yolo.datasets.tfrecord import FRAME, RecordStore
+from yolo.datasets.tfrecord.records import FRAME, RecordStore
 from yolo.errors import AnnotationError
 from yolo.files.remote import file_size, join, named_faults, opened, write_file
 from yolo.structs import Dataset

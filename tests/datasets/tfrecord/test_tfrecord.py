@@ -22,12 +22,12 @@ from noise_pictures import make_noise_dataset
 
 from yolo import AnnotationError, ConfigError, Dataset, MediaError, fit_anchors, load_dataset
 from yolo.config import AugmentConfig
-from yolo.datasets.crc32c import crc32c, masked_crc32c
 from yolo.datasets.load import available_splits
 from yolo.datasets.loader import Loader
 from yolo.datasets.pipeline import training_batches
-from yolo.datasets.tfrecord import RecordStore, find_parts, split_name
-from yolo.datasets.tfrecord_writer import Converted, remove_parts, write_tfrecords
+from yolo.datasets.tfrecord.crc32c import crc32c, masked_crc32c
+from yolo.datasets.tfrecord.records import RecordStore, find_parts, split_name
+from yolo.datasets.tfrecord.writer import Converted, remove_parts, write_tfrecords
 
 CANVAS = (64, 96)
 COLUMNS = ("sizes", "offsets", "boxes", "labels", "ignore", "areas")
@@ -237,7 +237,7 @@ def test_every_shard_is_a_fair_sample(tmp_path, out):
 
 def test_as_many_shards_as_it_takes(dataset, out, monkeypatch):
     size = sum(dataset.path(index).stat().st_size for index in range(10))
-    monkeypatch.setattr("yolo.datasets.tfrecord_writer.SHARD_BYTES", size / 3.5)
+    monkeypatch.setattr("yolo.datasets.tfrecord.writer.SHARD_BYTES", size / 3.5)
     assert len(write_tfrecords(dataset, out).store.shards) == 4
     assert len(write_tfrecords(dataset, out, shards=99).store.shards) == 10  # none without a picture
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.tfrecord import FRAME, INDEX_SUFFIX, WHOLE, RecordStore, to_example
-from yolo.datasets.tfrecord_index import write_index
+from yolo.datasets.tfrecord.index import write_index
+from yolo.datasets.tfrecord.records import FRAME, INDEX_SUFFIX, WHOLE, RecordStore, to_example
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.files.remote import join, list_names, named_faults, write_file, write_with_tensorflow
 from yolo.images.codec import decode_image, read_bytes

@@ -1,0 +1,1 @@
+"""Datasets packed into TFRecord shards: read, indexed, scanned and written."""
