@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from yolo.config import AugmentConfig
-from yolo.datasets.augment import Augmenter
+from yolo.datasets.augment.augmenter import Augmenter
+from yolo.datasets.augment.labelled_boxes import Objects
 from yolo.datasets.loader import Picture
-from yolo.datasets.objects import Objects
 
 OFF = {"flip": 0.0, "hue": 0.0, "saturation": 0.0, "brightness": 0.0, "scale": 0.0, "translate": 0.0}
 HEIGHT, WIDTH = 96, 160

@@ -18,7 +18,7 @@ OPTIONS = {"epochs": 12, "batch": 3, "seed": 1, "save_every": 2, "freeze": "1", 
 def processes():
     """Where processes come from that have everything imported: starting TensorFlow each time takes seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["yolo.training.trainer", "yolo.datasets.load", "yolo.datasets.augment"])
+    context.set_forkserver_preload(["yolo.training.trainer", "yolo.datasets.load", "yolo.datasets.augment.augmenter"])
     return context
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import AugmentConfig
-from yolo.datasets.augment import Augmenter, neighbour
+from yolo.datasets.augment.augmenter import Augmenter, neighbour
+from yolo.datasets.augment.labelled_boxes import Objects
+from yolo.datasets.augment.mosaic import GROUP
 from yolo.datasets.loader import Loader, Picture
-from yolo.datasets.mosaic import GROUP
-from yolo.datasets.objects import Objects
 from yolo.datasets.order import PICTURE_DRAWS, PictureOrder
 from yolo.structs import Size
 

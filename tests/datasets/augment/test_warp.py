@@ -10,7 +10,7 @@ from augmented import augmented, config, picture, red_box, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolo.datasets.warp import mirror, shift, tilt, warp, warp_boxes, zoom
+from yolo.datasets.augment.warp import mirror, shift, tilt, warp, warp_boxes, zoom
 
 SQUARE = np.array([[-10, -10, 10, 10]], np.float32)
 

@@ -9,8 +9,8 @@ from augmented import picture, red_box, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolo.datasets.objects import Objects, cut, joined, judged, mirrored_boxes, whole
-from yolo.datasets.placing import axis, place
+from yolo.datasets.augment.labelled_boxes import Objects, cut, joined, judged, mirrored_boxes, whole
+from yolo.datasets.augment.resize import axis, place
 
 
 def objects_of(*boxes: tuple[float, float, float, float]) -> Objects:

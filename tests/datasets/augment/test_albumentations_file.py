@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from augmented import CLASSES, HEIGHT, WIDTH, augmented, config, picture, scene
 
-from yolo.datasets.augment import Augmenter
-from yolo.datasets.user_transforms import MIRRORING, UserTransforms, albumentations
+from yolo.datasets.augment.albumentations_file import MIRRORING, UserTransforms, albumentations
+from yolo.datasets.augment.augmenter import Augmenter
 from yolo.errors import ConfigError
 
 BOX = (20, 30, 60, 70)
@@ -197,7 +197,7 @@ def test_all_that_mirror_are_known() -> None:
 
 
 def test_the_documented_file_does_what_it_says(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[1] / "docs" / "RECIPES.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "RECIPES.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     transforms = UserTransforms(written(tmp_path, example), min_visibility=0.1, may_mirror=False)
     made = transforms._compose().transforms
@@ -226,7 +226,7 @@ def test_what_only_fails_later_is_named_too(tmp_path: Path) -> None:
 
 
 def test_import_leaves_the_environment_alone() -> None:
-    program = "import os; import yolo.datasets.user_transforms; assert 'NO_ALBUMENTATIONS_UPDATE' not in os.environ"
+    program = "import os; import yolo.datasets.augment.albumentations_file; assert 'NO_ALBUMENTATIONS_UPDATE' not in os.environ"
     environment = {key: value for key, value in os.environ.items() if key != "NO_ALBUMENTATIONS_UPDATE"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True, check=False

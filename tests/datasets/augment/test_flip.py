@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from augmented import CLASSES, HEIGHT, WIDTH, augmented, config, picture, scene
 
-from yolo.datasets.flips import FlipRules
+from yolo.datasets.augment.flip import FlipRules
 from yolo.errors import ConfigError
 
 LEFT = (20, 30, 60, 70)

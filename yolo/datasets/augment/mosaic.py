@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import AugmentConfig
-from yolo.datasets.flips import FlipRules
+from yolo.datasets.augment.flip import FlipRules
+from yolo.datasets.augment.labelled_boxes import Objects, joined
+from yolo.datasets.augment.resize import place
 from yolo.datasets.loader import Picture
-from yolo.datasets.objects import Objects, joined
-from yolo.datasets.placing import place
 
 GROUP = 4
 """Pictures of a mosaic."""

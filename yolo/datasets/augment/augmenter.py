@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import AugmentConfig
-from yolo.datasets.colour import jitter
-from yolo.datasets.flips import FlipRules
+from yolo.datasets.augment.color import jitter
+from yolo.datasets.augment.flip import FlipRules
+from yolo.datasets.augment.labelled_boxes import Objects, cut, joined, judged
+from yolo.datasets.augment.mosaic import GROUP, mixup, mosaic
+from yolo.datasets.augment.resize import place
+from yolo.datasets.augment.warp import Matrix, mirror, needs_warp, shift, tilt, warp, warp_boxes, zoom
 from yolo.datasets.loader import Picture
-from yolo.datasets.mosaic import GROUP, mixup, mosaic
-from yolo.datasets.objects import Objects, cut, joined, judged
-from yolo.datasets.placing import place
-from yolo.datasets.warp import Matrix, mirror, needs_warp, shift, tilt, warp, warp_boxes, zoom
 from yolo.images.letterbox import GREY
 
 Group = Callable[[int], Picture]
@@ -39,7 +39,7 @@ class Augmenter:
         self._warps = needs_warp(config)
         self._finish = None
         if config.albumentations:
-            from yolo.datasets.user_transforms import UserTransforms
+            from yolo.datasets.augment.albumentations_file import UserTransforms
 
             self._finish = UserTransforms(
                 config.albumentations,

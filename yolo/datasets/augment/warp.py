@@ -20,7 +20,7 @@ Matrix = NDArray[np.float64]
 
 
 def needs_warp(config: AugmentConfig) -> bool:
-    """Whether zoom, shift and flip alone (`yolo.datasets.placing`) cannot do it."""
+    """Whether zoom, shift and flip alone (`yolo.datasets.augment.resize`) cannot do it."""
     return bool(config.rotate or config.shear or config.perspective)
 
 

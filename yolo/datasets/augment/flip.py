@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from yolo.config import AugmentConfig
+from yolo.datasets.augment.labelled_boxes import Objects, mirrored_boxes, whole
 from yolo.datasets.loader import Picture
-from yolo.datasets.objects import Objects, mirrored_boxes, whole
 from yolo.errors import ConfigError
 
 

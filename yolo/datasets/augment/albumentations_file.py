@@ -25,7 +25,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from yolo.datasets.objects import MIN_SIDE, Objects
+from yolo.datasets.augment.labelled_boxes import MIN_SIDE, Objects
 from yolo.errors import ConfigError
 
 

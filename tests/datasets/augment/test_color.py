@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from augmented import config
 
-from yolo.datasets.colour import colour_map, jitter
+from yolo.datasets.augment.color import colour_map, jitter
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 

@@ -1,6 +1,6 @@
 """Pictures onto a canvas by zoom, shift and flip: one resize, straight into the canvas' memory.
 
-This is what most training pictures need. A general warp costs several times as much (`yolo.datasets.warp`).
+This is what most training pictures need. A general warp costs several times as much (`yolo.datasets.augment.warp`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.objects import Objects, Window, cut
+from yolo.datasets.augment.labelled_boxes import Objects, Window, cut
 from yolo.structs import Size
 
 LARGEST_BILINEAR_SHRINK = 0.5

@@ -11,7 +11,7 @@ import pytest
 from augmented import CLASSES, HEIGHT, RED, WIDTH, augmented, config, picture, red_box, scene
 
 from yolo.config import AugmentConfig
-from yolo.datasets.augment import Augmenter
+from yolo.datasets.augment.augmenter import Augmenter
 
 BOX = (50, 30, 90, 70)
 

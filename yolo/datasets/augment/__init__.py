@@ -1,0 +1,1 @@
+"""Random changes to an image and its boxes together."""
