@@ -154,7 +154,7 @@ def seconds_on_device(detector: Detector, size: int, batch: int, repeats: int) -
 def seconds_fed(detector: Detector, data: str, size: int, batch: int, repeats: int) -> tuple[float, float]:
     """Of a step of `Detector.fit` that takes its batch from the pipeline: the mean, and what share of it is waiting."""
     from yolo.datasets.load import load_dataset
-    from yolo.datasets.pipeline import training_batches
+    from yolo.datasets.pipeline.batches import training_batches
     from yolo.training.progress import DataClock, Progress
 
     dataset, clock, steps = load_dataset(data), DataClock(), FED * repeats

@@ -25,9 +25,9 @@ import cv2
 import numpy as np
 
 from yolo.config import AugmentConfig, canvas_size
-from yolo.datasets.cache import make_cache
-from yolo.datasets.loader import Loader
-from yolo.datasets.pipeline import training_batches
+from yolo.datasets.pipeline.batches import training_batches
+from yolo.datasets.pipeline.cache import make_cache
+from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.images.codec import image_size, list_images
 from yolo.structs import Dataset, Size
 

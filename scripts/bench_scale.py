@@ -29,10 +29,10 @@ import numpy as np
 from bench_pipeline import default_images, make_dataset
 
 from yolo.config import AugmentConfig, TrainConfig
-from yolo.datasets.cache import make_cache
-from yolo.datasets.loader import Loader
-from yolo.datasets.order import epoch_order
-from yolo.datasets.stream import TrainingStream
+from yolo.datasets.pipeline.cache import make_cache
+from yolo.datasets.pipeline.picture_loader import Loader
+from yolo.datasets.pipeline.shuffle import epoch_order
+from yolo.datasets.pipeline.stream import TrainingStream
 from yolo.datasets.tfrecord.index import read_index, write_index
 from yolo.datasets.tfrecord.records import RecordStore
 from yolo.datasets.tfrecord.writer import write_tfrecords

@@ -14,8 +14,8 @@ from cfg_texts import STAGED
 import yolo
 from yolo.config import AugmentConfig, LossConfig
 from yolo.datasets.digits import make_digits
-from yolo.datasets.multi_scale import canvas_of_batch
-from yolo.datasets.pipeline import training_batches
+from yolo.datasets.pipeline.batches import training_batches
+from yolo.datasets.pipeline.multi_scale import canvas_of_batch
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.training.balance import with_class_weights

@@ -15,8 +15,8 @@ from cfg_texts import STAGED
 import yolo
 from yolo.config import LossConfig, TrainConfig
 from yolo.datasets.digits import make_digits
-from yolo.datasets.loader import Loader
-from yolo.datasets.stream import TrainingStream
+from yolo.datasets.pipeline.picture_loader import Loader
+from yolo.datasets.pipeline.stream import TrainingStream
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.system import device_memory

@@ -15,7 +15,7 @@ from yolo.cli.common import start_keras
 from yolo.config import AugmentConfig
 from yolo.datasets.digits import make_digits
 from yolo.datasets.load import load_dataset
-from yolo.datasets.pipeline import evaluation_batches, training_batches
+from yolo.datasets.pipeline.batches import evaluation_batches, training_batches
 from yolo.model import precision
 from yolo.model.detector import Detector
 from yolo.model.layers import LEAK, BatchNorm, Convolution, leaky_from_output

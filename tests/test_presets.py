@@ -12,7 +12,7 @@ from yolo.cli.common import make_config, parse, parse_size
 from yolo.cli.main import main
 from yolo.cli.presets import with_presets
 from yolo.config import TrainConfig, canvas_size
-from yolo.datasets.multi_scale import canvases
+from yolo.datasets.pipeline.multi_scale import canvases
 from yolo.errors import ConfigError
 from yolo.files.shipped import default_space_path, preset_path, presets
 from yolo.training.space import read_space

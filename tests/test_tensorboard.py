@@ -18,8 +18,8 @@ from PIL import Image
 
 import yolo
 from yolo.datasets.digits import make_digits
-from yolo.datasets.loader import PADDING
-from yolo.datasets.quarantine import Quarantine
+from yolo.datasets.pipeline.picture_loader import PADDING
+from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.images.draw import class_colour
 from yolo.images.letterbox import Letterbox
 from yolo.model.detector import Detector

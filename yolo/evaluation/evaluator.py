@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import NmsConfig
-from yolo.datasets.bridge import reported_failures
-from yolo.datasets.loader import PADDING, Loader
-from yolo.datasets.pipeline import evaluation_batches
-from yolo.datasets.quarantine import Quarantine
+from yolo.datasets.pipeline.batches import evaluation_batches
+from yolo.datasets.pipeline.picture_loader import PADDING, Loader
+from yolo.datasets.pipeline.quarantine import Quarantine
+from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.errors import AnnotationError, MediaError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns

@@ -38,7 +38,7 @@ class Detector(keras.Model):
 
     Called on pictures (B, H, W, 3), RGB in 0..255 on the canvas, it gives the raw maps
     (B, h, w, A, 5 + C) of its scales, coarse to fine. It is trained with `compile` and `fit` on
-    what `yolo.datasets.pipeline` delivers, or with `yolo.train`.
+    what `yolo.datasets.pipeline.batches` delivers, or with `yolo.train`.
 
     Args:
         model: ``yolov3``, ``yolov3-spp``, ``yolov3-tiny``, a Darknet network file (``.cfg``), or ``keras:`` and

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from yolo.config import TrainConfig
-from yolo.datasets.multi_scale import canvases
+from yolo.datasets.pipeline.multi_scale import canvases
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from yolo.datasets.bridge import reported_failures
+from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.errors import ConfigError
 from yolo.files.atomic import remove_abandoned, write_whole
 from yolo.model.detector import Detector

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from yolo.config import TrainConfig
-from yolo.datasets.bridge import reported_failures
-from yolo.datasets.cache import most_in_memory
-from yolo.datasets.loader import Loader
-from yolo.datasets.multi_scale import canvases
-from yolo.datasets.pipeline import training_batches
-from yolo.datasets.quarantine import Quarantine
+from yolo.datasets.pipeline.batches import training_batches
+from yolo.datasets.pipeline.cache import most_in_memory
+from yolo.datasets.pipeline.multi_scale import canvases
+from yolo.datasets.pipeline.picture_loader import Loader
+from yolo.datasets.pipeline.quarantine import Quarantine
+from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
-from yolo.datasets.bridge import reported_failures
+from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.files.atomic import remove_abandoned
 from yolo.training.averages import adopt, begin_averages
 from yolo.training.balance import with_class_weights

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from yolo.datasets.bridge import guarded
+from yolo.datasets.pipeline.tf_errors import guarded
 from yolo.system.used_memory import accelerator_memory, resident_memory
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import keras
 from numpy.typing import NDArray
 
 from yolo.config import HARMLESS, TrainConfig
-from yolo.datasets.loader import Loader
-from yolo.datasets.pipeline import training_batches
-from yolo.datasets.quarantine import Entry, Quarantine
-from yolo.datasets.stream import TrainingStream
+from yolo.datasets.pipeline.batches import training_batches
+from yolo.datasets.pipeline.picture_loader import Loader
+from yolo.datasets.pipeline.quarantine import Entry, Quarantine
+from yolo.datasets.pipeline.stream import TrainingStream
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.checkpoint import Checkpoint, Checkpoints

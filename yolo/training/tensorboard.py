@@ -18,10 +18,10 @@ import keras
 import numpy as np
 from PIL import Image
 
-from yolo.datasets.bridge import reported_failures
-from yolo.datasets.loader import PADDING, Loader
-from yolo.datasets.pipeline import evaluation_batches
-from yolo.datasets.quarantine import Quarantine
+from yolo.datasets.pipeline.batches import evaluation_batches
+from yolo.datasets.pipeline.picture_loader import PADDING, Loader
+from yolo.datasets.pipeline.quarantine import Quarantine
+from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.evaluation.evaluator import EVALUATION_NMS
 from yolo.images.draw import draw_boxes, tile_images
 from yolo.training.averages import averaged

@@ -16,9 +16,9 @@ import numpy as np
 from yolo.anchors import canvas_shapes, measure_anchors
 from yolo.config import TrainConfig, train_config
 from yolo.darknet.weights import Header
-from yolo.datasets.cache import make_cache
-from yolo.datasets.loader import Loader
-from yolo.datasets.quarantine import Quarantine
+from yolo.datasets.pipeline.cache import make_cache
+from yolo.datasets.pipeline.picture_loader import Loader
+from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
 from yolo.model.detector import Detector

@@ -195,6 +195,6 @@ def test_sources_are_what_is_read() -> None:
 
 def test_albumentations_is_left_alone_without_a_file() -> None:
     """It takes half a second to import."""
-    program = "import sys, yolo.datasets.stream; assert 'albumentations' not in sys.modules"
+    program = "import sys, yolo.datasets.pipeline.stream; assert 'albumentations' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

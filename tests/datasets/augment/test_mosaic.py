@@ -9,7 +9,7 @@ from augmented import CLASSES, augmented, config, picture
 from yolo.config import AugmentConfig
 from yolo.datasets.augment.augmenter import Augmenter
 from yolo.datasets.augment.mosaic import mixup
-from yolo.datasets.loader import Picture
+from yolo.datasets.pipeline.picture_loader import Picture
 
 SIZE = (96, 128)
 COLOURS = np.array([[200, 20, 20], [20, 200, 20], [20, 20, 200], [200, 200, 20]], np.uint8)

@@ -23,8 +23,8 @@ from noise_pictures import make_noise_dataset
 from yolo import AnnotationError, ConfigError, Dataset, MediaError, fit_anchors, load_dataset
 from yolo.config import AugmentConfig
 from yolo.datasets.load import available_splits
-from yolo.datasets.loader import Loader
-from yolo.datasets.pipeline import training_batches
+from yolo.datasets.pipeline.batches import training_batches
+from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.tfrecord.crc32c import crc32c, masked_crc32c
 from yolo.datasets.tfrecord.records import RecordStore, find_parts, split_name
 from yolo.datasets.tfrecord.writer import Converted, remove_parts, write_tfrecords

@@ -19,8 +19,8 @@ from yolo.config import AugmentConfig
 from yolo.datasets.augment.augmenter import Augmenter, neighbour
 from yolo.datasets.augment.labelled_boxes import Objects
 from yolo.datasets.augment.mosaic import GROUP
-from yolo.datasets.loader import Loader, Picture
-from yolo.datasets.order import PICTURE_DRAWS, PictureOrder
+from yolo.datasets.pipeline.picture_loader import Loader, Picture
+from yolo.datasets.pipeline.shuffle import PICTURE_DRAWS, PictureOrder
 from yolo.structs import Size
 
 
@@ -43,7 +43,7 @@ class TrainingStream:
             augment: the augmentation.
             seed: of the order and of the augmentation.
             plain_from: the position from which on there are no mosaics and no mixup; None: never.
-            rare_classes: see `yolo.datasets.order.repeat_factors`; 0: each picture once an epoch.
+            rare_classes: see `yolo.datasets.pipeline.shuffle.repeat_factors`; 0: each picture once an epoch.
 
         Raises:
             ConfigError: the augmentation does not fit the classes.

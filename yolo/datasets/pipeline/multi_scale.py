@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from yolo.config import STRIDE
-from yolo.datasets.order import CANVAS_DRAWS
+from yolo.datasets.pipeline.shuffle import CANVAS_DRAWS
 from yolo.structs import Size
 
 

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from noise_pictures import LONG_AGO, make_noise_dataset, write_noise
 
-from yolo.datasets import cache as module
-from yolo.datasets.cache import (
+from yolo.datasets.pipeline import cache as module
+from yolo.datasets.pipeline.cache import (
     DiskCache,
     Key,
     MemoryCache,
@@ -28,7 +28,7 @@ from yolo.datasets.cache import (
     most_in_memory,
     picture_key,
 )
-from yolo.datasets.loader import Loader, Picture
+from yolo.datasets.pipeline.picture_loader import Loader, Picture
 from yolo.errors import ConfigError, MediaError
 from yolo.structs import Dataset
 from yolo.system import available_memory as memory

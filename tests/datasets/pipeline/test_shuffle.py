@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_datasets import labelled, make_dataset
 
-from yolo.datasets.order import PictureOrder, epoch_order, repeat_factors
+from yolo.datasets.pipeline.shuffle import PictureOrder, epoch_order, repeat_factors
 
 PICTURES = [[0], [0], [0, 0], [0, 1], [0], [0], [0], [0, 2, 1], [], [0]]
 """Class 0 on nine of ten, class 1 on two, class 2 on one."""

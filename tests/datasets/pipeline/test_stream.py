@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_datasets import labelled
 
-from yolo.datasets.loader import Loader
-from yolo.datasets.order import epoch_order
-from yolo.datasets.stream import TrainingStream
+from yolo.datasets.pipeline.picture_loader import Loader
+from yolo.datasets.pipeline.shuffle import epoch_order
+from yolo.datasets.pipeline.stream import TrainingStream
 
 
 class Counting(TrainingStream):

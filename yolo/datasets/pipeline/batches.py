@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import AugmentConfig, LetterboxMode
-from yolo.datasets.bridge import guarded
-from yolo.datasets.loader import Loader
+from yolo.datasets.pipeline.picture_loader import Loader
+from yolo.datasets.pipeline.tf_errors import guarded
 from yolo.errors import AnnotationError, ConfigError
 from yolo.structs import Boxes, Dataset, Size
 from yolo.system.allocator import leave_gpus_to_backend
@@ -50,7 +50,7 @@ def training_batches(
     shards: int = 1,
     loader: Loader | None = None,
 ) -> tf.data.Dataset:
-    """The endless training stream (`yolo.datasets.stream`) in full batches, which may cross the border of two epochs.
+    """The endless training stream (`yolo.datasets.pipeline.stream`) in full batches, which may cross the border of two epochs.
 
     Args:
         dataset: the pictures.
@@ -63,8 +63,8 @@ def training_batches(
         start: the position in the stream, in pictures, to begin at.
         plain_from: the position from which on there are no mosaics and no mixup; None: never.
         multi_scale: batch k, counted from position 0, has the canvas
-            `yolo.datasets.multi_scale.canvas_of_batch` (k); 0: ``canvas_size``.
-        rare_classes: show pictures of rarer classes more often (`yolo.datasets.order`).
+            `yolo.datasets.pipeline.multi_scale.canvas_of_batch` (k); 0: ``canvas_size``.
+        rare_classes: show pictures of rarer classes more often (`yolo.datasets.pipeline.shuffle`).
         shard: r, which of ``shards`` hosts this is; it gets the rows r B / n to (r + 1) B / n of every
             batch, which are those that one host alone would have.
         shards: n.
@@ -83,8 +83,8 @@ def training_batches(
     if not len(dataset):
         raise AnnotationError(f"{dataset.name}: no pictures to train on; check the folder and the split")
     rows = shard_rows(batch, shard, shards)
-    from yolo.datasets.multi_scale import canvas_of_batch
-    from yolo.datasets.stream import TrainingStream
+    from yolo.datasets.pipeline.multi_scale import canvas_of_batch
+    from yolo.datasets.pipeline.stream import TrainingStream
 
     loader = loader or Loader(dataset, mode)
     stream = TrainingStream(loader, augment, seed=seed, plain_from=plain_from, rare_classes=rare_classes)

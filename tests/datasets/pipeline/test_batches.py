@@ -17,13 +17,13 @@ from augmented import config
 from small_datasets import COUNTS, make_dataset
 
 from yolo.config import AugmentConfig
-from yolo.datasets.bridge import reported_failures
-from yolo.datasets.loader import Loader, Picture
-from yolo.datasets.multi_scale import canvas_of_batch
-from yolo.datasets.order import epoch_order
-from yolo.datasets.pipeline import aligned_zeros, evaluation_batches, padded, training_batches
-from yolo.datasets.quarantine import Quarantine
-from yolo.datasets.stream import TrainingStream
+from yolo.datasets.pipeline.batches import aligned_zeros, evaluation_batches, padded, training_batches
+from yolo.datasets.pipeline.multi_scale import canvas_of_batch
+from yolo.datasets.pipeline.picture_loader import Loader, Picture
+from yolo.datasets.pipeline.quarantine import Quarantine
+from yolo.datasets.pipeline.shuffle import epoch_order
+from yolo.datasets.pipeline.stream import TrainingStream
+from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.images.letterbox import Letterbox
 from yolo.structs import Dataset
@@ -274,7 +274,7 @@ next(batches)
     environment = {
         **os.environ,
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
     }
     done = subprocess.run(
         [sys.executable, "-c", program],

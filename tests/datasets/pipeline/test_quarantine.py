@@ -15,10 +15,10 @@ from cfg_texts import STAGED
 from noise_pictures import make_noise_dataset
 
 from yolo.config import AugmentConfig, TrainConfig
-from yolo.datasets.bridge import reported_failures
-from yolo.datasets.loader import Loader
-from yolo.datasets.pipeline import training_batches
-from yolo.datasets.quarantine import Quarantine
+from yolo.datasets.pipeline.batches import training_batches
+from yolo.datasets.pipeline.picture_loader import Loader
+from yolo.datasets.pipeline.quarantine import Quarantine
+from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.evaluation.evaluator import evaluate
 from yolo.model.detector import Detector
@@ -204,7 +204,7 @@ def test_training_goes_on(tmp_path):
 
     quarantine = Quarantine(dataset)
     whole = draw()
-    from yolo.datasets.order import epoch_order
+    from yolo.datasets.pipeline.shuffle import epoch_order
 
     order = epoch_order(20, 3, 0).tolist()
     break_pictures(dataset, order[6])

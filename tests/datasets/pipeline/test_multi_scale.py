@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolo.datasets.multi_scale import canvas_of_batch, canvases
+from yolo.datasets.pipeline.multi_scale import canvas_of_batch, canvases
 
 
 @pytest.mark.parametrize(

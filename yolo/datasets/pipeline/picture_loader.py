@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode
-from yolo.datasets.cache import PictureCache, Pixels, picture_key
-from yolo.datasets.quarantine import Quarantine
+from yolo.datasets.pipeline.cache import PictureCache, Pixels, picture_key
+from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.errors import MediaError
 from yolo.images.letterbox import GREY, Letterbox
 from yolo.structs import Boxes, Dataset, Sample, Size
