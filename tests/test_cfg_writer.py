@@ -10,7 +10,7 @@ import pytest
 from yolo.errors import WeightsError
 from yolo.model.cfg_writer import to_cfg
 from yolo.model.detector import Detector
-from yolo.model.networks import VARIANTS
+from yolo.model.networks.yolov3 import VARIANTS
 
 
 def randomised(detector, seed=0):

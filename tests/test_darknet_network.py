@@ -18,10 +18,10 @@ from keras import ops
 import yolo
 from yolo.darknet.plan import ACTIVATIONS, KINDS, make_plan
 from yolo.darknet.weights import ConvolutionWeights
-from yolo.model import layers as model_layers
-from yolo.model.cfg_network import _convolution, _other
 from yolo.model.darknet_weights import set_weights
-from yolo.model.layers import Convolutions, MaxPool, Reorganize
+from yolo.model.networks import layers as model_layers
+from yolo.model.networks.from_cfg import _convolution, _other
+from yolo.model.networks.layers import Convolutions, MaxPool, Reorganize
 from yolo.ops.decode import decode
 
 REFERENCES = sorted((Path(__file__).parent / "references").glob("*.npz"))

@@ -10,7 +10,7 @@ from processes import TESTS, assert_same_run, start, succeed
 
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
-from yolo.model import replicas
+from yolo.model.backend import replicas
 from yolo.model.detector import Detector
 from yolo.training import devices
 from yolo.training.checkpoint import Checkpoints

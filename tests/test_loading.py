@@ -16,7 +16,7 @@ from yolo.model import loading
 from yolo.model.darknet_weights import get_weights, save_darknet_weights, settings_of
 from yolo.model.detector import Detector
 from yolo.model.loading import is_darknet, load_first_convolutions, recognise
-from yolo.model.networks import VARIANTS
+from yolo.model.networks.yolov3 import VARIANTS
 from yolo.model.starting import begin, read_source
 
 

@@ -245,7 +245,7 @@ def set_precision(name: Precision) -> str:
     """Let Keras compute with a precision; its name, chosen if it was to be."""
     import keras
 
-    from yolo.model.precision import choose_precision
+    from yolo.model.backend.precision import choose_precision
 
     policy = choose_precision(name)
     keras.config.set_dtype_policy(policy)

@@ -21,10 +21,10 @@ from yolo.darknet.edit import retarget
 from yolo.darknet.network import Plan, head_of
 from yolo.darknet.plan import make_detector_plan
 from yolo.errors import ConfigError
-from yolo.model.backbones import PREFIX, backbone_variant
-from yolo.model.cfg_network import build_plan
-from yolo.model.layers import Convolutions
-from yolo.model.networks import VARIANTS, Variant
+from yolo.model.networks.from_cfg import build_plan
+from yolo.model.networks.keras_backbones import PREFIX, backbone_variant
+from yolo.model.networks.layers import Convolutions
+from yolo.model.networks.yolov3 import VARIANTS, Variant
 from yolo.ops.boxes import Tensor
 from yolo.ops.slots import YOLOV3, Coding
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from yolo.errors import ConfigError
 from yolo.model.architecture import Architecture, design
-from yolo.model.layers import Convolution, Convolutions
+from yolo.model.networks.layers import Convolution, Convolutions
 from yolo.ops.boxes import Tensor
 
 OBJECTS_EXPECTED = 8

@@ -11,9 +11,9 @@ from keras import layers
 from yolo.darknet.edit import pairs
 from yolo.darknet.network import PICTURE
 from yolo.errors import WeightsError
-from yolo.model.backbones import backbone_of
 from yolo.model.detector import Detector
-from yolo.model.layers import Convolution
+from yolo.model.networks.keras_backbones import backbone_of
+from yolo.model.networks.layers import Convolution
 
 
 def to_cfg(detector: Detector) -> str:

@@ -12,9 +12,9 @@ from keras import layers, ops
 from yolo.darknet.network import Convolution as ConvolutionSettings
 from yolo.darknet.weights import ConvolutionWeights, Header, write_weights
 from yolo.errors import WeightsError
-from yolo.model.backbones import backbone_of
 from yolo.model.detector import Detector
-from yolo.model.layers import Convolution
+from yolo.model.networks.keras_backbones import backbone_of
+from yolo.model.networks.layers import Convolution
 
 TO_KERAS = (2, 3, 1, 0)
 """From (filters, channels, height, width) to (height, width, channels, filters)."""

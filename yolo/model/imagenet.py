@@ -9,8 +9,8 @@ import keras
 from keras import layers
 
 from yolo.errors import ConfigError, WeightsError
-from yolo.model.backbones import PREFIX, backbone_of, construct
 from yolo.model.detector import Detector
+from yolo.model.networks.keras_backbones import PREFIX, backbone_of, construct
 
 
 def load_imagenet(detector: Detector, *, offline: bool = False) -> None:

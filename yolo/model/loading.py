@@ -24,7 +24,7 @@ from yolo.errors import ConfigError, WeightsError
 from yolo.files.atomic import is_file
 from yolo.model.darknet_weights import set_weights, settings_of
 from yolo.model.detector import Detector
-from yolo.model.networks import VARIANTS
+from yolo.model.networks.yolov3 import VARIANTS
 from yolo.published import PUBLISHED, published_file
 
 logger = logging.getLogger(__name__)

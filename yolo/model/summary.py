@@ -11,7 +11,7 @@ from keras import layers
 
 from yolo.darknet.summary import Row, Summary, convolution_kind
 from yolo.model.detector import Detector
-from yolo.model.layers import Convolution
+from yolo.model.networks.layers import Convolution
 
 
 def summarise_detector(detector: Detector) -> Summary:

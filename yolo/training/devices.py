@@ -1,7 +1,7 @@
 """The devices of a run: which ones, and how variables come to be on all of them.
 
 One law for all: a run on N replicas at a batch of B pictures follows that on one device at B, batch norm's statistics
-included. JAX gets it from computing with the whole batch; on TensorFlow `yolo/model/replicas.py` sees to it.
+included. JAX gets it from computing with the whole batch; on TensorFlow `yolo/model/backend/replicas.py` sees to it.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import keras
 
 from yolo.config import TrainConfig
 from yolo.errors import ConfigError
-from yolo.model.backbones import backbone_of
 from yolo.model.detector import Detector
+from yolo.model.networks.keras_backbones import backbone_of
 
 
 class Stage(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from yolo.model.replicas import sum_over_replicas
-from yolo.model.steps import NOT_FINITE_GRADIENT, stop_unless_finite
+from yolo.model.backend.finite_steps import NOT_FINITE_GRADIENT, stop_unless_finite
+from yolo.model.backend.replicas import sum_over_replicas
 from yolo.ops.boxes import Tensor
 from yolo.training.fused import adam, clip_factor, descend, global_norm, momentum_descent
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from yolo.model.replicas import moments_over_replicas, replicas
+from yolo.model.backend.replicas import moments_over_replicas, replicas
 from yolo.ops.boxes import Tensor
 
 LEAK = 0.1

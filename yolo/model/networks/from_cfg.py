@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from yolo.darknet import network as darknet
 from yolo.darknet.network import PICTURE, Plan
-from yolo.model.layers import ACTIVATIONS, Convolutions, MaxPool, Reorganize
+from yolo.model.networks.layers import ACTIVATIONS, Convolutions, MaxPool, Reorganize
 from yolo.ops.boxes import Tensor
 
 

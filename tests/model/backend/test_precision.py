@@ -16,10 +16,10 @@ from yolo.config import AugmentConfig
 from yolo.datasets.digits import make_digits
 from yolo.datasets.load import load_dataset
 from yolo.datasets.pipeline.batches import evaluation_batches, training_batches
-from yolo.model import precision
+from yolo.model.backend import precision
+from yolo.model.backend.precision import Choice, best_precision, choose_precision, cpu_flags
 from yolo.model.detector import Detector
-from yolo.model.layers import LEAK, BatchNorm, Convolution, leaky_from_output
-from yolo.model.precision import Choice, best_precision, choose_precision, cpu_flags
+from yolo.model.networks.layers import LEAK, BatchNorm, Convolution, leaky_from_output
 from yolo.system.allocator import leave_gpus_to_backend, tune_allocator
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from keras import layers
 
-from yolo.model.layers import Convolutions
+from yolo.model.networks.layers import Convolutions
 from yolo.ops.boxes import Tensor
 
 DARKNET53_STAGES = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))

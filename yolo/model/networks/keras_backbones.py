@@ -21,8 +21,8 @@ import numpy as np
 from keras import layers
 
 from yolo.errors import ConfigError
-from yolo.model.layers import Convolutions
-from yolo.model.networks import Variant, pyramid
+from yolo.model.networks.layers import Convolutions
+from yolo.model.networks.yolov3 import Variant, pyramid
 from yolo.ops.boxes import Tensor
 
 PREFIX = "keras:"

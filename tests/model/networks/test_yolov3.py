@@ -9,8 +9,8 @@ from keras import ops
 
 from yolo.model.assembly import head_bias
 from yolo.model.detector import Detector
-from yolo.model.layers import Convolution
-from yolo.model.networks import VARIANTS
+from yolo.model.networks.layers import Convolution
+from yolo.model.networks.yolov3 import VARIANTS
 
 COCO = [f"class {index}" for index in range(80)]
 
@@ -94,7 +94,7 @@ def test_batch_norm_in_training_is_keras_own():
     """Values, running statistics and gradients of the fused operation."""
     import tensorflow as tf
 
-    from yolo.model.layers import BatchNorm
+    from yolo.model.networks.layers import BatchNorm
 
     rng = np.random.default_rng(0)
     inputs = tf.constant(rng.normal(2, 3, (4, 5, 6, 7)).astype(np.float32))

@@ -1,0 +1,1 @@
+"""Where a training step differs between TensorFlow and JAX: non-finite steps, replicas, precision."""
