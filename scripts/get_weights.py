@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from yolo.errors import YoloError
-from yolo.published import PUBLISHED, cache_folder, fetch_published, published_file
+from yolo.weights.published import PUBLISHED, cache_folder, fetch_published, published_file
 
 
 def make_parser() -> argparse.ArgumentParser:

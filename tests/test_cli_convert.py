@@ -11,8 +11,8 @@ import yolo
 from yolo.cli.main import main
 from yolo.darknet.names import write_names
 from yolo.errors import ConfigError
-from yolo.model.darknet_weights import save_darknet_weights
 from yolo.model.detector import Detector
+from yolo.weights.darknet_files import save_darknet_weights
 
 NET = """[net]
 # a comment of the user's

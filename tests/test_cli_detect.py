@@ -50,9 +50,9 @@ def detector(monkeypatch):
         fake.options = options
         return fake
 
-    module = types.ModuleType("yolo.model.loading")
+    module = types.ModuleType("yolo.weights.load")
     module.load = load
-    monkeypatch.setitem(sys.modules, "yolo.model.loading", module)
+    monkeypatch.setitem(sys.modules, "yolo.weights.load", module)
     return fake
 
 

@@ -11,8 +11,8 @@ from keras import layers
 
 from yolo.cli.info import to_table
 from yolo.cli.main import main
-from yolo.model.darknet_weights import save_darknet_weights
 from yolo.model.detector import Detector
+from yolo.weights.darknet_files import save_darknet_weights
 
 CLASSES = [f"Klasse ä{index}" for index in range(12)]
 

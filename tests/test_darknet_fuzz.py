@@ -20,7 +20,7 @@ from yolo.darknet.plan import LARGEST_MAP, LARGEST_SIDE, MOST_WEIGHTS, make_dete
 from yolo.darknet.weights import Header, read_weights, write_weights
 from yolo.errors import ConfigError, WeightsError, YoloError
 from yolo.model.detector import Detector
-from yolo.model.loading import recognise
+from yolo.weights.load import recognise
 
 fuzz = settings(
     max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -18,11 +18,11 @@ from keras import ops
 import yolo
 from yolo.darknet.plan import ACTIVATIONS, KINDS, make_plan
 from yolo.darknet.weights import ConvolutionWeights
-from yolo.model.darknet_weights import set_weights
 from yolo.model.networks import layers as model_layers
 from yolo.model.networks.from_cfg import _convolution, _other
 from yolo.model.networks.layers import Convolutions, MaxPool, Reorganize
 from yolo.ops.decode import decode
+from yolo.weights.darknet_files import set_weights
 
 REFERENCES = sorted((Path(__file__).parent / "references").glob("*.npz"))
 TOLERANCE = 1e-4

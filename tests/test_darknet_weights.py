@@ -14,9 +14,9 @@ from yolo.darknet.network import Convolution
 from yolo.darknet.plan import make_plan
 from yolo.darknet.weights import ConvolutionWeights, Header, read_header, read_weights, write_weights
 from yolo.errors import WeightsError
-from yolo.model.darknet_weights import get_weights, save_darknet_weights, set_weights, settings_of
 from yolo.model.detector import Detector
-from yolo.model.loading import load_first_convolutions, recognise
+from yolo.weights.darknet_files import get_weights, save_darknet_weights, set_weights, settings_of
+from yolo.weights.load import load_first_convolutions, recognise
 
 FIRST = Convolution(2, 1, (1, 1), 0, 1, True, "leaky", 3)  # 2 x (3 + 4) numbers: 56 bytes
 SECOND = Convolution(2, 2, (1, 1), 0, 2, False, "linear", 2)  # 2 x (1 x 2 x 2 + 1) numbers: 40 bytes

@@ -12,9 +12,9 @@ import pytest
 from yolo.cli.main import COMMANDS, main
 from yolo.darknet.names import write_names
 from yolo.datasets.digits import make_digits
-from yolo.model.cfg_writer import to_cfg
-from yolo.model.darknet_weights import save_darknet_weights
 from yolo.model.detector import Detector
+from yolo.weights.cfg_writer import to_cfg
+from yolo.weights.darknet_files import save_darknet_weights
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -17,8 +17,9 @@ import pytest
 from http_server import serving
 from PIL import Image
 
-from yolo import load_dataset, published
-from yolo.published import PUBLISHED
+from yolo import load_dataset
+from yolo.weights import published
+from yolo.weights.published import PUBLISHED
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 WEIGHTS = b"weights" * 1000
@@ -249,7 +250,7 @@ def test_the_list_as_a_program(tmp_path):
     assert lines[3].endswith("SHA-256 not published: as on its first use")
     assert lines[4] == f"cache: {tmp_path}"
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "yolo.published" in imported
+    assert "yolo.weights.published" in imported
     assert not imported & {"keras", "tensorflow", "numpy"}
 
 

@@ -280,7 +280,7 @@ NET = one_layer(16, activation="relu")
 @pytest.fixture
 def darknet(tmp_path, monkeypatch):
     """A small Darknet network that knows the digits 3 and, by another name, something else."""
-    from yolo.model.darknet_weights import save_darknet_weights
+    from yolo.weights.darknet_files import save_darknet_weights
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.cfg").write_text(NET)

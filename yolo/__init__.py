@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
     from yolo.evaluation.evaluator import evaluate
     from yolo.model.detector import Detector
-    from yolo.model.loading import load
     from yolo.structs import Dataset, Detections, Sample
     from yolo.training.trainer import resume, train
+    from yolo.weights.load import load
 
 _MODULES = {
     "AnnotationError": "yolo.errors",
@@ -29,7 +29,7 @@ _MODULES = {
     "YoloError": "yolo.errors",
     "evaluate": "yolo.evaluation.evaluator",
     "fit_anchors": "yolo.anchors",
-    "load": "yolo.model.loading",
+    "load": "yolo.weights.load",
     "load_dataset": "yolo.datasets.load",
     "resume": "yolo.training.trainer",
     "train": "yolo.training.trainer",

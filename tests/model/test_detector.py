@@ -16,7 +16,7 @@ import yolo
 from yolo.config import NmsConfig
 from yolo.errors import ConfigError, MediaError, WeightsError
 from yolo.model.detector import Detector
-from yolo.model.loading import load
+from yolo.weights.load import load
 
 ANCHORS = [[10, 10], [20, 20], [30, 40], [40, 30], [60, 60], [80, 50]]
 

@@ -16,9 +16,9 @@ from yolo.config import NmsConfig
 from yolo.darknet.network import Convolution
 from yolo.darknet.plan import make_plan
 from yolo.darknet.weights import Header
-from yolo.model.darknet_weights import save_darknet_weights
-from yolo.model.loading import load_first_convolutions
 from yolo.ops.boxes import pairwise_iou
+from yolo.weights.darknet_files import save_darknet_weights
+from yolo.weights.load import load_first_convolutions
 
 TOLERANCE = 1e-4
 """Of an array's largest magnitude. Measured: 3e-6."""

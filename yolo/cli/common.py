@@ -109,7 +109,7 @@ def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) 
         YoloError: there is none, or an option does not fit it.
     """
     start_keras()
-    from yolo.model.loading import load
+    from yolo.weights.load import load
 
     return load(
         arguments.weights,

@@ -50,7 +50,7 @@ def run(arguments: Namespace) -> None:
     classes = None if arguments.classes is None else parse_classes(arguments.classes)
     detector, table = load_detector(arguments, size=size), None
     if classes is not None:
-        from yolo.model.transfer import with_classes
+        from yolo.weights.transfer import with_classes
 
         detector, table = with_classes(detector, classes, new=arguments.new, seed=arguments.seed)
         for line in table.lines():
@@ -121,8 +121,8 @@ def write(detector: Detector, targets: list[Path]) -> None:
     if len(targets) == 1:
         detector.save(targets[0])
         return
-    from yolo.model.cfg_writer import to_cfg
-    from yolo.model.darknet_weights import save_darknet_weights
+    from yolo.weights.cfg_writer import to_cfg
+    from yolo.weights.darknet_files import save_darknet_weights
 
     weights, cfg, names = targets
     text = to_cfg(detector)

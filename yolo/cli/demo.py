@@ -63,8 +63,8 @@ def run(arguments: Namespace) -> None:
     start_keras()
     from yolo.evaluation.evaluator import evaluate
     from yolo.model.detector import Detector
-    from yolo.model.loading import load
     from yolo.training.trainer import train
+    from yolo.weights.load import load
 
     logger.info("1. data: handwritten digits over photographs, as a VOC dataset in %s", folder / "digits")
     make_digits(folder / "digits", train=arguments.scenes, val=120, size=SIZE, seed=arguments.seed)

@@ -57,8 +57,8 @@ def describe(arguments: Namespace) -> Report:
     start_keras()
     if suffix in ARRAYS:
         return describe_arrays(path)
-    from yolo.model.loading import is_darknet, load, read_description
-    from yolo.published import PUBLISHED
+    from yolo.weights.load import is_darknet, load, read_description
+    from yolo.weights.published import PUBLISHED
 
     if suffix == ".keras" and read_description(Path(path)).get("registered_name") != "yolo>Detector":
         return describe_arrays(path)
@@ -137,7 +137,7 @@ def _summary(summary: Summary) -> Report:
 
 def describe_arrays(path: str) -> Report:
     """A Keras file without a detector of ours: its layers' arrays."""
-    from yolo.model.keras_weights import stored_layers
+    from yolo.weights.keras_files import stored_layers
 
     with stored_layers(path) as stored:
         shapes = {layer.path: layer.shapes for layer in stored}

@@ -331,7 +331,7 @@ def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int] 
         YoloError: the options do not fit each other, or the weights do not fit the network.
     """
     from yolo.model.detector import Detector
-    from yolo.model.starting import begin, read_source
+    from yolo.weights.pretrained import begin, read_source
 
     source = read_source(arguments.weights, cfg=arguments.cfg, names=arguments.names, offline=arguments.offline)
     options = network_options(arguments, source)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from yolo.errors import ConfigError, WeightsError
-from yolo.model import imagenet
-from yolo.model.darknet_weights import save_darknet_weights
 from yolo.model.detector import Detector
-from yolo.model.imagenet import load_imagenet
-from yolo.model.loading import load
 from yolo.model.networks.keras_backbones import backbone_names, backbone_of, make_backbone, preprocessing
+from yolo.weights import imagenet
+from yolo.weights.darknet_files import save_darknet_weights
+from yolo.weights.imagenet import load_imagenet
+from yolo.weights.load import load
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225])

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from http_server import serving
 
-from yolo import published
 from yolo.errors import WeightsError
-from yolo.published import PUBLISHED, cache_folder, fetch_published, published_file
+from yolo.weights import published
+from yolo.weights.published import PUBLISHED, cache_folder, fetch_published, published_file
 
 CONTENT = random.Random(1).randbytes(50_000)
 OTHER = CONTENT[::-1]

@@ -8,8 +8,8 @@ import pytest
 from yolo.config import NmsConfig
 from yolo.errors import ConfigError, WeightsError
 from yolo.model.detector import Detector
-from yolo.model.transfer import UNLEARNED, Transfer, match_classes, meaning, transfer, with_classes
 from yolo.ops.decode import decode
+from yolo.weights.transfer import UNLEARNED, Transfer, match_classes, meaning, transfer, with_classes
 
 OLD = ["cat", "dog", "sofa", "aeroplane"]
 NET = """[net]

@@ -10,9 +10,9 @@ from yolo.config import NewClasses
 from yolo.errors import WeightsError
 from yolo.files.atomic import is_file
 from yolo.model.detector import Detector
-from yolo.model.imagenet import load_imagenet
-from yolo.model.keras_weights import load_matching
-from yolo.model.loading import (
+from yolo.weights.imagenet import load_imagenet
+from yolo.weights.keras_files import load_matching
+from yolo.weights.load import (
     PARTIAL_NAME,
     REGISTERED_NAME,
     load,
@@ -20,7 +20,7 @@ from yolo.model.loading import (
     read_description,
     resolve,
 )
-from yolo.model.transfer import LAYERS_NAMED, transfer
+from yolo.weights.transfer import LAYERS_NAMED, transfer
 
 logger = logging.getLogger(__name__)
 

@@ -22,10 +22,10 @@ from yolo.darknet.plan import make_detector_plan
 from yolo.darknet.weights import ConvolutionWeights, Header, read_header, read_weights
 from yolo.errors import ConfigError, WeightsError
 from yolo.files.atomic import is_file
-from yolo.model.darknet_weights import set_weights, settings_of
 from yolo.model.detector import Detector
 from yolo.model.networks.yolov3 import VARIANTS
-from yolo.published import PUBLISHED, published_file
+from yolo.weights.darknet_files import set_weights, settings_of
+from yolo.weights.published import PUBLISHED, published_file
 
 logger = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ import yolo
 from yolo.darknet.network import Convolution
 from yolo.darknet.weights import ConvolutionWeights, Header, read_header, write_weights
 from yolo.errors import ConfigError, WeightsError
-from yolo.model import loading
-from yolo.model.darknet_weights import get_weights, save_darknet_weights, settings_of
 from yolo.model.detector import Detector
-from yolo.model.loading import is_darknet, load_first_convolutions, recognise
 from yolo.model.networks.yolov3 import VARIANTS
-from yolo.model.starting import begin, read_source
+from yolo.weights import load as loading
+from yolo.weights.darknet_files import get_weights, save_darknet_weights, settings_of
+from yolo.weights.load import is_darknet, load_first_convolutions, recognise
+from yolo.weights.pretrained import begin, read_source
 
 
 @pytest.fixture(scope="module")

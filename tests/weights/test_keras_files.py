@@ -14,7 +14,7 @@ from keras import layers
 
 from yolo.errors import WeightsError
 from yolo.model.detector import Detector
-from yolo.model.keras_weights import load_matching
+from yolo.weights.keras_files import load_matching
 
 
 def classifier(**options):

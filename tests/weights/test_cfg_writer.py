@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from yolo.errors import WeightsError
-from yolo.model.cfg_writer import to_cfg
 from yolo.model.detector import Detector
 from yolo.model.networks.yolov3 import VARIANTS
+from yolo.weights.cfg_writer import to_cfg
 
 
 def randomised(detector, seed=0):
@@ -61,7 +61,7 @@ def test_a_network_file_comes_back_as_it_was(shared):
 def test_other_layers_are_refused():
     detector = Detector("yolov3-tiny", classes=["a"], size=64)
     operation = type("Strange", (), {"name": "strange_1"})()
-    from yolo.model.cfg_writer import _Sections
+    from yolo.weights.cfg_writer import _Sections
 
     with pytest.raises(WeightsError, match="strange_1: a Strange layer cannot be written as Darknet's; save it as"):
         _Sections()._write_next(operation)
