@@ -13,8 +13,8 @@ from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import WEIGHTS_HELP, add_weights_options, load_detector, parse_size, prepare_output
 from yolo.config import NmsConfig, check
+from yolo.detect.outputs import check_targets, output_names, to_line, to_record, write_picture
 from yolo.detect.predictor import Prediction, Unreadable, predict
-from yolo.detect.sinks import check_targets, output_names, to_line, to_record, write_picture
 from yolo.detect.sources import find_pictures
 from yolo.errors import MediaError
 from yolo.files.atomic import to_json, write_text

@@ -25,7 +25,7 @@ from yolo.cli.common import (
     prepare_output,
     start_keras,
 )
-from yolo.cli.given import changeable, check_given, completed, describe_command
+from yolo.cli.resume_options import changeable, check_given, completed, describe_command
 from yolo.cli.supervisor import add_host_arguments, on_hosts
 from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset

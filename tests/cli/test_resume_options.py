@@ -13,8 +13,8 @@ from cfg_texts import STAGED
 
 from yolo.cli import train
 from yolo.cli.common import parse
-from yolo.cli.given import check_given, describe_command
 from yolo.cli.main import main
+from yolo.cli.resume_options import check_given, describe_command
 from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError

@@ -19,7 +19,7 @@ from yolo.errors import WeightsError
 from yolo.images.codec import read_image
 from yolo.structs import Detections
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 
 
 class FakeDetector:

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from yolo.config import NmsConfig
+from yolo.detect.outputs import check_targets, output_names, printable, to_line, to_record, write_picture
 from yolo.detect.predictor import Prediction, Unreadable, predict, read_ahead
-from yolo.detect.sinks import check_targets, output_names, printable, to_line, to_record, write_picture
 from yolo.detect.sources import find_pictures
 from yolo.errors import ConfigError, MediaError
 from yolo.structs import Detections

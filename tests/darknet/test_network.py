@@ -24,7 +24,7 @@ from yolo.model.networks.layers import Convolutions, MaxPool, Reorganize
 from yolo.ops.decode import decode
 from yolo.weights.darknet_files import set_weights
 
-REFERENCES = sorted((Path(__file__).parent / "references").glob("*.npz"))
+REFERENCES = sorted((Path(__file__).parents[1] / "references").glob("*.npz"))
 TOLERANCE = 1e-4
 """Of an array's largest magnitude; measured: 1.3e-6 at most."""
 

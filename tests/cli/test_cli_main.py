@@ -15,7 +15,7 @@ from yolo.cli import main as cli
 from yolo.cli.common import parse, underscored
 from yolo.errors import MediaError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
