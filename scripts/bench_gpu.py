@@ -35,7 +35,7 @@ import numpy as np
 from yolo.config import AugmentConfig, TrainConfig
 from yolo.model.detector import Detector
 from yolo.model.summary import summarise_detector
-from yolo.training.optimizer import make_optimizer
+from yolo.training.optimizer.optimizer import make_optimizer
 
 CLASSES = 80
 BOXES = 16

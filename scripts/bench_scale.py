@@ -283,7 +283,7 @@ def training_step(*, boxes: int, classes: int) -> Callable[[], object]:
     import tensorflow as tf
 
     from yolo.model.detector import Detector
-    from yolo.training.optimizer import make_optimizer
+    from yolo.training.optimizer.optimizer import make_optimizer
 
     detector = Detector("yolov3-tiny", classes=[f"class {number}" for number in range(classes)], size=96)
     detector.compile(make_optimizer(TrainConfig(), detector, steps_per_epoch=100))

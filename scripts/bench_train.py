@@ -146,7 +146,7 @@ def measure(case: Case, *, precision: str, repeats: int, reference: str | None) 
     import keras
 
     from yolo.model.detector import Detector
-    from yolo.training.optimizer import make_optimizer
+    from yolo.training.optimizer.optimizer import make_optimizer
 
     keras.backend.clear_session()
     keras.config.set_dtype_policy(precision)

@@ -190,7 +190,7 @@ def test_layers_that_thaw_right_after_a_resume(digits, tmp_path):
 
 def test_the_loss_scale_goes_on(digits, tmp_path, monkeypatch):
     """In float16; here it doubles after every two steps, through the border of two stages and a stop in an epoch."""
-    monkeypatch.setattr("yolo.training.update_rules.GROWTH_STEPS", 2)
+    monkeypatch.setattr("yolo.training.optimizer.update_rules.GROWTH_STEPS", 2)
     keras.config.set_dtype_policy("mixed_float16")
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
     options = {**OPTIONS, "epochs": 3, "unfreeze_at": 1, "validation": validation}

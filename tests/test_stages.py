@@ -14,7 +14,7 @@ from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
-from yolo.training.optimizer import AdamW, make_optimizer
+from yolo.training.optimizer.optimizer import AdamW, make_optimizer
 from yolo.training.stages import Stage, older_layers, stages
 from yolo.training.trainer import train
 

@@ -23,7 +23,7 @@ from yolo.datasets.digits import make_digits
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.model.detector import Detector
 from yolo.training.checkpoint import Checkpoints
-from yolo.training.optimizer import make_optimizer
+from yolo.training.optimizer.optimizer import make_optimizer
 from yolo.training.run_folder import RunFolder
 from yolo.training.trainer import hold_out, make_run, train
 

@@ -25,7 +25,7 @@ from tables import make_dataset
 from yolo.config import LossConfig, TrainConfig
 from yolo.errors import AnnotationError, ConfigError
 from yolo.images import plots
-from yolo.training.schedule import peak_rate
+from yolo.training.optimizer.learning_rate import peak_rate
 from yolo.training.space import Range, changed, present_values, read_space
 from yolo.training.state import NotFiniteError
 from yolo.training.trainer import TrainResult

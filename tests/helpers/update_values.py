@@ -10,7 +10,7 @@ import sys
 import keras
 import numpy as np
 
-from yolo.training.update_rules import SGD, AdamW
+from yolo.training.optimizer.update_rules import SGD, AdamW
 
 SHAPES = {"a/kernel": (3, 4), "a/bias": (4,), "b/kernel": (4, 2)}
 SLOW, SHARE = "b/kernel", 0.25

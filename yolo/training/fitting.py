@@ -21,9 +21,9 @@ from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.system.device_memory import is_out_of_memory, memory_is_the_hosts, memory_now, peak_of
-from yolo.training.balance import with_class_weights
 from yolo.training.devices import Devices
-from yolo.training.optimizer import make_optimizer
+from yolo.training.optimizer.class_weights import with_class_weights
+from yolo.training.optimizer.optimizer import make_optimizer
 from yolo.training.run import Run
 
 logger = logging.getLogger(__name__)

@@ -9,15 +9,15 @@ import keras
 
 from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.files.atomic import remove_abandoned
-from yolo.training.averages import adopt, begin_averages
-from yolo.training.balance import with_class_weights
 from yolo.training.conditions import agree_on
 from yolo.training.faults import is_not_finite, recover
 from yolo.training.fitting import check_memory
 from yolo.training.hooks import OneFit
 from yolo.training.interruption import interruptible
 from yolo.training.keeper import Keeper
-from yolo.training.optimizer import make_optimizer
+from yolo.training.optimizer.class_weights import with_class_weights
+from yolo.training.optimizer.ema import adopt, begin_averages
+from yolo.training.optimizer.optimizer import make_optimizer
 from yolo.training.placement import on_devices
 from yolo.training.preview import draw_batches
 from yolo.training.progress import DataClock, Progress

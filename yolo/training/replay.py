@@ -21,8 +21,8 @@ from yolo.ops.loss import LossTerms
 from yolo.training import checkpoint
 from yolo.training.checkpoint import Checkpoint
 from yolo.training.faults import FOLDER, is_not_finite, values_of
+from yolo.training.optimizer.update_rules import SGD
 from yolo.training.stages import freeze_layers
-from yolo.training.update_rules import SGD
 
 
 def replay(path: str | Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import yaml
 from yolo.config import TrainConfig, check, train_config
 from yolo.config_types import describe, is_a
 from yolo.errors import ConfigError
-from yolo.training.schedule import peak_rate
+from yolo.training.optimizer.learning_rate import peak_rate
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -24,7 +24,7 @@ from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.evaluation.evaluator import EVALUATION_NMS
 from yolo.images.draw import draw_boxes, tile_images
-from yolo.training.averages import averaged
+from yolo.training.optimizer.ema import averaged
 from yolo.training.preview import drawn
 from yolo.training.run import Run
 

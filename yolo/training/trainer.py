@@ -28,9 +28,9 @@ from yolo.training.checks import check_canvases
 from yolo.training.devices import choose_devices
 from yolo.training.fitting import fitting_batch
 from yolo.training.loop import carry_out
+from yolo.training.optimizer.learning_rate import log_rate
 from yolo.training.run import Run
 from yolo.training.run_folder import RunFolder
-from yolo.training.schedule import log_rate
 from yolo.training.stages import freeze_layers, frozen_layers
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from yolo.evaluation.evaluator import evaluate
-from yolo.training.averages import averaged
 from yolo.training.keeper import Keeper
+from yolo.training.optimizer.ema import averaged
 from yolo.training.run import Run
 
 logger = logging.getLogger(__name__)

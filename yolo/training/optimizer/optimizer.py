@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from yolo.config import TrainConfig
-from yolo.training.schedule import NOMINAL_BATCH, make_schedule
-from yolo.training.update_rules import SGD, AdamW
+from yolo.training.optimizer.learning_rate import NOMINAL_BATCH, make_schedule
+from yolo.training.optimizer.update_rules import SGD, AdamW
 
 
 def make_optimizer(

@@ -11,7 +11,7 @@ from keras import ops
 from yolo.model.backend.finite_steps import NOT_FINITE_GRADIENT, stop_unless_finite
 from yolo.model.backend.replicas import sum_over_replicas
 from yolo.ops.boxes import Tensor
-from yolo.training.fused import adam, clip_factor, descend, global_norm, momentum_descent
+from yolo.training.optimizer.fused_kernels import adam, clip_factor, descend, global_norm, momentum_descent
 
 FIRST_SCALE, GROWTH_STEPS = 2.0**15, 2000
 """Of the loss in float16; it doubles after so many steps without an overflow."""

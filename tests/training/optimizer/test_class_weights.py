@@ -12,7 +12,7 @@ from yolo.config import LossConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
-from yolo.training.balance import with_class_weights
+from yolo.training.optimizer.class_weights import with_class_weights
 
 BALANCED = LossConfig(class_weights="balanced", box_weight=3.0)
 

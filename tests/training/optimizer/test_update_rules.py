@@ -14,8 +14,8 @@ import tensorflow as tf
 from update_values import CASES, COMMON, OVERFLOW, SHAPES, SHARE, SLOW, STEPS, numbers, run
 
 from yolo.config import TrainConfig
-from yolo.training.optimizer import make_optimizer
-from yolo.training.update_rules import SGD, AdamW
+from yolo.training.optimizer.optimizer import make_optimizer
+from yolo.training.optimizer.update_rules import SGD, AdamW
 
 SCRIPT = Path(__file__).with_name("update_values.py")
 
@@ -159,7 +159,7 @@ def scaling(**options):
 
 
 def test_the_loss_scale_doubles_after_many_steps_without_an_overflow(monkeypatch):
-    monkeypatch.setattr("yolo.training.update_rules.GROWTH_STEPS", 3)
+    monkeypatch.setattr("yolo.training.optimizer.update_rules.GROWTH_STEPS", 3)
     weight, rule = scaling()
     assert rule.scale_loss(2.0) == 2.0**16
     scales = []
@@ -230,7 +230,7 @@ def test_rules_are_saved_and_loaded():
 def test_the_global_norm():
     import tensorflow as tf
 
-    from yolo.training.fused import global_norm
+    from yolo.training.optimizer.fused_kernels import global_norm
 
     rng = np.random.default_rng(0)
     gradients = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 32, 512), (1024,), (3, 3, 16, 128))]

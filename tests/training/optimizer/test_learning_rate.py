@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from yolo.config import TrainConfig
-from yolo.training.schedule import WarmedUp, log_rate, make_schedule, peak_rate
+from yolo.training.optimizer.learning_rate import WarmedUp, log_rate, make_schedule, peak_rate
 
 
 @pytest.mark.parametrize(

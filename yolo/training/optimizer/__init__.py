@@ -1,0 +1,1 @@
+"""What an update does: optimizers, learning rate, weight averaging, class weights."""
