@@ -17,15 +17,15 @@ from yolo.config import LossConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.stream import TrainingStream
+from yolo.distributed.devices import ONE, Devices
+from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.system import device_memory
 from yolo.system.device_memory import is_out_of_memory, peak_of
 from yolo.system.used_memory import resident_memory
 from yolo.training import fitting
-from yolo.training.devices import ONE, Devices
 from yolo.training.fitting import Need, choose_size, extrapolate, fitting_batch, measure_need
-from yolo.training.hosts import Hosts
 from yolo.training.optimizer.class_weights import with_class_weights
 
 GB = 10**9

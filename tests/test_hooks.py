@@ -14,10 +14,10 @@ from tables import make_dataset
 from yolo.cli import train as train_command
 from yolo.cli.main import main
 from yolo.config import TrainConfig
+from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
 from yolo.training import hooks
 from yolo.training.hooks import OneFit, entries, load_callbacks, load_for_host
-from yolo.training.hosts import Hosts
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,8 @@ class Second(Hosts):
 @pytest.fixture
 def second_host(monkeypatch, tmp_path):
     """The command line there, with the options that reach training: a dictionary."""
-    from yolo.training import hosts, trainer
+    from yolo.distributed import hosts
+    from yolo.training import trainer
 
     given = {}
     command = {"precision": "float32", "data": {"data": None}, "watchers": {"tensorboard": False}, "typed": {}}

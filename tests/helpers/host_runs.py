@@ -29,8 +29,8 @@ def check_agreement(hosts) -> None:
 
 
 def main(digits: str, out: str, port: str, rank: str) -> None:
-    from yolo.training.cluster import Cluster
-    from yolo.training.hosts import joined
+    from yolo.distributed.hosts import joined
+    from yolo.distributed.launchers import Cluster
 
     two_cpus()
     with joined(Cluster(f"127.0.0.1:{port}", int(rank), 2), timeout=60) as hosts:

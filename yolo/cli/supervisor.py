@@ -23,8 +23,8 @@ from types import FrameType
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import start_keras
-from yolo.training.cluster import Cluster, find_cluster
-from yolo.training.roll_call import BEAT_SECONDS, SILENT_SECONDS, Link, gather_hosts, listen
+from yolo.distributed.launchers import Cluster, find_cluster
+from yolo.distributed.rendezvous import BEAT_SECONDS, SILENT_SECONDS, Link, gather_hosts, listen
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def on_hosts(arguments: Namespace, work: Callable[[Namespace], None]) -> int:
         advice = f"go on with: yolov3 train --resume {arguments.resume or arguments.out or 'DIR'}"
         return supervise(cluster, sys.argv[1:], timeout=arguments.hosts_timeout, advice=advice)
     start_keras()
-    from yolo.training.hosts import joined
+    from yolo.distributed.hosts import joined
 
     with joined(cluster, timeout=arguments.hosts_timeout):
         work(arguments)

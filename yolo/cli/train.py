@@ -155,7 +155,7 @@ def begin_run(arguments: Namespace) -> None:
     size = None if arguments.size is None else parse_size(arguments.size)
     dataset, validation = load_data(arguments)
     start_keras()
-    from yolo.training.hosts import present_hosts
+    from yolo.distributed.hosts import present_hosts
 
     hosts = present_hosts()
     if hosts.first:
@@ -192,8 +192,8 @@ def go_on(arguments: Namespace) -> None:
         ConfigError: there is nothing to go on with, or options are given that the run did not begin with.
     """
     start_keras()
+    from yolo.distributed.hosts import present_hosts
     from yolo.training.hooks import load_for_host
-    from yolo.training.hosts import present_hosts
     from yolo.training.trainer import last_checkpoint, resume
 
     checkpoint, hosts = last_checkpoint(arguments.resume), present_hosts()

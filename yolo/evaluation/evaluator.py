@@ -28,7 +28,7 @@ EVALUATION_NMS = NmsConfig(conf=0.001, iou=0.6)
 
 
 class Hosts(Protocol):
-    """The hosts that share an evaluation: see `yolo.training.hosts.Hosts`."""
+    """The hosts that share an evaluation: see `yolo.distributed.hosts.Hosts`."""
 
     rank: int
     world: int

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from yolo.config import HARMLESS
+from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
 from yolo.structs import Dataset
-from yolo.training.hosts import Hosts
 
 NAMES = ("dataset.name", "validation.name")
 """Of a run's conditions those that say where something lies, not what it is."""

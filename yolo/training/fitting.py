@@ -17,11 +17,11 @@ from yolo.datasets.pipeline.multi_scale import canvases
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.datasets.pipeline.tf_errors import reported_failures
+from yolo.distributed.devices import Devices
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.system.device_memory import is_out_of_memory, memory_is_the_hosts, memory_now, peak_of
-from yolo.training.devices import Devices
 from yolo.training.optimizer.class_weights import with_class_weights
 from yolo.training.optimizer.optimizer import make_optimizer
 from yolo.training.run import Run

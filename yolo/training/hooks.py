@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import keras
 
+from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
-from yolo.training.hosts import Hosts
 
 Spec = str | Sequence[str | Mapping[str, Mapping[str, Any] | None]] | Mapping[str, Mapping[str, Any] | None]
 """Names, separated by commas; or a list of names, some with arguments: ``[wandb, {my.Callback: {every: 3}}]``."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from yolo.distributed.devices import Devices
 from yolo.model.detector import Detector
-from yolo.training.devices import Devices
 from yolo.training.stages import ordered_layers
 
 

@@ -18,12 +18,12 @@ from yolo.datasets.pipeline.batches import training_batches
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.quarantine import Entry, Quarantine
 from yolo.datasets.pipeline.stream import TrainingStream
+from yolo.distributed.devices import ONE, Devices
+from yolo.distributed.hosts import ALONE, Hosts
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.conditions import check_unchanged, describe_dataset, describe_file
-from yolo.training.devices import ONE, Devices
-from yolo.training.hosts import ALONE, Hosts
 from yolo.training.run_folder import RunFolder
 from yolo.training.state import RunState, capture
 

@@ -19,13 +19,13 @@ from yolo.darknet.weights import Header
 from yolo.datasets.pipeline.cache import make_cache
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
+from yolo.distributed.devices import choose_devices
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.checks import check_canvases
-from yolo.training.devices import choose_devices
 from yolo.training.fitting import fitting_batch
 from yolo.training.loop import carry_out
 from yolo.training.optimizer.learning_rate import log_rate

@@ -19,11 +19,11 @@ from yolo.datasets.pipeline.batches import training_batches
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.datasets.pipeline.tf_errors import reported_failures
+from yolo.distributed.hosts import Hosts
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.evaluation.evaluator import evaluate
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.hosts import Hosts
 from yolo.training.trainer import RunOptions, make_run, train
 
 CANVAS = (64, 96)

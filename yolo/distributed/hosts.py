@@ -13,8 +13,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from yolo.distributed.launchers import Cluster, check_backend, own_gpus
 from yolo.errors import ConfigError
-from yolo.training.cluster import Cluster, check_backend, own_gpus
 
 logger = logging.getLogger(__name__)
 

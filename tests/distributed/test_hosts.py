@@ -23,14 +23,14 @@ from processes import TESTS, assert_same_run, finish, free_ports, start, succeed
 from yolo.cli import supervisor
 from yolo.cli.supervisor import Watch
 from yolo.datasets.digits import make_digits
+from yolo.distributed import rendezvous as roll_call
+from yolo.distributed.hosts import ALONE, Hosts, connect, preflight
+from yolo.distributed.launchers import Cluster, find_cluster, first_node, own_gpus
+from yolo.distributed.rendezvous import Link, gather_hosts
 from yolo.errors import ConfigError
 from yolo.evaluation.evaluator import gathered
 from yolo.evaluation.results import DetectionColumns
-from yolo.training import roll_call
-from yolo.training.cluster import Cluster, find_cluster, first_node, own_gpus
 from yolo.training.conditions import agree_on
-from yolo.training.hosts import ALONE, Hosts, connect, preflight
-from yolo.training.roll_call import Link, gather_hosts
 
 JAX = {"KERAS_BACKEND": "jax"}
 BATCH_SCRIPT = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_NODELIST": "gpu[07-10],big1", "SLURM_JOB_ID": "41"}
@@ -145,7 +145,7 @@ def test_a_first_operation_that_fails_is_one_line(monkeypatch):
     def fail(_):
         raise RuntimeError("NCCL operation failed:\ninvalid usage, Duplicate GPU detected")
 
-    monkeypatch.setattr("yolo.training.hosts.all_gather", fail)
+    monkeypatch.setattr("yolo.distributed.hosts.all_gather", fail)
     with pytest.raises(ConfigError, match=r"rank 1: .* failed: invalid usage, Duplicate GPU.*by CUDA_VISIBLE_DEVICES$"):
         preflight(Hosts(1, 2), 60)
 

@@ -16,8 +16,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from yolo.distributed.hosts import ALONE, Hosts, present_hosts
 from yolo.errors import ConfigError
-from yolo.training.hosts import ALONE, Hosts, present_hosts
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from cfg_texts import STAGED
 from processes import TESTS, assert_same_run, start, succeed
 
 from yolo.datasets.digits import make_digits
+from yolo.distributed import devices
+from yolo.distributed.devices import Devices, choose_devices, parse_devices
+from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
 from yolo.model.backend import replicas
 from yolo.model.detector import Detector
-from yolo.training import devices
 from yolo.training.checkpoint import Checkpoints
-from yolo.training.devices import Devices, choose_devices, parse_devices
-from yolo.training.hosts import Hosts
 from yolo.training.placement import on_devices
 
 TWO_GPUS = {"gpu": ["gpu:0", "gpu:1"], "tpu": [], "cpu": ["cpu:0"]}

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from yolo.distributed.launchers import Cluster
 from yolo.errors import ConfigError
-from yolo.training.cluster import Cluster
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Several devices and several hosts: which there are, and how they find and watch each other."""
