@@ -18,9 +18,9 @@ from yolo.datasets.pipeline.batches import training_batches
 from yolo.datasets.pipeline.multi_scale import canvas_of_batch
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
-from yolo.training.checkpoint import Checkpoints, read
 from yolo.training.optimizer.class_weights import with_class_weights
 from yolo.training.replay import detector_of, gradients_not_finite, losses_of_pictures, replay
+from yolo.training.run.checkpoint import Checkpoints, read
 from yolo.training.trainer import train
 
 

@@ -22,9 +22,9 @@ from yolo.config import AugmentConfig, LossConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.model.detector import Detector
-from yolo.training.checkpoint import Checkpoints
 from yolo.training.optimizer.optimizer import make_optimizer
-from yolo.training.run_folder import RunFolder
+from yolo.training.run.checkpoint import Checkpoints
+from yolo.training.run.folder import RunFolder
 from yolo.training.trainer import hold_out, make_run, train
 
 PLAIN = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)

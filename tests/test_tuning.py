@@ -26,8 +26,8 @@ from yolo.config import LossConfig, TrainConfig
 from yolo.errors import AnnotationError, ConfigError
 from yolo.images import plots
 from yolo.training.optimizer.learning_rate import peak_rate
+from yolo.training.run.state import NotFiniteError
 from yolo.training.space import Range, changed, present_values, read_space
-from yolo.training.state import NotFiniteError
 from yolo.training.trainer import TrainResult
 
 optuna = pytest.importorskip("optuna")

@@ -18,7 +18,7 @@ from yolo.cli.resume_options import check_given, describe_command
 from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
-from yolo.training.checkpoint import Checkpoints
+from yolo.training.run.checkpoint import Checkpoints
 
 BEGAN = TrainConfig(
     epochs=60, batch=24, cache="ram", workers=3, save_every=7, augment=AugmentConfig(mosaic=0.5, mixup=0.1)

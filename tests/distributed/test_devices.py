@@ -15,8 +15,8 @@ from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
 from yolo.model.backend import replicas
 from yolo.model.detector import Detector
-from yolo.training.checkpoint import Checkpoints
 from yolo.training.placement import on_devices
+from yolo.training.run.checkpoint import Checkpoints
 
 TWO_GPUS = {"gpu": ["gpu:0", "gpu:1"], "tpu": [], "cpu": ["cpu:0"]}
 TWO_CPUS = {"gpu": [], "tpu": [], "cpu": ["cpu:0", "cpu:1"]}

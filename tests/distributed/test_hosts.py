@@ -30,7 +30,7 @@ from yolo.distributed.rendezvous import Link, gather_hosts
 from yolo.errors import ConfigError
 from yolo.evaluation.evaluator import gathered
 from yolo.evaluation.results import DetectionColumns
-from yolo.training.conditions import agree_on
+from yolo.training.run.consistency import agree_on
 
 JAX = {"KERAS_BACKEND": "jax"}
 BATCH_SCRIPT = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_NODELIST": "gpu[07-10],big1", "SLURM_JOB_ID": "41"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo.training.checkpoint import Checkpoints
+from yolo.training.run.checkpoint import Checkpoints
 
 TESTS = Path(__file__).parent
 

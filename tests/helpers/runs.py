@@ -26,7 +26,7 @@ def begin_or_go_on(folder: Path, digits: Path) -> None:
     """Train the small run, from its last checkpoint if it has one."""
     import yolo
     from yolo.model.detector import Detector
-    from yolo.training.checkpoint import Checkpoints
+    from yolo.training.run.checkpoint import Checkpoints
 
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
     if Checkpoints(folder).latest() is not None:
@@ -43,7 +43,7 @@ def die() -> None:
 
 def killed_after(seconds: float, folder: Path, digits: Path) -> None:
     """Train, and die so many seconds after the first checkpoint is there, wherever that is."""
-    from yolo.training.checkpoint import Checkpoints
+    from yolo.training.run.checkpoint import Checkpoints
 
     save = Checkpoints.save
 
@@ -62,7 +62,7 @@ def killed_after(seconds: float, folder: Path, digits: Path) -> None:
 
 def killed_inside_a_save(number: int, share: float, folder: Path, digits: Path) -> None:
     """Train, and die when a share of the bytes of the so-manieth checkpoint is written."""
-    from yolo.training import checkpoint
+    from yolo.training.run import checkpoint
 
     write, count = checkpoint.write, 0
 

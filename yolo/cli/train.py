@@ -165,7 +165,7 @@ def begin_run(arguments: Namespace) -> None:
     precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)
     from yolo.training.hooks import load_for_host
-    from yolo.training.run_folder import RunFolder
+    from yolo.training.run.folder import RunFolder
     from yolo.training.trainer import train, with_whole_path
 
     config = with_whole_path(config)  # config.yaml may be used in another folder too

@@ -24,7 +24,7 @@ from yolo.structs import Dataset
 from yolo.system.device_memory import is_out_of_memory, memory_is_the_hosts, memory_now, peak_of
 from yolo.training.optimizer.class_weights import with_class_weights
 from yolo.training.optimizer.optimizer import make_optimizer
-from yolo.training.run import Run
+from yolo.training.run.run import Run
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from yolo.training.interruption import Interruption
-from yolo.training.run import Run
-from yolo.training.state import NotFiniteError
+from yolo.training.run.run import Run
+from yolo.training.run.signals import Interruption
+from yolo.training.run.state import NotFiniteError
 
 logger = logging.getLogger(__name__)
 

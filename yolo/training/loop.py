@@ -9,11 +9,9 @@ import keras
 
 from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.files.atomic import remove_abandoned
-from yolo.training.conditions import agree_on
 from yolo.training.faults import is_not_finite, recover
 from yolo.training.fitting import check_memory
 from yolo.training.hooks import OneFit
-from yolo.training.interruption import interruptible
 from yolo.training.keeper import Keeper
 from yolo.training.optimizer.class_weights import with_class_weights
 from yolo.training.optimizer.ema import adopt, begin_averages
@@ -21,9 +19,11 @@ from yolo.training.optimizer.optimizer import make_optimizer
 from yolo.training.placement import on_devices
 from yolo.training.preview import draw_batches
 from yolo.training.progress import DataClock, Progress
-from yolo.training.run import Run
-from yolo.training.stages import Stage, describe_stage, restored, set_frozen, stages
-from yolo.training.state import NotFiniteError, put_back
+from yolo.training.run.consistency import agree_on
+from yolo.training.run.run import Run
+from yolo.training.run.signals import interruptible
+from yolo.training.run.stages import Stage, describe_stage, restored, set_frozen, stages
+from yolo.training.run.state import NotFiniteError, put_back
 from yolo.training.tensorboard import TensorBoard
 from yolo.training.validation import Validation
 

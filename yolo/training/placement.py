@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from yolo.distributed.devices import Devices
 from yolo.model.detector import Detector
-from yolo.training.stages import ordered_layers
+from yolo.training.run.stages import ordered_layers
 
 
 @contextmanager

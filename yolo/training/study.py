@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from yolo.errors import ConfigError
-from yolo.training.conditions import flat
+from yolo.training.run.consistency import flat
 
 if TYPE_CHECKING:
     import optuna

@@ -26,7 +26,7 @@ from yolo.evaluation.evaluator import EVALUATION_NMS
 from yolo.images.draw import draw_boxes, tile_images
 from yolo.training.optimizer.ema import averaged
 from yolo.training.preview import drawn
-from yolo.training.run import Run
+from yolo.training.run.run import Run
 
 logger = logging.getLogger(__name__)
 

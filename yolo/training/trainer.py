@@ -24,14 +24,14 @@ from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.checkpoint import Checkpoint, Checkpoints
 from yolo.training.checks import check_canvases
 from yolo.training.fitting import fitting_batch
 from yolo.training.loop import carry_out
 from yolo.training.optimizer.learning_rate import log_rate
-from yolo.training.run import Run
-from yolo.training.run_folder import RunFolder
-from yolo.training.stages import freeze_layers, frozen_layers
+from yolo.training.run.checkpoint import Checkpoint, Checkpoints
+from yolo.training.run.folder import RunFolder
+from yolo.training.run.run import Run
+from yolo.training.run.stages import freeze_layers, frozen_layers
 
 logger = logging.getLogger(__name__)
 

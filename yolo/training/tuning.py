@@ -20,10 +20,10 @@ from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import write_text, write_whole
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.conditions import describe_dataset
 from yolo.training.progress import duration
+from yolo.training.run.consistency import describe_dataset
+from yolo.training.run.state import NotFiniteError
 from yolo.training.space import Space, Value, changed, present_values
-from yolo.training.state import NotFiniteError
 from yolo.training.study import REASON, SECONDS, best_trial, finished, opened, repeat_interrupted, sampler
 from yolo.training.trainer import TrainResult, train
 

@@ -12,7 +12,7 @@ import numpy as np
 from yolo.evaluation.evaluator import evaluate
 from yolo.training.keeper import Keeper
 from yolo.training.optimizer.ema import averaged
-from yolo.training.run import Run
+from yolo.training.run.run import Run
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.training.optimizer.optimizer import AdamW, make_optimizer
-from yolo.training.stages import Stage, older_layers, stages
+from yolo.training.run.stages import Stage, older_layers, stages
 from yolo.training.trainer import train
 
 PLAIN = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)
@@ -129,7 +129,7 @@ def test_thawed_layers_learn_in_the_same_run(digits, caplog):
 
 def test_two_stages_see_the_pictures_of_one_run(digits, monkeypatch):
     """The second stage goes on where the first stopped."""
-    from yolo.training import run
+    from yolo.training.run import run
 
     starts = []
     whole = run.training_batches

@@ -24,7 +24,7 @@ from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
 from yolo.files.atomic import TEMPORARY
 from yolo.model.detector import Detector
-from yolo.training.checkpoint import Checkpoints
+from yolo.training.run.checkpoint import Checkpoints
 from yolo.training.trainer import train
 
 TIMES = {"images_per_second", "data_wait", "train_seconds", "evaluation_seconds", "memory_gb"}

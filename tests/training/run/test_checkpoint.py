@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yolo.errors import ConfigError, WeightsError
-from yolo.training import checkpoint
-from yolo.training.checkpoint import Checkpoints
+from yolo.training.run import checkpoint
+from yolo.training.run.checkpoint import Checkpoints
 
 ARRAYS = {
     "weights/conv_0/kernel": np.arange(24, dtype=np.float32).reshape(2, 3, 4),

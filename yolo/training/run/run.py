@@ -22,10 +22,10 @@ from yolo.distributed.devices import ONE, Devices
 from yolo.distributed.hosts import ALONE, Hosts
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.checkpoint import Checkpoint, Checkpoints
-from yolo.training.conditions import check_unchanged, describe_dataset, describe_file
-from yolo.training.run_folder import RunFolder
-from yolo.training.state import RunState, capture
+from yolo.training.run.checkpoint import Checkpoint, Checkpoints
+from yolo.training.run.consistency import check_unchanged, describe_dataset, describe_file
+from yolo.training.run.folder import RunFolder
+from yolo.training.run.state import RunState, capture
 
 if TYPE_CHECKING:
     import tensorflow as tf

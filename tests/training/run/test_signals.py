@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from yolo.training import interruption
-from yolo.training.interruption import interruptible
+from yolo.training.run import signals as interruption
+from yolo.training.run.signals import interruptible
 
 
 class EndedError(Exception):

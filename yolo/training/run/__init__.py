@@ -1,0 +1,1 @@
+"""A training run as data: its options, state, checkpoints and folder."""
