@@ -155,7 +155,7 @@ def seconds_fed(detector: Detector, data: str, size: int, batch: int, repeats: i
     """Of a step of `Detector.fit` that takes its batch from the pipeline: the mean, and what share of it is waiting."""
     from yolo.datasets.load import load_dataset
     from yolo.datasets.pipeline.batches import training_batches
-    from yolo.training.progress import DataClock, Progress
+    from yolo.training.callbacks.progress import DataClock, Progress
 
     dataset, clock, steps = load_dataset(data), DataClock(), FED * repeats
     if len(dataset.classes) > CLASSES:

@@ -395,7 +395,7 @@ def test_training_and_the_demo_as_processes(tmp_path):
 def test_patience_runs_out_while_ap_stays_the_same(digits, tmp_path, monkeypatch, found, epochs):
     """Of equal epochs the last is the best one."""
     figures = iter([{"coco": {"AP": ap, "AP50": ap}, "images": 4} for ap in found])
-    monkeypatch.setattr("yolo.training.validation.evaluate", lambda *_, **__: next(figures))
+    monkeypatch.setattr("yolo.training.callbacks.validation.evaluate", lambda *_, **__: next(figures))
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
     options = {"epochs": 8, "batch": 8, "patience": 3}
     detector = make_detector(dataset)

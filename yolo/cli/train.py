@@ -164,7 +164,7 @@ def begin_run(arguments: Namespace) -> None:
     check_source(arguments.weights, folder)
     precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)
-    from yolo.training.hooks import load_for_host
+    from yolo.training.callbacks.user_callbacks import load_for_host
     from yolo.training.run.folder import RunFolder
     from yolo.training.trainer import train, with_whole_path
 
@@ -193,7 +193,7 @@ def go_on(arguments: Namespace) -> None:
     """
     start_keras()
     from yolo.distributed.hosts import present_hosts
-    from yolo.training.hooks import load_for_host
+    from yolo.training.callbacks.user_callbacks import load_for_host
     from yolo.training.trainer import last_checkpoint, resume
 
     checkpoint, hosts = last_checkpoint(arguments.resume), present_hosts()

@@ -15,8 +15,8 @@ from yolo.errors import ConfigError
 from yolo.files.atomic import remove_abandoned, write_whole
 from yolo.model.backend.finite_steps import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.model.detector import Detector
+from yolo.training.callbacks.preview import draw_batches
 from yolo.training.optimizer.learning_rate import peak_rate
-from yolo.training.preview import draw_batches
 from yolo.training.run import checkpoint
 from yolo.training.run.run import Run
 from yolo.training.run.stages import frozen_layers

@@ -9,23 +9,23 @@ import keras
 
 from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.files.atomic import remove_abandoned
+from yolo.training.callbacks.checkpointing import Keeper
+from yolo.training.callbacks.preview import draw_batches
+from yolo.training.callbacks.progress import DataClock, Progress
+from yolo.training.callbacks.tensorboard import TensorBoard
+from yolo.training.callbacks.user_callbacks import OneFit
+from yolo.training.callbacks.validation import Validation
 from yolo.training.faults import is_not_finite, recover
 from yolo.training.fitting import check_memory
-from yolo.training.hooks import OneFit
-from yolo.training.keeper import Keeper
 from yolo.training.optimizer.class_weights import with_class_weights
 from yolo.training.optimizer.ema import adopt, begin_averages
 from yolo.training.optimizer.optimizer import make_optimizer
 from yolo.training.placement import on_devices
-from yolo.training.preview import draw_batches
-from yolo.training.progress import DataClock, Progress
 from yolo.training.run.consistency import agree_on
 from yolo.training.run.run import Run
 from yolo.training.run.signals import interruptible
 from yolo.training.run.stages import Stage, describe_stage, restored, set_frozen, stages
 from yolo.training.run.state import NotFiniteError, put_back
-from yolo.training.tensorboard import TensorBoard
-from yolo.training.validation import Validation
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import write_text, write_whole
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.progress import duration
+from yolo.training.callbacks.progress import duration
 from yolo.training.run.consistency import describe_dataset
 from yolo.training.run.state import NotFiniteError
 from yolo.training.space import Space, Value, changed, present_values

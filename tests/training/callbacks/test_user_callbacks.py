@@ -16,8 +16,8 @@ from yolo.cli.main import main
 from yolo.config import TrainConfig
 from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
-from yolo.training import hooks
-from yolo.training.hooks import OneFit, entries, load_callbacks, load_for_host
+from yolo.training.callbacks import user_callbacks as hooks
+from yolo.training.callbacks.user_callbacks import OneFit, entries, load_callbacks, load_for_host
 
 
 @pytest.mark.parametrize(

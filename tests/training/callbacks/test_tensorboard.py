@@ -24,7 +24,7 @@ from yolo.images.draw import class_colour
 from yolo.images.letterbox import Letterbox
 from yolo.model.detector import Detector
 from yolo.ops.nms import Kept
-from yolo.training.tensorboard import TensorBoard
+from yolo.training.callbacks.tensorboard import TensorBoard
 
 STEPS = 6
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from yolo.errors import MediaError
 from yolo.images.draw import GREY, class_colour
-from yolo.training.preview import COLUMNS, draw_batches
+from yolo.training.callbacks.preview import COLUMNS, draw_batches
 
 SIDE = 64
 GAP = 4

@@ -24,8 +24,8 @@ from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.evaluation.evaluator import EVALUATION_NMS
 from yolo.images.draw import draw_boxes, tile_images
+from yolo.training.callbacks.preview import drawn
 from yolo.training.optimizer.ema import averaged
-from yolo.training.preview import drawn
 from yolo.training.run.run import Run
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import pytest
 
 from yolo.system import used_memory as memory
 from yolo.system.used_memory import accelerator_memory, peak_memory, resident_memory
-from yolo.training import progress
-from yolo.training.progress import DataClock, Progress, duration, recent
+from yolo.training.callbacks import progress
+from yolo.training.callbacks.progress import DataClock, Progress, duration, recent
 
 LOGS = {"loss": 6.0, "box_loss": 1.0, "objectness_loss": 2.0, "class_loss": 3.0}
 

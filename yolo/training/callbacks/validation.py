@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from yolo.evaluation.evaluator import evaluate
-from yolo.training.keeper import Keeper
+from yolo.training.callbacks.checkpointing import Keeper
 from yolo.training.optimizer.ema import averaged
 from yolo.training.run.run import Run
 

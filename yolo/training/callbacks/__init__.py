@@ -1,0 +1,1 @@
+"""What happens at steps and epochs of a run: progress, validation, checkpoints, TensorBoard."""
