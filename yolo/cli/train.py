@@ -227,7 +227,7 @@ def how(arguments: Namespace) -> dict[str, Any]:
 def replay(arguments: Namespace) -> None:
     """Print what a step whose loss was not finite does."""
     start_keras()
-    from yolo.training.replay import replay as replay_step
+    from yolo.training.engine.replay import replay as replay_step
 
     found = replay_step(arguments.replay)
     if arguments.json:

@@ -24,9 +24,9 @@ from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
-from yolo.training.checks import check_canvases
-from yolo.training.fitting import fitting_batch
-from yolo.training.loop import carry_out
+from yolo.training.engine.batch_size import fitting_batch
+from yolo.training.engine.loop import carry_out
+from yolo.training.engine.preflight import check_canvases
 from yolo.training.optimizer.learning_rate import log_rate
 from yolo.training.run.checkpoint import Checkpoint, Checkpoints
 from yolo.training.run.folder import RunFolder

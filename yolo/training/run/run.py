@@ -1,4 +1,4 @@
-"""One training run as data: its parts, its place, and what it writes. `yolo/training/loop.py` drives it."""
+"""One training run as data: its parts, its place, and what it writes. `yolo/training/engine/loop.py` drives it."""
 
 from __future__ import annotations
 

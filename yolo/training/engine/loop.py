@@ -15,12 +15,12 @@ from yolo.training.callbacks.progress import DataClock, Progress
 from yolo.training.callbacks.tensorboard import TensorBoard
 from yolo.training.callbacks.user_callbacks import OneFit
 from yolo.training.callbacks.validation import Validation
-from yolo.training.faults import is_not_finite, recover
-from yolo.training.fitting import check_memory
+from yolo.training.engine.batch_size import check_memory
+from yolo.training.engine.non_finite import is_not_finite, recover
+from yolo.training.engine.placement import on_devices
 from yolo.training.optimizer.class_weights import with_class_weights
 from yolo.training.optimizer.ema import adopt, begin_averages
 from yolo.training.optimizer.optimizer import make_optimizer
-from yolo.training.placement import on_devices
 from yolo.training.run.consistency import agree_on
 from yolo.training.run.run import Run
 from yolo.training.run.signals import interruptible

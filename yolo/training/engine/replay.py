@@ -18,7 +18,7 @@ from yolo.model.backend.finite_steps import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.model.detector import Detector
 from yolo.ops.boxes import Tensor
 from yolo.ops.loss import LossTerms
-from yolo.training.faults import FOLDER, is_not_finite, values_of
+from yolo.training.engine.non_finite import FOLDER, is_not_finite, values_of
 from yolo.training.optimizer.update_rules import SGD
 from yolo.training.run import checkpoint
 from yolo.training.run.checkpoint import Checkpoint

@@ -9,7 +9,7 @@ from cfg_texts import one_layer
 from yolo.config import TrainConfig
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
-from yolo.training.checks import check_canvases
+from yolo.training.engine.preflight import check_canvases
 
 COARSE = one_layer(64, side=128)
 """A network of stride 64, which only every second multiple of 32 suits."""

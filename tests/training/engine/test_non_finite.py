@@ -18,8 +18,8 @@ from yolo.datasets.pipeline.batches import training_batches
 from yolo.datasets.pipeline.multi_scale import canvas_of_batch
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
+from yolo.training.engine.replay import detector_of, gradients_not_finite, losses_of_pictures, replay
 from yolo.training.optimizer.class_weights import with_class_weights
-from yolo.training.replay import detector_of, gradients_not_finite, losses_of_pictures, replay
 from yolo.training.run.checkpoint import Checkpoints, read
 from yolo.training.trainer import train
 
@@ -180,7 +180,7 @@ def test_gradients_that_are_not_finite_are_named(digits, monkeypatch):
     batch = next(iter(batches.as_numpy_iterator()))
     assert gradients_not_finite(detector, *batch) == []
     gradients = {"a": np.ones(3), "b": np.array([1, np.nan, 2]), "c": np.full((2, 2), -np.inf)}
-    monkeypatch.setattr("yolo.training.replay.gradients_of", lambda *_: gradients)
+    monkeypatch.setattr("yolo.training.engine.replay.gradients_of", lambda *_: gradients)
     assert gradients_not_finite(detector, *batch) == ["gradient of b", "gradient of c"]
     gradients = {"a": np.float32([1, 2]), "b": np.float32([-3e20])}
     assert gradients_not_finite(detector, *batch) == ["norm of the gradient (largest: b)"]

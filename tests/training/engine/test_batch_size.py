@@ -24,8 +24,8 @@ from yolo.model.detector import Detector
 from yolo.system import device_memory
 from yolo.system.device_memory import is_out_of_memory, peak_of
 from yolo.system.used_memory import resident_memory
-from yolo.training import fitting
-from yolo.training.fitting import Need, choose_size, extrapolate, fitting_batch, measure_need
+from yolo.training.engine import batch_size as fitting
+from yolo.training.engine.batch_size import Need, choose_size, extrapolate, fitting_batch, measure_need
 from yolo.training.optimizer.class_weights import with_class_weights
 
 GB = 10**9
