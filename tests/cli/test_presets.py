@@ -15,7 +15,7 @@ from yolo.config import TrainConfig, canvas_size
 from yolo.datasets.pipeline.multi_scale import canvases
 from yolo.errors import ConfigError
 from yolo.files.shipped import default_space_path, preset_path, presets
-from yolo.training.space import read_space
+from yolo.training.search.space import read_space
 
 
 def read_config(name, *options):
@@ -113,7 +113,7 @@ def test_a_preset_in_a_file_is_refused(tmp_path, capsys, command):
 
 def test_the_default_space_holds_the_defaults():
     """A search begins with them, so each of them has to lie within its range."""
-    from yolo.training.space import present_values
+    from yolo.training.search.space import present_values
 
     space = read_space(default_space_path(), TrainConfig())
     assert set(present_values(TrainConfig(), space)) == set(space)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from cfg_texts import STAGED
-from processes import TESTS, assert_same_run, start, succeed
+from processes import HELPERS, assert_same_run, start, succeed
 
 from yolo.datasets.digits import make_digits
 from yolo.distributed import devices
@@ -163,7 +163,7 @@ def digits(tmp_path_factory):
 def test_two_devices_follow_one(digits, tmp_path, backend, recipes):
     """Clipped gradients, batch norm, momentum, decay, averages and the mean losses; five pictures to validate on."""
     runs = [f"{names}/{recipe}" for recipe in recipes for names in ("cpu:0", "cpu:0,cpu:1")]
-    succeed(start(TESTS / "device_runs.py", digits, tmp_path, *runs, backend=backend))
+    succeed(start(HELPERS / "device_runs.py", digits, tmp_path, *runs, backend=backend))
     for number in range(0, len(runs), 2):
         assert_same_run(tmp_path / str(number + 1), tmp_path / str(number), tolerance=1e-5)
 
@@ -172,7 +172,7 @@ def test_two_devices_follow_one(digits, tmp_path, backend, recipes):
 def test_two_devices_in_float16(digits, tmp_path):
     """The loss is scaled for both of them together, and the scale is in the checkpoint."""
     succeed(
-        start(TESTS / "device_runs.py", digits, tmp_path, "cpu:0,cpu:1/sgd/2/0/mixed_float16", backend="tensorflow")
+        start(HELPERS / "device_runs.py", digits, tmp_path, "cpu:0,cpu:1/sgd/2/0/mixed_float16", backend="tensorflow")
     )
     last = Checkpoints(tmp_path / "0").latest()
     assert last.step == 4

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cfg_texts import STAGED
-from processes import TESTS, assert_same_run, finish, free_ports, start, succeed
+from processes import HELPERS, assert_same_run, finish, free_ports, start, succeed
 
 from yolo.cli import supervisor
 from yolo.cli.supervisor import Watch
@@ -433,9 +433,9 @@ def test_two_hosts_follow_one(digits, tmp_path):
     """Losses, weights and metrics; the first one alone writes. Each computes on another one of its devices."""
     port = free_ports()
     hosts = [
-        start(TESTS / "host_runs.py", digits, tmp_path, port, rank, backend="jax", cwd=tmp_path) for rank in range(2)
+        start(HELPERS / "host_runs.py", digits, tmp_path, port, rank, backend="jax", cwd=tmp_path) for rank in range(2)
     ]
-    alone = start(TESTS / "device_runs.py", digits, tmp_path / "alone", "cpu/sgd", backend="jax")
+    alone = start(HELPERS / "device_runs.py", digits, tmp_path / "alone", "cpu/sgd", backend="jax")
     for process in (*hosts, alone):
         succeed(process)
     assert_same_run(tmp_path / "rank-0", tmp_path / "alone" / "0", tolerance=1e-5)

@@ -12,12 +12,12 @@ import numpy as np
 
 from yolo.training.run.checkpoint import Checkpoints
 
-TESTS = Path(__file__).parent
+HELPERS = Path(__file__).parent
 
 
 def start(*arguments, backend="tensorflow", **options) -> subprocess.Popen[str]:
     """A Python process that finds the tests' helpers."""
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(HELPERS), str(HELPERS.parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, *map(str, arguments)]
     pipe = subprocess.PIPE

@@ -44,10 +44,10 @@ def run(arguments: Namespace) -> None:
     config = make_config(TrainConfig, arguments)
     size = None if arguments.size is None else parse_size(arguments.size)
     start_keras()
-    from yolo.training.space import read_space
-    from yolo.training.study import require_optuna
+    from yolo.training.search.space import read_space
+    from yolo.training.search.study import require_optuna
+    from yolo.training.search.tuning import Search, tune
     from yolo.training.trainer import with_whole_path
-    from yolo.training.tuning import Search, tune
 
     require_optuna()
     folder = Path(arguments.out)
@@ -98,7 +98,7 @@ def check_folder(folder: Path, *, force: bool) -> None:
     Raises:
         ConfigError: the folder holds something else, and ``force`` is not given.
     """
-    from yolo.training.study import STORE
+    from yolo.training.search.study import STORE
 
     if not (folder / STORE).exists():
         prepare_output(folder, force=force)

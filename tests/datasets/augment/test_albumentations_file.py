@@ -226,7 +226,8 @@ def test_what_only_fails_later_is_named_too(tmp_path: Path) -> None:
 
 
 def test_import_leaves_the_environment_alone() -> None:
-    program = "import os; import yolo.datasets.augment.albumentations_file; assert 'NO_ALBUMENTATIONS_UPDATE' not in os.environ"
+    module = "yolo.datasets.augment.albumentations_file"
+    program = f"import os; import {module}; assert 'NO_ALBUMENTATIONS_UPDATE' not in os.environ"
     environment = {key: value for key, value in os.environ.items() if key != "NO_ALBUMENTATIONS_UPDATE"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True, check=False

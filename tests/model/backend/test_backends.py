@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-HERE = Path(__file__).parent
+HELPERS = Path(__file__).parents[2] / "helpers"
 
 
 def values_of(backend: str, folder: Path) -> dict[str, np.ndarray]:
     path = folder / f"{backend}.npz"
-    command = [sys.executable, str(HERE / "backend_values.py"), str(path)]
+    command = [sys.executable, str(HELPERS / "backend_values.py"), str(path)]
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

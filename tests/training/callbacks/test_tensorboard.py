@@ -207,7 +207,7 @@ def test_other_hosts_detect_and_write_nothing(tmp_path):
 CODE = """
 import json, sys
 from pathlib import Path
-sys.path.insert(0, "tests")
+sys.path[:0] = ["tests/training/callbacks", "tests/helpers"]
 from test_tensorboard import Detector, STAGED, TensorBoard, events, keras, make_run
 folder, digits = map(Path, sys.argv[1:])
 run = make_run(folder, digits, step=6)

@@ -17,7 +17,7 @@ from yolo.config import TrainConfig
 from yolo.training.optimizer.optimizer import make_optimizer
 from yolo.training.optimizer.update_rules import SGD, AdamW
 
-SCRIPT = Path(__file__).with_name("update_values.py")
+SCRIPT = Path(__file__).parents[2] / "helpers" / "update_values.py"
 
 
 class Oracle:

@@ -50,7 +50,7 @@ def training_batches(
     shards: int = 1,
     loader: Loader | None = None,
 ) -> tf.data.Dataset:
-    """The endless training stream (`yolo.datasets.pipeline.stream`) in full batches, which may cross the border of two epochs.
+    """The endless training stream (`yolo.datasets.pipeline.stream`) in full batches, which may cross two epochs.
 
     Args:
         dataset: the pictures.

@@ -27,14 +27,14 @@ from yolo.errors import AnnotationError, ConfigError
 from yolo.images import plots
 from yolo.training.optimizer.learning_rate import peak_rate
 from yolo.training.run.state import NotFiniteError
-from yolo.training.space import Range, changed, present_values, read_space
+from yolo.training.search.space import Range, changed, present_values, read_space
 from yolo.training.trainer import TrainResult
 
 optuna = pytest.importorskip("optuna")
 
-from yolo.training import study, tuning  # noqa: E402 - only where Optuna is
-from yolo.training.study import best_trial, finished, locked, opened  # noqa: E402
-from yolo.training.tuning import Search, tune  # noqa: E402
+from yolo.training.search import study, tuning  # noqa: E402 - only where Optuna is
+from yolo.training.search.study import best_trial, finished, locked, opened  # noqa: E402
+from yolo.training.search.tuning import Search, tune  # noqa: E402
 
 SPACE = {
     "learning_rate": Range("log", 0.0001, 0.1),
@@ -447,7 +447,7 @@ def test_the_devices_arrive(digits, capsys, monkeypatch):
 
 KILL = """
 import os, signal, sys
-sys.path.insert(0, "tests")
+sys.path[:0] = ["tests/training/search", "tests/helpers"]
 from pathlib import Path
 from test_tuning import Runs, make_search, tune, tuning
 runs = Runs()

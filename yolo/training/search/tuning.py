@@ -23,8 +23,8 @@ from yolo.structs import Dataset
 from yolo.training.callbacks.progress import duration
 from yolo.training.run.consistency import describe_dataset
 from yolo.training.run.state import NotFiniteError
-from yolo.training.space import Space, Value, changed, present_values
-from yolo.training.study import REASON, SECONDS, best_trial, finished, opened, repeat_interrupted, sampler
+from yolo.training.search.space import Space, Value, changed, present_values
+from yolo.training.search.study import REASON, SECONDS, best_trial, finished, opened, repeat_interrupted, sampler
 from yolo.training.trainer import TrainResult, train
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Hyperparameter search: the space of options, trials, and the study that runs them."""
