@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 import yolo
-from yolo.cli.common import start_keras
 from yolo.config import LossConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.structs import Dataset
+from yolo.system.startup import start_keras
 
 EPOCHS, SIZE, SMALL = 12, 224, 160
 DIGITS = {"train": 300, "val": 120, "size": SMALL}

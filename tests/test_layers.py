@@ -1,4 +1,4 @@
-"""A file imports only from layers below its own, imports inside functions included."""
+"""A file imports only from units ranked below its own: imports in functions and for types alone included."""
 
 from __future__ import annotations
 
@@ -11,92 +11,128 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-LAYERS = [
-    {"errors"},
-    {"files", "memory", "kinds"},
-    {"structs", "config", "resources", "downloads"},
-    {"images", "letterbox", "draw", "plots", "darknet", "published", "archives"},
-    {"anchors"},
-    {"ops"},
-    {"model"},
-    {"datasets"},
-    {"evaluation", "detect"},
-    {"training"},
-    {"cli"},
+ORDER = [
+    "errors",
+    "config_types",
+    "files",
+    "config",
+    "system",
+    "images",
+    "structs",
+    "darknet",
+    "anchors",
+    "ops",
+    "model.backend",
+    "model.networks",
+    "model",
+    "weights",
+    "datasets.formats",
+    "datasets.tfrecord",
+    "datasets.picture",
+    "datasets.augment",
+    "datasets.pipeline",
+    "datasets",
+    "distributed",
+    "detect",
+    "evaluation",
+    "training.optimizer",
+    "training.run",
+    "training.callbacks",
+    "training.engine",
+    "training",
+    "training.search",
+    "cli",
 ]
-"""From the bottom up; a name is a file of `yolo/` or one of its folders."""
+"""From the bottom up. A unit is a file of `yolo/` or a folder, less what is listed of it by itself."""
 
-UPWARD = {("structs", "draw"), ("structs", "images")}
-"""`Detections.draw` is fixed; it imports when it is called."""
+RANK = {unit: rank for rank, unit in enumerate(ORDER)}
 
 HEAVY = {"tensorflow", "keras", "jax", "torch", "matplotlib", "albumentations", "sklearn", "pycocotools"}
 
-
-def part_of(module: str) -> str:
-    """`yolo.ops.boxes` belongs to `ops`."""
-    return module.split(".")[1] if "." in module else ""
+FACE = {"", "__main__"}
+"""The package's own `__init__` and `__main__`, which look at everything."""
 
 
 def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    """`yolo/ops/boxes.py` is `ops.boxes`."""
+    parts = path.relative_to(ROOT / "yolo").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(tree: ast.AST) -> set[str]:
-    """The modules a piece of code imports, at any depth."""
+FILES = {module_of(path): path for path in sorted((ROOT / "yolo").rglob("*.py"))}
+
+
+def unit_of(module: str) -> str:
+    """The longest listed name that the module lies in; itself where none is."""
+    parts = module.split(".")
+    names = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((name for name in names if name in RANK), module)
+
+
+def imported(source: str) -> set[str]:
+    """The modules of ours that a piece of code imports, at any depth, less the leading `yolo.`."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            names.add(node.module or "")
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in whole if name.removeprefix("yolo.") in FILES}
+            names |= modules or {node.module or ""}
+    ours = {name.removeprefix("yolo.") for name in names if name.startswith("yolo.")}
+    return ours | ({""} if "yolo" in names else set())
 
 
-FILES = sorted((ROOT / "yolo").rglob("*.py"))
-RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
+IMPORTS = {module: imported(path.read_text(encoding="utf-8")) for module, path in FILES.items()}
 
 
-def test_every_part_has_a_layer():
-    parts = {part_of(module_of(path)) for path in FILES} - {"", "__main__"}
-    assert parts == set(RANK)
-
-
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_imports_point_downwards(path):
-    module = module_of(path)
-    if part_of(module) in ("", "__main__"):
-        return  # the package's own face looks at everything
-    own = part_of(module)
-    for name in imported(ast.parse(path.read_text())):
-        part = part_of(name) if name.startswith("yolo.") else own
-        allowed = part == own or RANK[part] < RANK[own] or (own, part) in UPWARD
-        assert allowed or part == "__version__", f"{module} imports {name} from a layer that is not below its own"
-
-
-def test_no_cycles_within_a_part():
-    """Imports at module level, which run when a file is loaded, form no cycle."""
-    graph = {
-        module_of(path): {
-            name
-            for node in ast.parse(path.read_text()).body
-            for name in imported(node if isinstance(node, ast.Import | ast.ImportFrom) else ast.Module([], []))
-        }
-        for path in FILES
-        if module_of(path) != "yolo"
-    }
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """The nodes of one cycle, the first one again at the end; none: empty."""
     done: set[str] = set()
 
-    def visit(module: str, trail: tuple[str, ...]) -> None:
-        assert module not in trail, f"import cycle: {' -> '.join((*trail, module))}"
-        if module in graph and module not in done:
-            for name in graph[module]:
-                visit(name, (*trail, module))
-            done.add(module)
+    def visit(node: str, trail: list[str]) -> list[str]:
+        if node in trail:
+            return [*trail[trail.index(node) :], node]
+        if node not in done:
+            for other in sorted(graph.get(node, ())):
+                if found := visit(other, [*trail, node]):
+                    return found
+            done.add(node)
+        return []
 
-    for module in graph:
-        visit(module, ())
+    return next((found for node in sorted(graph) if (found := visit(node, []))), [])
+
+
+def test_every_unit_is_ranked_and_every_rank_is_used():
+    assert {unit_of(module) for module in FILES if module not in FACE} == set(ORDER)
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if module not in FACE])
+def test_imports_point_downwards(module):
+    own = unit_of(module)
+    for name in sorted(IMPORTS[module]):
+        other = unit_of(name)
+        allowed = name == "" or other == own or RANK[other] < RANK[own]
+        assert allowed, f"yolo.{module} imports yolo.{name}, which is not ranked below it"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert cycle({module: names - FACE for module, names in IMPORTS.items() if module not in FACE}) == []
+
+
+def test_a_circle_is_found_wherever_its_imports_stand():
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from yolo.anchors import Anchors\n"
+    within = "def f():\n    from yolo import structs\n    import yolo.errors\n"
+    assert imported(source) == {"anchors"}
+    assert imported(within) == {"structs", "errors"}
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES.values()}), ids=lambda path: path.name)
+def test_every_folder_says_its_one_reason(folder):
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("module", ["yolo", "yolo.cli.main"])

@@ -12,7 +12,7 @@ from noise_pictures import write_noise
 
 from yolo import load_dataset
 from yolo.cli.main import main
-from yolo.datasets.formats.voc_writer import write_voc_annotation
+from yolo.datasets.formats.voc_xml import write_voc_annotation
 
 
 @pytest.fixture

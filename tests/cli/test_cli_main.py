@@ -42,7 +42,7 @@ def test_no_command_or_an_unknown_one_is_exit_code_2(arguments, message):
 
 
 def test_every_command_has_its_file():
-    helpers = {"__init__", "main", "common", "resume_options", "presets", "supervisor"}
+    helpers = {"__init__", "main", "common", "resume_options", "presets", "hosts"}
     files = {path.stem for path in (ROOT / "yolo" / "cli").glob("*.py")}
     assert files == set(cli.COMMANDS) | helpers
 
@@ -70,7 +70,7 @@ def test_a_fault_is_one_line_and_a_defect_is_a_traceback(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("resume_options", "meant"),
+    ("given", "meant"),
     [
         ("--warmup-epochs", "--warmup_epochs"),
         ("--loss.box-weight=2-3", "--loss.box_weight=2-3"),  # the value is left alone

@@ -11,7 +11,7 @@ import yaml
 from pictures import write_picture
 
 from yolo import AnnotationError, load_dataset
-from yolo.datasets.formats.voc_writer import write_voc_annotation
+from yolo.datasets.formats.voc_xml import write_voc_annotation
 from yolo.datasets.load import available_splits
 
 DATA = Path(__file__).parents[2] / "data"

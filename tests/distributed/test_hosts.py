@@ -20,13 +20,13 @@ import pytest
 from cfg_texts import STAGED
 from processes import HELPERS, assert_same_run, finish, free_ports, start, succeed
 
-from yolo.cli import supervisor
-from yolo.cli.supervisor import Watch
 from yolo.datasets.digits import make_digits
 from yolo.distributed import rendezvous as roll_call
+from yolo.distributed import supervisor
 from yolo.distributed.hosts import ALONE, Hosts, connect, preflight
 from yolo.distributed.launchers import Cluster, find_cluster, first_node, own_gpus
 from yolo.distributed.rendezvous import Link, gather_hosts
+from yolo.distributed.supervisor import Watch
 from yolo.errors import ConfigError
 from yolo.evaluation.evaluator import gathered
 from yolo.evaluation.results import DetectionColumns

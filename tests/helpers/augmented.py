@@ -7,7 +7,7 @@ import numpy as np
 from yolo.config import AugmentConfig
 from yolo.datasets.augment.augmenter import Augmenter
 from yolo.datasets.augment.labelled_boxes import Objects
-from yolo.datasets.pipeline.picture_loader import Picture
+from yolo.datasets.picture import Picture
 
 OFF = {"flip": 0.0, "hue": 0.0, "saturation": 0.0, "brightness": 0.0, "scale": 0.0, "translate": 0.0}
 HEIGHT, WIDTH = 96, 160

@@ -13,8 +13,9 @@ import pytest
 from http_server import serving
 
 from yolo.errors import WeightsError
+from yolo.files.cache_folder import cache_folder
 from yolo.weights import published
-from yolo.weights.published import PUBLISHED, cache_folder, fetch_published, published_file
+from yolo.weights.published import PUBLISHED, fetch_published, published_file
 
 CONTENT = random.Random(1).randbytes(50_000)
 OTHER = CONTENT[::-1]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from argparse import ArgumentError
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,15 +14,12 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from yolo.cli.presets import refuse_elsewhere, with_presets
 from yolo.config import LetterboxMode, canvas_size
 from yolo.errors import ConfigError, YoloError
-from yolo.system.allocator import leave_gpus_to_backend, tune_allocator
+from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
 
 Config = TypeVar("Config")
-
-QUIET = ("2", "3")
-"""Levels of TensorFlow's messages at which its start-up is not shown either; `main.py` sets the last by default."""
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -133,25 +128,6 @@ def choose_split(arguments: Namespace, *preferred: str) -> str | None:
 
     splits = available_splits(arguments.data)
     return next((name for name in preferred if name in splits), None)
-
-
-def start_keras() -> None:
-    """Import Keras and its backend, less the start-up lines their C++ parts print whatever one sets.
-
-    ``TF_CPP_MIN_LOG_LEVEL=0`` shows them.
-    """
-    tune_allocator()  # before there are threads
-    with ExitStack() as stack:
-        if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in QUIET:
-            kept = os.dup(2)
-            stack.callback(os.close, kept)
-            stack.callback(os.dup2, kept, 2)
-            with Path(os.devnull).open("w") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-        import keras  # noqa: F401
-        import tensorflow  # noqa: F401 - the pipeline's, on every backend
-
-        leave_gpus_to_backend()
 
 
 def parse_size(text: str) -> tuple[int, int]:

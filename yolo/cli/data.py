@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import DATA_HELP, prepare_output, start_keras
+from yolo.cli.common import DATA_HELP, prepare_output
 from yolo.config import check
 from yolo.errors import ConfigError
 from yolo.files.atomic import to_json
+from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
     from yolo.structs import Dataset

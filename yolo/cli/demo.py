@@ -22,7 +22,7 @@ from yolo.anchors import (
     published_anchors,
     write_anchors,
 )
-from yolo.cli.common import prepare_output, start_keras
+from yolo.cli.common import prepare_output
 from yolo.config import AugmentConfig, NmsConfig, TrainConfig, check
 from yolo.datasets.digits import make_digits
 from yolo.datasets.load import load_dataset
@@ -31,6 +31,7 @@ from yolo.images.codec import read_image, write_image
 from yolo.images.draw import tile_images
 from yolo.images.plots import plot_anchor_counts
 from yolo.structs import Dataset, Detections
+from yolo.system.startup import start_keras
 
 logger = logging.getLogger(__name__)
 

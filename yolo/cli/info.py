@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import add_weights_options, parse_size, start_keras
+from yolo.cli.common import add_weights_options, parse_size
 from yolo.darknet.summary import Summary
 from yolo.errors import ConfigError, WeightsError
 from yolo.files.atomic import is_folder, to_json
+from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector

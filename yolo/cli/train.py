@@ -23,15 +23,15 @@ from yolo.cli.common import (
     make_config,
     parse_size,
     prepare_output,
-    start_keras,
 )
+from yolo.cli.hosts import add_host_arguments, on_hosts
 from yolo.cli.resume_options import changeable, check_given, completed, describe_command
-from yolo.cli.supervisor import add_host_arguments, on_hosts
 from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import exists, is_file, to_json
 from yolo.structs import Dataset
+from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector

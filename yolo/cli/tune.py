@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli import train
-from yolo.cli.common import make_config, parse_size, prepare_output, start_keras
+from yolo.cli.common import make_config, parse_size, prepare_output
 from yolo.config import TrainConfig, check
 from yolo.errors import ConfigError
 from yolo.files.atomic import to_json
 from yolo.files.shipped import default_space_path
+from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

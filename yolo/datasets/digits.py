@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from yolo.datasets.formats.voc_writer import write_voc_annotation
+from yolo.datasets.formats.voc_xml import write_voc_annotation
 from yolo.files.atomic import write_text, write_whole
 
 CLASSES = tuple("0123456789")

@@ -93,7 +93,7 @@ class Hosts:
 
 
 VERDICT = 20.0
-"""Seconds in which a watcher (`yolo/cli/supervisor.py`) would have found out who is lost."""
+"""Seconds in which a watcher (`yolo/distributed/supervisor.py`) would have found out who is lost."""
 ALONE = Hosts()
 _present = ALONE
 

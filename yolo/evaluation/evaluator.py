@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from yolo.datasets.pipeline.batches import evaluation_batches
 from yolo.datasets.pipeline.picture_loader import PADDING, Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.datasets.pipeline.tf_errors import reported_failures
+from yolo.distributed.hosts import ALONE, Hosts
 from yolo.errors import AnnotationError, MediaError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns
@@ -25,29 +26,6 @@ logger = logging.getLogger(__name__)
 
 EVALUATION_NMS = NmsConfig(conf=0.001, iou=0.6)
 """Nearly everything counts: average precision looks at the whole curve."""
-
-
-class Hosts(Protocol):
-    """The hosts that share an evaluation: see `yolo.distributed.hosts.Hosts`."""
-
-    rank: int
-    world: int
-
-    def gather(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        """The arrays of all hosts, in the order of their ranks; they may differ in their first axis."""
-
-
-class Alone:
-    """A single host."""
-
-    rank, world = 0, 1
-
-    def gather(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        """Its own array."""
-        return [array]
-
-
-ALONE = Alone()
 
 
 def evaluate(

@@ -1,10 +1,9 @@
-"""The memory of the process and of the GPUs: who takes how much."""
+"""The memory allocator of the process, tuned for training steps."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from contextlib import suppress
 
 # glibc's malloc.h
 M_TRIM_THRESHOLD = -1
@@ -39,17 +38,3 @@ def tune_allocator() -> bool:
     )
     told = [mallopt(name, value) == 1 for name, value in settings]
     return all(told)
-
-
-def leave_gpus_to_backend() -> None:
-    """Keep TensorFlow, which makes the batches, away from the GPUs if Keras computes with another package.
-
-    It would take all of their memory that is free as soon as it does anything. To be called before; once it has done
-    something, nothing can be changed.
-    """
-    import keras
-    import tensorflow as tf
-
-    if keras.config.backend() != "tensorflow":
-        with suppress(RuntimeError):
-            tf.config.set_visible_devices([], "GPU")

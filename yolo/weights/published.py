@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from yolo.errors import ConfigError, WeightsError
 from yolo.files.atomic import is_file, write_text
+from yolo.files.cache_folder import cache_folder
 from yolo.files.download import Remote, download, fetch, file_digest
 
 logger = logging.getLogger(__name__)
@@ -116,23 +116,6 @@ def fetch_published(name: str, folder: Path, *, mirror: str | None = None) -> Pa
     path = fetch(remote, folder / remote.name, error=WeightsError)
     remember(remote, path)
     return path
-
-
-def cache_folder() -> Path:
-    """``$YOLO_CACHE``, else ``$XDG_CACHE_HOME/yolov3-keras``, else ``~/.cache/yolov3-keras``.
-
-    Raises:
-        WeightsError: none is set and there is no home.
-    """
-    try:
-        own = os.environ.get("YOLO_CACHE")
-        if own:
-            return Path(own).expanduser()
-        shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        # Relative ones are to be ignored, says the XDG specification.
-        return (shared if shared.is_absolute() else Path.home() / ".cache") / "yolov3-keras"
-    except RuntimeError as error:
-        raise WeightsError(f"no cache folder: {error} Set YOLO_CACHE to a folder") from error
 
 
 def remote_file(name: str, folder: Path) -> Remote:

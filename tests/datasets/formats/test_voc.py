@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pictures import dataset_or_fault, write_picture
 
 from yolo import AnnotationError, YoloError, load_dataset
-from yolo.datasets.formats import repair, voc_writer
+from yolo.datasets.formats import repair, voc_xml
 from yolo.datasets.formats.voc_xml import read_annotation
 from yolo.datasets.load import available_splits
 
@@ -405,7 +405,7 @@ def test_what_is_written_is_read(tmp_path, rows):
     if not (tmp_path / "Annotations").is_dir():
         write_picture(tmp_path / "JPEGImages" / "ä.png", height=200, width=300)
         (tmp_path / "Annotations").mkdir()
-    voc_writer.write_voc_annotation(
+    voc_xml.write_voc_annotation(
         tmp_path / "Annotations" / "ä.xml",
         filename="ä.png",
         size=(200, 300),
@@ -422,7 +422,7 @@ def test_what_is_written_is_read(tmp_path, rows):
 
 def test_the_file_that_is_written(tmp_path):
     path = tmp_path / "a.xml"
-    voc_writer.write_voc_annotation(
+    voc_xml.write_voc_annotation(
         path,
         filename="a.jpg",
         size=(100, 200),
@@ -442,7 +442,7 @@ def test_the_file_that_is_written(tmp_path):
 
 def test_a_file_that_cannot_be_written(tmp_path):
     with pytest.raises(AnnotationError, match=r"a\.xml: cannot be written"):
-        voc_writer.write_voc_annotation(
+        voc_xml.write_voc_annotation(
             tmp_path / "none" / "a.xml",
             filename="a.jpg",
             size=(1, 1),

@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 from cfg_texts import STAGED
 
-from yolo.cli.common import start_keras
 from yolo.config import AugmentConfig
 from yolo.datasets.digits import make_digits
 from yolo.datasets.load import load_dataset
@@ -20,7 +19,8 @@ from yolo.model.backend import precision
 from yolo.model.backend.precision import Choice, best_precision, choose_precision, cpu_flags
 from yolo.model.detector import Detector
 from yolo.model.networks.layers import LEAK, BatchNorm, Convolution, leaky_from_output
-from yolo.system.allocator import leave_gpus_to_backend, tune_allocator
+from yolo.system.allocator import tune_allocator
+from yolo.system.startup import leave_gpus_to_backend, start_keras
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from yolo.datasets.augment.labelled_boxes import Objects, cut, joined, judged
 from yolo.datasets.augment.mosaic import GROUP, mixup, mosaic
 from yolo.datasets.augment.resize import place
 from yolo.datasets.augment.warp import Matrix, mirror, needs_warp, shift, tilt, warp, warp_boxes, zoom
-from yolo.datasets.pipeline.picture_loader import Picture
+from yolo.datasets.picture import Picture
 from yolo.images.letterbox import GREY
 
 Group = Callable[[int], Picture]

@@ -6,7 +6,7 @@ import numpy as np
 
 from yolo.config import AugmentConfig
 from yolo.datasets.augment.labelled_boxes import Objects, mirrored_boxes, whole
-from yolo.datasets.pipeline.picture_loader import Picture
+from yolo.datasets.picture import Picture
 from yolo.errors import ConfigError
 
 

@@ -16,7 +16,7 @@ from yolo.config import AugmentConfig
 from yolo.datasets.augment.flip import FlipRules
 from yolo.datasets.augment.labelled_boxes import Objects, joined
 from yolo.datasets.augment.resize import place
-from yolo.datasets.pipeline.picture_loader import Picture
+from yolo.datasets.picture import Picture
 
 GROUP = 4
 """Pictures of a mosaic."""

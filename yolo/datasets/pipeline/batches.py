@@ -19,7 +19,7 @@ from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.tf_errors import guarded
 from yolo.errors import AnnotationError, ConfigError
 from yolo.structs import Boxes, Dataset, Size
-from yolo.system.allocator import leave_gpus_to_backend
+from yolo.system.startup import leave_gpus_to_backend
 
 if TYPE_CHECKING:
     import tensorflow as tf

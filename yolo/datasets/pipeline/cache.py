@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from yolo.config import Cache, LetterboxMode
 from yolo.errors import ConfigError, WeightsError
 from yolo.files.atomic import remove_abandoned, write_whole
+from yolo.files.cache_folder import cache_folder
 from yolo.structs import Dataset, Size
 from yolo.system.available_memory import available_memory
-from yolo.weights.published import cache_folder
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode
+from yolo.datasets.picture import Picture
 from yolo.datasets.pipeline.cache import PictureCache, Pixels, picture_key
 from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.errors import MediaError
@@ -23,23 +24,6 @@ PADDING = -1
 
 NAMED_MISMATCHES = 3
 """So many pictures of another size than annotated are named in the log."""
-
-
-class Picture(NamedTuple):
-    """One picture as large as it is on a canvas, without the bars, with N boxes."""
-
-    image: NDArray[np.uint8]
-    """(h, w, 3) RGB, one side as long as the canvas' (both with ``stretch``). A cache may hold it: read-only."""
-    boxes: Boxes
-    """(N, 4) xyxy in pixels of ``image``."""
-    labels: NDArray[np.int32]
-    """(N,)"""
-    ignore: NDArray[np.bool_]
-    """(N,)"""
-    index: int  # type: ignore[assignment]  # hides a tuple's own `index`
-    """Which picture of the Dataset."""
-    size: Size
-    """Height and width of the picture as read."""
 
 
 class Record(NamedTuple):

@@ -19,7 +19,8 @@ from yolo.config import AugmentConfig
 from yolo.datasets.augment.augmenter import Augmenter, neighbour
 from yolo.datasets.augment.labelled_boxes import Objects
 from yolo.datasets.augment.mosaic import GROUP
-from yolo.datasets.pipeline.picture_loader import Loader, Picture
+from yolo.datasets.picture import Picture
+from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.shuffle import PICTURE_DRAWS, PictureOrder
 from yolo.structs import Size
 

@@ -12,7 +12,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ECHO_SECONDS = 2.0
 """A signal that comes again so soon is the same one: Slurm and systemd send it to every process of a job, and the one
-that watches over this one (`yolo/cli/supervisor.py`) passes it on."""
+that watches over this one (`yolo/distributed/supervisor.py`) passes it on."""
 
 
 class Interruption:

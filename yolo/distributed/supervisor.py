@@ -19,11 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
-from jsonargparse import ArgumentParser, Namespace
-
-from yolo.cli.common import start_keras
-from yolo.distributed.launchers import Cluster, find_cluster
+from yolo.distributed.launchers import Cluster
 from yolo.distributed.rendezvous import BEAT_SECONDS, SILENT_SECONDS, Link, gather_hosts, listen
 
 logger = logging.getLogger(__name__)
@@ -39,42 +37,6 @@ TELLING = (2, 130, 143)
 LAST_WORDS = 5
 """Lines of the backend's own that are shown when it has ended the process."""
 POLL_SECONDS = 0.2
-
-
-def add_host_arguments(parser: ArgumentParser) -> None:
-    """Where several hosts find each other."""
-    parser.add_argument(
-        "--hosts",
-        type=str | None,
-        default=None,
-        help="train together with other hosts, which all run this command, on the JAX backend: host:port of rank 0 "
-        "(the port above is used too); auto: as Slurm, torchrun or Kubernetes say; none: this host alone "
-        "(default: auto on JAX, else none)",
-    )
-    parser.add_argument("--rank", type=int | None, default=None, help="which of the hosts this is, counted from 0")
-    parser.add_argument("--world", type=int | None, default=None, help="how many hosts there are")
-    parser.add_argument("--hosts_timeout", type=float, default=60.0, help="seconds in which all hosts have to be there")
-
-
-def on_hosts(arguments: Namespace, work: Callable[[Namespace], None]) -> int:
-    """Do the work of a command on this host, or on several together; the exit code.
-
-    Raises:
-        YoloError: the hosts do not come together, or the work's own.
-    """
-    cluster = find_cluster(arguments.hosts, arguments.rank, arguments.world)
-    if cluster is None:
-        work(arguments)
-        return 0
-    if not supervised():
-        advice = f"go on with: yolov3 train --resume {arguments.resume or arguments.out or 'DIR'}"
-        return supervise(cluster, sys.argv[1:], timeout=arguments.hosts_timeout, advice=advice)
-    start_keras()
-    from yolo.distributed.hosts import joined
-
-    with joined(cluster, timeout=arguments.hosts_timeout):
-        work(arguments)
-    return 0
 
 
 def supervised() -> bool:
@@ -102,7 +64,7 @@ def supervise(cluster: Cluster, arguments: Sequence[str], *, timeout: float, adv
         chatter = Path(folder) / "chatter"
         chatter.touch()
         child = subprocess.Popen(
-            [sys.executable, "-c", "from yolo.cli.supervisor import train; train()", *arguments],
+            [sys.executable, "-m", "yolo", *arguments],
             env={**os.environ, CHATTER: str(chatter)},
             stdin=subprocess.PIPE,  # closed when this process ends, however it does
             start_new_session=True,  # Ctrl-C comes through this process, and so but once
@@ -236,24 +198,6 @@ def forwarded_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def train() -> None:
-    """The training process: the command line once more, then an end without waiting for hosts that may be gone."""
-    divert_chatter(Path(os.environ[CHATTER]))
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    from yolo.cli.main import main
-
-    try:
-        code = main(sys.argv[1:])
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
 def divert_chatter(file: Path) -> None:
     """What Python prints stays where it was, everything else goes to a file."""
     sys.stdout, sys.stderr = (os.fdopen(os.dup(number), "w", buffering=1) for number in (1, 2))
@@ -267,3 +211,19 @@ def end_with_parent() -> None:
     while os.read(0, 1):
         pass
     os._exit(1)
+
+
+def run_supervised(main: Callable[[], int]) -> NoReturn:
+    """The training process: the command line once more, then an end without waiting for hosts that may be gone."""
+    divert_chatter(Path(os.environ[CHATTER]))
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        code = main()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

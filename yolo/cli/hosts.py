@@ -1,0 +1,48 @@
+"""The options of commands that run on several hosts, and running them there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from jsonargparse import ArgumentParser, Namespace
+
+from yolo.distributed.launchers import find_cluster
+from yolo.distributed.supervisor import supervise, supervised
+from yolo.system.startup import start_keras
+
+
+def add_host_arguments(parser: ArgumentParser) -> None:
+    """Where several hosts find each other."""
+    parser.add_argument(
+        "--hosts",
+        type=str | None,
+        default=None,
+        help="train together with other hosts, which all run this command, on the JAX backend: host:port of rank 0 "
+        "(the port above is used too); auto: as Slurm, torchrun or Kubernetes say; none: this host alone "
+        "(default: auto on JAX, else none)",
+    )
+    parser.add_argument("--rank", type=int | None, default=None, help="which of the hosts this is, counted from 0")
+    parser.add_argument("--world", type=int | None, default=None, help="how many hosts there are")
+    parser.add_argument("--hosts_timeout", type=float, default=60.0, help="seconds in which all hosts have to be there")
+
+
+def on_hosts(arguments: Namespace, work: Callable[[Namespace], None]) -> int:
+    """Do the work of a command on this host, or on several together; the exit code.
+
+    Raises:
+        YoloError: the hosts do not come together, or the work's own.
+    """
+    cluster = find_cluster(arguments.hosts, arguments.rank, arguments.world)
+    if cluster is None:
+        work(arguments)
+        return 0
+    if not supervised():
+        advice = f"go on with: yolov3 train --resume {arguments.resume or arguments.out or 'DIR'}"
+        return supervise(cluster, sys.argv[1:], timeout=arguments.hosts_timeout, advice=advice)
+    start_keras()
+    from yolo.distributed.hosts import joined
+
+    with joined(cluster, timeout=arguments.hosts_timeout):
+        work(arguments)
+    return 0
