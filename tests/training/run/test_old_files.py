@@ -1,4 +1,4 @@
-"""Model files, run folders and checkpoints of version 0.1.0, written before the modules moved, still load and resume."""
+"""Models, run folders and checkpoints of version 0.1.0, made before the modules moved, still load and resume."""
 
 from __future__ import annotations
 
