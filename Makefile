@@ -40,7 +40,7 @@ format: venv
 
 # Any warning fails: a link to nothing, a page that is in no menu, an argument that a docstring misnames.
 docs: $(VENV)/docs-installed
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "the site is in site/: open site/index.html"
 
 $(VENV)/docs-installed: $(VENV)/installed
