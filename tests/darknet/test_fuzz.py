@@ -212,7 +212,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_network_files_are_refused_before_a_layer_is_made(name, monkeypatch):
-    monkeypatch.setattr(Detector, "assemble", lambda *_: pytest.fail("layers were made"))
+    monkeypatch.setattr("yolo.model.detector.assemble", lambda *_: pytest.fail("layers were made"))
     text = HOSTILE[name]
     assert len(text) < LARGEST_FILE
     plan, peak = peak_of(lambda: plan_or_fault(text))
@@ -303,7 +303,7 @@ def test_reading_weights_takes_little_more_than_the_file(tmp_path, change):
 
 
 def test_a_network_far_larger_than_its_weights_is_never_built(tmp_path, monkeypatch):
-    monkeypatch.setattr(Detector, "assemble", lambda *_: pytest.fail("layers were made"))
+    monkeypatch.setattr("yolo.model.detector.assemble", lambda *_: pytest.fail("layers were made"))
     text = sections(conv(10_000), conv(100_000), conv(14), YOLO)  # a billion weights
     (tmp_path / "a.cfg").write_text(text)
     (tmp_path / "a.weights").write_bytes(Header().to_bytes() + bytes(1000))
