@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from yolo.config import AugmentConfig, LossConfig, NmsConfig, TrainConfig, canvas_size
+from yolo.config_types import Range
 from yolo.errors import ConfigError
 
 
@@ -29,6 +30,12 @@ from yolo.errors import ConfigError
         (TrainConfig, {"learning_rate": 0.0}, "learning_rate must be > 0"),
         (TrainConfig, {"seed": -1}, "seed must be in"),
         (TrainConfig, {"momentum": 1}, "momentum must be in"),
+        (TrainConfig, {"momentum": float("nan")}, r"momentum must be in \[0, 1\), got nan"),
+        (TrainConfig, {"weight_decay": float("nan")}, "weight_decay must be >= 0, got nan"),
+        (TrainConfig, {"step_at": [0.5, 1.0]}, r"step_at must be in \(0, 1\), got \[0\.5, 1\.0\]"),
+        (LossConfig, {"class_weights": [1.0, -1.0]}, r"loss\.class_weights must be >= 0, got \[1\.0, -1\.0\]"),
+        (AugmentConfig, {"shear": 45}, r"augment\.shear must be in \[0, 45\), got 45"),
+        (TrainConfig, {"freeze": 3, "unfreeze_at": 0}, "unfreeze_at must be > 0, got 0"),
     ],
 )
 def test_what_is_out_of_range_is_named(config, options, message):
@@ -67,6 +74,23 @@ def test_what_is_out_of_range_is_named(config, options, message):
 def test_what_is_of_another_kind_is_named_with_all_there_is(config, options, message):
     with pytest.raises(ConfigError, match=message):
         config(**options)
+
+
+@pytest.mark.parametrize(
+    ("limits", "in_messages", "in_help", "inside", "outside"),
+    [
+        (Range(0), ">= 0", ">= 0", [0, 1e9], [-0.1, float("nan")]),
+        (Range(0, above=True), "> 0", "> 0", [0.1], [0]),
+        (Range(0, 1), "in 0..1", "0 to 1", [0, 1], [-0.1, 1.1]),
+        (Range(0, 1, below=True), "in [0, 1)", "0 to <1", [0, 0.9], [1]),
+        (Range(0, 1, above=True), "in (0, 1]", ">0 to 1", [0.1, 1], [0]),
+        (Range(0, 1, above=True, below=True), "in (0, 1)", ">0 to <1", [0.5, [0.1, 0.9]], [0, 1, [0.5, 1]]),
+    ],
+)
+def test_ranges(limits, in_messages, in_help, inside, outside):
+    assert (str(limits), limits.in_words()) == (in_messages, in_help)
+    assert all(limits.holds(value) for value in [*inside, None, "auto", []])
+    assert not any(limits.holds(value) for value in outside)
 
 
 def test_numbers_of_numpy_become_pythons():

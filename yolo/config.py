@@ -1,7 +1,7 @@
-"""Every option of the package, once: frozen dataclasses, checked when made.
+"""All options of the package: frozen dataclasses whose values are checked on construction.
 
-The command line and the YAML files are generated from these (`yolo/cli`), so the
-docstring below a field is also its ``--help``.
+The command line and the YAML files are generated from them (`yolo/cli`): the docstring of a field is its help text,
+and its annotation holds the type and the allowed range.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
-from yolo.config_types import describe, is_a
+from yolo.config_types import Range, describe, is_a, split_range
 from yolo.errors import ConfigError
 
 LetterboxMode = Literal["letterbox", "stretch"]
@@ -21,12 +21,12 @@ Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "step", "constant"]
 Cache = Literal["none", "ram", "disk"]
 NewClasses = Literal["fresh", "sampled"]
-"""What a class that the weights do not know begins with: small random filters, or those of a random old class."""
+"""Initial head filters of a class unknown to the weights: small random ones, or those of a random known class."""
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
-"""Arithmetic of the network; auto: mixed_bfloat16 where the processor has it."""
+"""Numeric precision of the network; auto: mixed_bfloat16 where the processor supports it."""
 
 STRIDE = 32
-"""The coarsest grid's stride: the canvas' sides are multiples of it."""
+"""Stride of the coarsest grid, in pixels; the canvas' sides are multiples of it."""
 
 
 def check(condition: bool, option: str, requirement: str, received: object) -> None:
@@ -35,16 +35,22 @@ def check(condition: bool, option: str, requirement: str, received: object) -> N
         raise ConfigError(f"{option} must be {requirement}, got {received}")
 
 
-def check_kinds(config: Any, group: str = "") -> None:
-    """Raise a ConfigError that names the first field of a dataclass whose value its annotation does not allow.
+def check_fields(config: Any, group: str = "") -> None:
+    """Check every field of a dataclass against the type and range of its annotation.
 
     Args:
-        config: the dataclass; numbers of numpy in it become Python's, as options are written to files.
-        group: what comes before its names, such as ``loss.``.
+        config: the dataclass; NumPy numbers in it are converted to Python's, as options are written to files.
+        group: prefix of the names in messages, such as ``loss.``.
+
+    Raises:
+        ConfigError: a value is not allowed; the first such field is named.
     """
-    for name, kind in get_type_hints(type(config)).items():
+    for name, annotation in get_type_hints(type(config), include_extras=True).items():
+        kind, limits = split_range(annotation)
         value = getattr(config, name)
         check(is_a(value, kind), group + name, describe(kind), repr(value))
+        if limits is not None:
+            check(limits.holds(value), group + name, str(limits), value)
         if isinstance(value, Real) and not isinstance(value, bool):
             object.__setattr__(config, name, int(value) if isinstance(value, Integral) else float(value))
 
@@ -64,212 +70,178 @@ def canvas_size(size: int | tuple[int, int] | list[int]) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
+POSITIVE = Range(0, above=True)
+NON_NEGATIVE = Range(0)
+FRACTION = Range(0, 1)
+BELOW_ONE = Range(0, 1, below=True)
+INSIDE_ONE = Range(0, 1, above=True, below=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """The YOLO loss: weights, which slots own a box and which are left out."""
+    """YOLO loss: the weight of each term, and which predictions are assigned, ignored or background."""
 
     box: BoxLoss = "giou"
-    """Box term: 1 - GIoU, DIoU or CIoU, or the paper's squared error on t."""
-    box_weight: float = 2.0
-    """Multiplies the box term."""
-    objectness_weight: float = 1.0
-    """Multiplies the objectness term."""
-    class_weight: float = 2.0
-    """Multiplies the class term."""
-    ignore_iou: float = 0.5
-    """Slots that own no box but overlap one above this IoU are left out of the objectness term."""
-    label_smoothing: float = 0.0
-    """Moves the class targets this far from 0 and 1 towards each other."""
-    assign_iou: float | None = 0.35
-    """Give a box to every anchor whose shape overlaps it above this IoU; null: to the best one only (the paper)."""
+    """Box loss: 1 - GIoU, DIoU or CIoU, or the squared error of the YOLOv3 paper."""
+    box_weight: Annotated[float, NON_NEGATIVE] = 2.0
+    """Weight of the box loss."""
+    objectness_weight: Annotated[float, NON_NEGATIVE] = 1.0
+    """Weight of the objectness loss."""
+    class_weight: Annotated[float, NON_NEGATIVE] = 2.0
+    """Weight of the classification loss."""
+    ignore_iou: Annotated[float, Range(0, 1, above=True)] = 0.5
+    """IoU with a true box above which an unassigned prediction is ignored rather than background."""
+    label_smoothing: Annotated[float, BELOW_ONE] = 0.0
+    """Label smoothing of the class targets."""
+    assign_iou: Annotated[float | None, INSIDE_ONE] = 0.35
+    """Shape IoU above which an anchor is assigned a true box; null: only the best anchor, as in the paper."""
     objectness_target: ObjectnessTarget = "one"
-    """What the objectness of a slot that owns a box is to be: one, as in the paper, or the IoU of its box."""
-    focal_gamma: float = 0.0
-    """Exponent of the focal loss on the objectness, which makes easy slots count less; 0: plain cross-entropy."""
-    class_weights: Literal["balanced"] | list[float] | None = None
-    """Multiplies each class' term: numbers, or balanced: rare classes count more."""
+    """Objectness target of an assigned prediction: one (as in the paper) or its IoU with the true box."""
+    focal_gamma: Annotated[float, NON_NEGATIVE] = 0.0
+    """Focal loss exponent of the objectness; 0: plain cross-entropy."""
+    class_weights: Annotated[Literal["balanced"] | list[float] | None, NON_NEGATIVE] = None
+    """Weights of the classes: one number each, or balanced to give rare classes more weight."""
 
     def __post_init__(self) -> None:
-        check_kinds(self, "loss.")
-        for name in ("box_weight", "objectness_weight", "class_weight"):
-            check(getattr(self, name) >= 0, f"loss.{name}", ">= 0", getattr(self, name))
-        check(0 < self.ignore_iou <= 1, "loss.ignore_iou", "in (0, 1]", self.ignore_iou)
-        check(0 <= self.label_smoothing < 1, "loss.label_smoothing", "in [0, 1)", self.label_smoothing)
-        check(self.focal_gamma >= 0, "loss.focal_gamma", ">= 0", self.focal_gamma)
-        if isinstance(self.class_weights, list | tuple):
-            check(all(each >= 0 for each in self.class_weights), "loss.class_weights", ">= 0", self.class_weights)
-        if self.assign_iou is not None:
-            check(0 < self.assign_iou < 1, "loss.assign_iou", "in (0, 1)", self.assign_iou)
+        check_fields(self, "loss.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """Random changes to training pictures; 0 switches one off."""
+    """Random augmentation of training images; 0 switches a transform off."""
 
-    flip: float = 0.5
-    """Probability of a left-right flip."""
-    hue: float = 0.015
-    """Largest shift of the hue, as a share of the colour circle."""
-    saturation: float = 0.5
-    """The saturation changes by a factor between 1 - this and 1 + this."""
-    brightness: float = 0.3
-    """The brightness changes by a factor between 1 - this and 1 + this."""
-    scale: float = 0.4
-    """Zoom between 1 - scale and 1 + scale."""
-    translate: float = 0.1
-    """Largest shift, as a share of the picture's side."""
-    rotate: float = 0.0
-    """Largest rotation, in degrees."""
-    shear: float = 0.0
-    """Largest shear along each axis, in degrees."""
-    perspective: float = 0.0
-    """Largest tilt: how much nearer one edge of the picture comes than the other, as a share."""
-    mosaic: float = 0.0
-    """Probability that a picture is made of four."""
-    mixup: float = 0.0
-    """Probability that a picture is blended with another; both keep their boxes."""
-    plain_end: float = 0.1
-    """Share of the run, at its end, without mosaic and mixup."""
+    flip: Annotated[float, FRACTION] = 0.5
+    """Probability of a horizontal flip."""
+    hue: Annotated[float, Range(0, 0.5)] = 0.015
+    """Largest hue shift, as a fraction of the colour circle."""
+    saturation: Annotated[float, FRACTION] = 0.5
+    """Saturation jitter: a factor between 1 - VALUE and 1 + VALUE."""
+    brightness: Annotated[float, FRACTION] = 0.3
+    """Brightness jitter: a factor between 1 - VALUE and 1 + VALUE."""
+    scale: Annotated[float, BELOW_ONE] = 0.4
+    """Zoom: a factor between 1 - VALUE and 1 + VALUE."""
+    translate: Annotated[float, BELOW_ONE] = 0.1
+    """Largest translation, as a fraction of the image's side."""
+    rotate: Annotated[float, Range(0, 180)] = 0.0
+    """Largest rotation in degrees."""
+    shear: Annotated[float, Range(0, 45, below=True)] = 0.0
+    """Largest shear along each axis in degrees."""
+    perspective: Annotated[float, Range(0, 0.5, below=True)] = 0.0
+    """Perspective strength: largest relative difference in scale between opposite edges."""
+    mosaic: Annotated[float, FRACTION] = 0.0
+    """Probability of a mosaic of four images."""
+    mixup: Annotated[float, FRACTION] = 0.0
+    """Probability of blending an image with another (mixup); the boxes of both are kept."""
+    plain_end: Annotated[float, FRACTION] = 0.1
+    """Fraction of the run, at its end, trained without mosaic and mixup."""
     no_flip: list[str] = field(default_factory=list)
-    """Classes that are another thing in a mirror: pictures that show one are not flipped."""
+    """Classes that mirroring would change (text, arrows); images showing one are never flipped."""
     swap_on_flip: dict[str, str] = field(default_factory=dict)
-    """Classes that a flip turns into each other, such as {arrow left: arrow right}."""
+    """Classes exchanged by a flip, such as {arrow left: arrow right}."""
     albumentations: str | None = None
-    """A YAML file of further albumentations transforms, in the format that docs/RECIPES.md shows; none of them may
-    mirror if no_flip or swap_on_flip is given."""
-    min_visibility: float = 0.1
-    """Boxes of which less than this share of the area stays in the picture are dropped."""
+    """YAML file of further albumentations transforms (format: docs/RECIPES.md); they must not mirror images if no-flip
+    or swap-on-flip is given."""
+    min_visibility: Annotated[float, BELOW_ONE] = 0.1
+    """Smallest visible fraction of a box; boxes cut to less are dropped."""
 
     def __post_init__(self) -> None:
-        check_kinds(self, "augment.")
-        for name in ("flip", "saturation", "brightness", "mosaic", "mixup", "plain_end"):
-            check(0 <= getattr(self, name) <= 1, f"augment.{name}", "in 0..1", getattr(self, name))
-        check(0 <= self.hue <= 0.5, "augment.hue", "in 0..0.5", self.hue)
-        check(0 <= self.scale < 1, "augment.scale", "in [0, 1)", self.scale)
-        check(0 <= self.translate < 1, "augment.translate", "in [0, 1)", self.translate)
-        check(0 <= self.rotate <= 180, "augment.rotate", "in 0..180", self.rotate)
-        check(0 <= self.shear < 45, "augment.shear", "in [0, 45)", self.shear)
-        check(0 <= self.perspective < 0.5, "augment.perspective", "in [0, 0.5)", self.perspective)
-        check(0 <= self.min_visibility < 1, "augment.min_visibility", "in [0, 1)", self.min_visibility)
+        check_fields(self, "augment.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NmsConfig:
-    """From scores to detections: threshold, then greedy suppression."""
+    """Score threshold and non-maximum suppression (NMS)."""
 
-    conf: float = 0.25
+    conf: Annotated[float, FRACTION] = 0.25
     """Lowest score (objectness times class probability) of a detection."""
-    iou: float = 0.45
-    """A box that overlaps a better one of its class above this IoU is suppressed."""
+    iou: Annotated[float, FRACTION] = 0.45
+    """IoU above which NMS suppresses a box in favour of a better one of the same class."""
     class_agnostic: bool = False
     """Suppress across classes too."""
-    max_candidates: int = 1000
-    """How many of the best-scored (box, class) pairs of a picture enter the suppression."""
-    max_detections: int = 300
-    """How many detections of a picture are kept."""
+    max_candidates: Annotated[int, POSITIVE] = 1000
+    """Number of best-scored (box, class) pairs per image that enter NMS."""
+    max_detections: Annotated[int, POSITIVE] = 300
+    """Largest number of detections per image."""
 
     def __post_init__(self) -> None:
-        check_kinds(self)
-        check(0 <= self.conf <= 1, "conf", "in 0..1", self.conf)
-        check(0 <= self.iou <= 1, "iou", "in 0..1", self.iou)
-        check(self.max_candidates > 0, "max_candidates", "> 0", self.max_candidates)
-        check(self.max_detections > 0, "max_detections", "> 0", self.max_detections)
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run."""
+    """Options of a training run."""
 
-    epochs: int = 100
-    """How many times the training pictures are seen."""
-    batch: int | Literal["auto"] = 8
-    """Pictures a step, over all devices; auto: as many as fit in the memory."""
-    accumulate: int = 1
-    """Steps whose gradients are averaged for one update."""
+    epochs: Annotated[int, POSITIVE] = 100
+    """Number of passes over the training images."""
+    batch: Annotated[int | Literal["auto"], POSITIVE] = 8
+    """Images per step, over all devices; auto: as many as fit into memory."""
+    accumulate: Annotated[int, POSITIVE] = 1
+    """Number of steps whose gradients are averaged for one update."""
     optimizer: Optimizer = "adamw"
     """Update rule."""
-    learning_rate: float | None = None
-    """Peak rate; unset: 0.002 for adamw, 0.01 for sgd at 16 pictures an update, scaled to those there are."""
+    learning_rate: Annotated[float | None, POSITIVE] = None
+    """Peak learning rate (default: 0.002 for adamw and 0.01 for sgd at 16 images per update, scaled to the batch)."""
     schedule: Schedule = "cosine"
-    """How the rate falls after the warm-up: along a cosine, in steps, or not at all."""
-    step_at: list[float] = field(default_factory=lambda: [0.8, 0.9])
-    """Of the step schedule: where the rate falls to a tenth, as shares of the run."""
-    final_rate: float = 0.01
-    """The rate at the end, as a share of the peak."""
-    warmup_epochs: float = 1.0
-    """The rate rises from 0 for so long (at most a fifth of the run)."""
-    weight_decay: float = 0.0005
-    """Decoupled decay of the convolutions' kernels."""
-    momentum: float = 0.937
-    """Of sgd."""
-    clip_norm: float = 10.0
-    """Largest global norm of the gradient; 0: no limit."""
+    """Learning-rate schedule after the warm-up."""
+    step_at: Annotated[list[float], INSIDE_ONE] = field(default_factory=lambda: [0.8, 0.9])
+    """Points of the run, as fractions, at which the step schedule divides the learning rate by 10."""
+    final_rate: Annotated[float, FRACTION] = 0.01
+    """Learning rate at the end, as a fraction of the peak."""
+    warmup_epochs: Annotated[float, NON_NEGATIVE] = 1.0
+    """Linear warm-up in epochs, at most 20% of the run."""
+    weight_decay: Annotated[float, NON_NEGATIVE] = 0.0005
+    """Decoupled weight decay of the convolution kernels."""
+    momentum: Annotated[float, BELOW_ONE] = 0.937
+    """Momentum of SGD; ignored by AdamW."""
+    clip_norm: Annotated[float, NON_NEGATIVE] = 10.0
+    """Largest global norm of the gradient; 0: no clipping."""
     freeze: str | int | None = None
-    """Train without changing the older layers: backbone, neck (all but the heads), or the first so many."""
-    unfreeze_at: int | None = None
-    """After so many epochs the frozen layers are trained too; unset: never."""
-    unfrozen_rate: float = 0.1
-    """Rate of the layers that were frozen, as a share of that of the others."""
-    ema: float = 0.999
-    """Decay of the running average of the weights, which is what is validated and saved; 0: none."""
-    patience: int = 0
-    """Stop after so many epochs without a better AP; 0: never."""
-    multi_scale: float = 0.0
-    """The canvas of each batch is up to this share smaller or larger than the network's, in steps of 32 px; a Keras
-    backbone has one canvas."""
-    rare_classes: float = 0.0
-    """Show pictures of classes that fewer than this share of the pictures hold more often (LVIS' repeat factor)."""
-    save_every: int = 0
-    """Write a checkpoint every so many steps, besides those after each epoch; 0: not."""
+    """Pretrained layers to freeze: backbone, neck (all but the heads), or the number of first layers."""
+    unfreeze_at: Annotated[int | None, POSITIVE] = None
+    """Epoch after which the frozen layers are trained too (default: never)."""
+    unfrozen_rate: Annotated[float, FRACTION] = 0.1
+    """Learning-rate factor of layers after they are unfrozen."""
+    ema: Annotated[float, BELOW_ONE] = 0.999
+    """Decay of the exponential moving average (EMA) of the weights, which is validated and saved; 0: no EMA."""
+    patience: Annotated[int, NON_NEGATIVE] = 0
+    """Early stopping after this many epochs without a better AP; 0: never."""
+    multi_scale: Annotated[float, Range(0, 0.5)] = 0.0
+    """Multi-scale training: largest change of the input size from batch to batch, as a fraction, in steps of 32 px; not
+    for Keras backbones."""
+    rare_classes: Annotated[float, FRACTION] = 0.0
+    """Oversample images of rare classes: those in less than this fraction of the images (LVIS repeat-factor sampling);
+    0: off."""
+    save_every: Annotated[int, NON_NEGATIVE] = 0
+    """Also write a checkpoint every N steps; 0: only after each epoch."""
     cache: Cache = "none"
-    """Keep decoded, resized pictures in memory or on disk."""
-    seed: int = 0
-    """Of the weights, the order of the pictures and every augmentation."""
-    workers: int = 0
-    """Threads that read and augment pictures; 0: one a core."""
+    """Cache of decoded and resized images."""
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+    """Random seed of the weights, the order of the images and the augmentation."""
+    workers: Annotated[int, NON_NEGATIVE] = 0
+    """Threads that read and augment images; 0: one per core."""
     loss: LossConfig = field(default_factory=LossConfig)
-    """The loss."""
+    """Options of the loss."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Augmentation of the training pictures."""
+    """Options of the augmentation."""
 
     def __post_init__(self) -> None:
-        check_kinds(self)
-        check(self.epochs > 0, "epochs", "> 0", self.epochs)
-        check(self.batch == "auto" or self.batch > 0, "batch", "> 0 or auto", self.batch)
-        check(self.accumulate > 0, "accumulate", "> 0", self.accumulate)
-        check(all(0 < each < 1 for each in self.step_at), "step_at", "shares in (0, 1)", self.step_at)
-        check(0 <= self.ema < 1, "ema", "in [0, 1)", self.ema)
-        check(self.patience >= 0, "patience", ">= 0", self.patience)
-        check(0 <= self.multi_scale <= 0.5, "multi_scale", "in 0..0.5", self.multi_scale)
-        check(0 <= self.rare_classes <= 1, "rare_classes", "in 0..1", self.rare_classes)
-        check(self.save_every >= 0, "save_every", ">= 0", self.save_every)
-        if self.learning_rate is not None:
-            check(self.learning_rate > 0, "learning_rate", "> 0", self.learning_rate)
-        check(0 <= self.final_rate <= 1, "final_rate", "in 0..1", self.final_rate)
-        check(self.warmup_epochs >= 0, "warmup_epochs", ">= 0", self.warmup_epochs)
-        check(self.weight_decay >= 0, "weight_decay", ">= 0", self.weight_decay)
-        check(0 <= self.momentum < 1, "momentum", "in [0, 1)", self.momentum)
+        check_fields(self)
         if self.freeze is not None:
             good = self.freeze in ("backbone", "neck") or str(self.freeze).isdecimal()
             check(good, "freeze", "backbone, neck or a number of layers", self.freeze)
         if self.unfreeze_at is not None:
             check(self.freeze is not None, "unfreeze_at", "given with freeze", self.unfreeze_at)
-            check(self.unfreeze_at > 0, "unfreeze_at", "> 0", self.unfreeze_at)
-        check(0 <= self.unfrozen_rate <= 1, "unfrozen_rate", "in 0..1", self.unfrozen_rate)
-        check(self.clip_norm >= 0, "clip_norm", ">= 0", self.clip_norm)
-        check(self.workers >= 0, "workers", ">= 0", self.workers)
-        check(0 <= self.seed < 2**32, "seed", "in 0..2**32 - 1", self.seed)
 
 
 HARMLESS = ("workers", "cache", "save_every", "augment.albumentations")
-"""Options of `TrainConfig` that change nothing of what is learned: a resumed run may have others.
+"""Options of `TrainConfig` without effect on the learned weights; a resumed run may change them.
 
-Where the albumentations file lies is one of them; what it says is not (`Run.conditions`).
+The path of the albumentations file is one of them, its content is not (`Run.conditions`).
 """
 
 
 def train_config(values: Mapping[str, Any]) -> TrainConfig:
-    """The configuration that ``dataclasses.asdict`` made plain.
+    """The configuration from the plain dictionary that ``dataclasses.asdict`` makes of it.
 
     Raises:
         ConfigError: a value is wrong.

@@ -1,13 +1,15 @@
-"""What the annotation of an option allows, and how to say that to its user."""
+"""Checks of an option's value against its annotation, and the annotation in words for messages."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from numbers import Integral, Real
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 NUMBERS: dict[Any, Any] = {int: Integral, float: Real}
-"""Those of numpy are numbers too."""
+"""Abstract types of numbers, to which NumPy's scalars belong too."""
 WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -19,8 +21,56 @@ WORDS: dict[Any, str] = {
 }
 
 
+@dataclass(frozen=True)
+class Range:
+    """Interval of the numbers that an option allows.
+
+    Attributes:
+        low: smallest number.
+        high: largest number.
+        above: exclude ``low`` itself.
+        below: exclude ``high`` itself.
+    """
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def holds(self, value: object) -> bool:
+        """Whether all numbers in a value lie within; words and None are not numbers."""
+        numbers = value if isinstance(value, list | tuple) else [value]
+        return all(self._contains(each) for each in numbers if isinstance(each, Real))
+
+    def _contains(self, number: Any) -> bool:
+        over = number > self.low if self.above else number >= self.low
+        return bool(over and (number < self.high if self.below else number <= self.high))
+
+    def __str__(self) -> str:
+        """The interval as in messages: ``> 0``, ``in 0..1`` or ``in [0, 1)``."""
+        if math.isinf(self.high):
+            return f"> {self.low}" if self.above else f">= {self.low}"
+        if not (self.above or self.below):
+            return f"in {self.low}..{self.high}"
+        return f"in {'(' if self.above else '['}{self.low}, {self.high}{')' if self.below else ']'}"
+
+    def in_words(self) -> str:
+        """The interval as in help texts: ``> 0``, ``0 to 1`` or ``0 to <1``."""
+        if math.isinf(self.high):
+            return str(self)
+        return f"{'>' if self.above else ''}{self.low} to {'<' if self.below else ''}{self.high}"
+
+
+def split_range(annotation: Any) -> tuple[Any, Range | None]:
+    """The type and the range of ``Annotated[type, Range(...)]``; of other annotations the range is None."""
+    if get_origin(annotation) is Annotated:
+        kind, *extras = get_args(annotation)
+        return kind, next((each for each in extras if isinstance(each, Range)), None)
+    return annotation, None
+
+
 def is_a(value: object, kind: Any) -> bool:
-    """Whether an annotation allows a value; whole numbers are numbers, true and false are none."""
+    """Whether an annotation allows a value; integers are numbers, booleans are not."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return any(is_a(value, part) for part in parts)
@@ -36,7 +86,7 @@ def is_a(value: object, kind: Any) -> bool:
 
 
 def describe(kind: Any) -> str:
-    """What an annotation allows, in words."""
+    """The values that an annotation allows, in words."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return " or ".join(map(describe, parts))

@@ -143,7 +143,7 @@ def test_options_say_how_weights_are_read(detector):
         (["model.keras", "in", "--out", "more"], "more: exists; give another --out, or --force"),
         (["model.keras", "in", "--out", "in", "--force"], "one of the pictures to read"),
         (["model.keras", "in", "--out", "in/a.png"], "in/a.png: exists"),
-        (["model.keras"], "required"),
+        (["model.keras"], "missing: SOURCE"),
         (["other.keras", "in"], "other.keras: no such file"),
     ],
 )

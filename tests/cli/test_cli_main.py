@@ -12,7 +12,7 @@ import pytest
 
 import yolo
 from yolo.cli import main as cli
-from yolo.cli.common import parse, underscored
+from yolo.cli.options import parse, underscored
 from yolo.errors import MediaError
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,16 @@ def test_version():
     assert run("--version").stdout.strip() == yolo.__version__
 
 
-@pytest.mark.parametrize(("arguments", "message"), [((), ""), (("paint",), "no command 'paint'")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), ""),
+        (("paint",), "yolov3: no command 'paint'; there are demo, data, anchors, train"),
+        (("trian",), "yolov3: no command 'trian'; did you mean train?; there are demo"),
+        (("predict",), "yolov3: no command 'predict'; did you mean detect?; there are demo"),
+        (("--completion", "fish"), "yolov3: --completion fish: give one of bash, zsh"),
+    ],
+)
 def test_no_command_or_an_unknown_one_is_exit_code_2(arguments, message):
     done = run(*arguments)
     assert done.returncode == 2
@@ -43,6 +52,7 @@ def test_no_command_or_an_unknown_one_is_exit_code_2(arguments, message):
 
 def test_every_command_has_its_file():
     helpers = {"__init__", "main", "common", "resume_options", "presets", "hosts"}
+    helpers |= {"options", "help", "suggestions", "completion"}
     files = {path.stem for path in (ROOT / "yolo" / "cli").glob("*.py")}
     assert files == set(cli.COMMANDS) | helpers
 

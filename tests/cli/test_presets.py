@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from yolo.cli import train as train_command
-from yolo.cli.common import make_config, parse, parse_size
+from yolo.cli.common import parse_size
 from yolo.cli.main import main
-from yolo.cli.presets import with_presets
+from yolo.cli.options import make_config, parse
+from yolo.cli.presets import files_first
 from yolo.config import TrainConfig, canvas_size
 from yolo.datasets.pipeline.multi_scale import canvases
 from yolo.errors import ConfigError
@@ -86,18 +87,34 @@ def test_paper_is_darknets_cfg():
 @pytest.mark.parametrize("option", [["--preset", "quick"], ["--preset=quick"]])
 def test_what_is_given_overrides_a_preset_wherever_it_stands(option):
     quick = ["--config", str(preset_path("quick"))]
-    assert with_presets(["DATA", "--epochs", "3", *option, "--json"]) == [*quick, "DATA", "--epochs", "3", "--json"]
-    arguments = parse("train", "", train_command.add_arguments, with_presets(["DATA", "--epochs", "3", *option]))
+    assert files_first(["DATA", "--epochs", "3", *option, "--json"]) == [*quick, "DATA", "--epochs", "3", "--json"]
+    arguments = parse("train", "", train_command.add_arguments, ["DATA", "--epochs", "3", *option])
     assert (make_config(TrainConfig, arguments).epochs, arguments.model) == (3, "yolov3-tiny")
 
 
-def test_later_presets_override_earlier_ones_and_none_is_a_fault():
+def test_later_files_override_earlier_ones_and_presets_come_first():
     paper, quick = (["--config", str(preset_path(name))] for name in ("paper", "quick"))
-    assert with_presets(["--preset", "paper", "--preset", "quick"]) == [*paper, *quick]
-    assert with_presets(["DATA", "--presets", "x"]) == ["DATA", "--presets", "x"]
-    for wrong in (["--preset"], ["--preset="], ["--preset", "none"]):
-        with pytest.raises(ConfigError, match="preset"):
-            with_presets(wrong)
+    assert files_first(["--preset", "paper", "--preset", "quick"]) == [*paper, *quick]
+    assert files_first(["--loss", "l", "--config=b", "--preset=quick", "--config", "a", "--augment", "g", "DATA"]) == (
+        [*quick, "--config", "b", "--config", "a", "--loss", "l", "--augment", "g", "DATA"]
+    )
+    assert files_first(["DATA", "--presets", "x"]) == ["DATA", "--presets", "x"]
+    assert files_first(["DATA", "--", "--config", "x"]) == ["DATA", "--", "--config", "x"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--preset"], "--preset: name one of paper, quick, standard"),
+        (["--preset="], "--preset: name one of paper, quick, standard"),
+        (["--preset", "none"], "preset must be one of paper, quick, standard, got none"),
+        (["--config"], "--config: name a YAML file"),
+        (["--config", "--epochs", "3"], "--config: name a YAML file"),
+    ],
+)
+def test_a_file_that_is_not_named_is_a_fault(words, message):
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        files_first(words)
 
 
 @pytest.mark.parametrize("command", ["train", "tune"])

@@ -12,8 +12,8 @@ import pytest
 from cfg_texts import STAGED
 
 from yolo.cli import train
-from yolo.cli.common import parse
 from yolo.cli.main import main
+from yolo.cli.options import parse
 from yolo.cli.resume_options import check_given, describe_command
 from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.digits import make_digits
@@ -75,7 +75,7 @@ def test_the_albumentations_file_may_have_moved(meta):
         (["--batch", "8"], "--batch 8: the run began with auto (24);"),
         (["--augment.mixup", "0"], "--augment.mixup 0.0: the run began with 0.1;"),
         (["--loss.box", "ciou"], "--loss.box ciou: the run began with giou;"),
-        (["--learning-rate", "0.1"], "--learning_rate 0.1: the run began without;"),
+        (["--learning-rate", "0.1"], "--learning-rate 0.1: the run began without;"),
         (["--size", "416"], "--size 416: the run began with 416x320;"),
         (["--model", "yolov3"], "--model yolov3: the run began with yolov3-tiny;"),
         (["--weights", "a.keras"], "--weights a.keras: the run began without;"),

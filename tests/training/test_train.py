@@ -226,15 +226,15 @@ def test_the_command_trains_evaluates_and_starts_again_from_its_config(digits, t
         (["--size", "100"], "size must be a multiple of 32 (try 96)"),
         (["--size", "big"], "size: expected a side such as 416"),
         (["--epochs", "0"], "epochs must be > 0"),
-        (["--epochs", "x"], 'Parser key "epochs"'),
-        (["--loss.box", "iou"], 'Parser key "loss.box"'),
+        (["--epochs", "x"], "epochs must be a whole number, got x"),
+        (["--loss.box", "iou"], "loss.box must be one of giou, diou, ciou, squared, got iou"),
         (["--anchors", "x" * 300], "xxx"),
         (["--val", "nothing"], "neither a split of"),
         (["--split", "nothing"], "there is no split 'nothing'"),
         (["--model", "yolov9"], "model must be one of"),
         (["--anchors", "nothing"], "nothing"),
         (["--weights", "nothing.keras"], "nothing.keras: no such file"),
-        (["--bogus", "1"], "--bogus"),
+        (["--bogus", "1"], "unknown option --bogus (see `yolov3 train --help-all`)"),
     ],
 )
 def test_faults_are_one_line_and_exit_code_2(digits, tmp_path, capsys, options, message):

@@ -37,19 +37,27 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--size",
         type=str,
         default=str(PUBLISHED_SIZE),
-        help="network input: a side, or HEIGHTxWIDTH",
+        help="input size of the network: one side, or HEIGHTxWIDTH",
     )
-    parser.add_argument("--mode", type=LetterboxMode, default="letterbox", help="how pictures are brought to that size")
+    parser.add_argument(
+        "--mode",
+        type=LetterboxMode,
+        default="letterbox",
+        help="resizing of images to the input size: with padding, or stretched",
+    )
     parser.add_argument(
         "--current",
         type=str | None,
-        default=None,
-        help="anchors to compare with: a published name or a file (default: COCO's for that count)",
+        help="anchors to compare with: a published set or a file (default: COCO's for that count)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the fit")
-    parser.add_argument("--out", type=str | None, default=None, help="file for the anchors; the plot goes beside it")
-    parser.add_argument("--plot", type=str | None, default=None, help="PNG of the mean IoU against their number")
-    parser.add_argument("--force", action="store_true", help="write over existing files")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the k-means fit")
+    parser.add_argument(
+        "--out", type=str | None, metavar="FILE", help="file for the anchors; the plot is written beside it"
+    )
+    parser.add_argument(
+        "--plot", type=str | None, metavar="FILE", help="PNG file for the plot of mean IoU against anchor count"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
 def run(arguments: Namespace) -> None:

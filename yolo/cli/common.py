@@ -1,100 +1,50 @@
-"""What the commands share: parsing, the dataset arguments, output folders, results."""
+"""Arguments that several commands share, and what they stand for: dataset, weights, canvas size, output folder."""
 
 from __future__ import annotations
 
 import re
-from argparse import ArgumentError
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.presets import refuse_elsewhere, with_presets
 from yolo.config import LetterboxMode, canvas_size
-from yolo.errors import ConfigError, YoloError
+from yolo.errors import ConfigError
 from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
 
-Config = TypeVar("Config")
-
-set_parsing_settings(docstring_parse_attribute_docstrings=True)
-
-
-def parse(
-    name: str, description: str, add_arguments: Callable[[ArgumentParser], None], arguments: list[str]
-) -> Namespace:
-    """The arguments of one command; of one that goes on with a run also, as ``given``, those without defaults.
-
-    Raises:
-        ConfigError: an argument is unknown, has a wrong value, or stands where it has no effect.
-    """
-    parser = ArgumentParser(prog=f"yolov3 {name}", description=description, exit_on_error=False)
-    add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object of results alone on stdout")
-    try:
-        known = parser.get_defaults()
-        words = [underscored(each) for each in (with_presets(arguments) if "preset" in known else arguments)]
-        found = parser.parse_args(words)
-        if "resume" in known:
-            found.given = parser.parse_args(words, defaults=False)
-    except YoloError:
-        raise
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise ConfigError(f"{error} (see `yolov3 {name} --help`)") from error
-    refuse_elsewhere(found)
-    return found
-
-
-def underscored(argument: str) -> str:
-    """``--warmup-epochs`` means ``--warmup_epochs``: options are named after Python fields."""
-    if not argument.startswith("--"):
-        return argument
-    option, equals, value = argument.partition("=")
-    return "--" + option[2:].replace("-", "_") + equals + value
-
-
-def add_config(parser: ArgumentParser, config: type) -> None:
-    """An option for every field of a configuration dataclass, with its docstring as help."""
-    parser.add_class_arguments(config)
-
-
-def make_config(config: type[Config], arguments: Namespace) -> Config:
-    """The dataclass from its options."""
-    values = {}
-    for item in fields(config):  # type: ignore[arg-type]
-        if item.name in arguments:
-            value = arguments[item.name]
-            # A nested configuration arrives as a namespace; its class is the field's default factory.
-            nested: Any = item.default_factory
-            values[item.name] = nested(**value.as_dict()) if isinstance(value, Namespace) else value
-    return config(**values)
-
 
 def add_data_arguments(parser: ArgumentParser, *, split: str, required: bool = True) -> None:
-    """DATA and how to read it; ``split`` says which part is taken when none is named."""
+    """Add DATA and how to read it.
+
+    Args:
+        parser: the command's.
+        split: the part of the dataset that is taken when none is named, in words.
+        required: refuse a command without DATA.
+    """
     if required:
         parser.add_argument("data", type=str, help=DATA_HELP)
     else:
         parser.add_argument("data", type=str | None, nargs="?", default=None, help=DATA_HELP)
-    parser.add_argument("--split", type=str | None, default=None, help=f"part of the dataset (default: {split})")
-    parser.add_argument("--images", type=str | None, default=None, help="folder of a COCO file's pictures")
+    group = parser.add_argument_group("data")
+    group.add_argument("--split", type=str | None, metavar="NAME", help=f"split of the dataset (default: {split})")
+    group.add_argument("--images", type=str | None, metavar="DIR", help="folder of the images of a COCO file")
 
 
 def add_weights_options(parser: ArgumentParser) -> None:
-    """How WEIGHTS are to be read, where they do not say it themselves."""
-    parser.add_argument("--cfg", type=str | None, default=None, help="Darknet network file of .weights")
-    parser.add_argument("--names", type=str | None, default=None, help="file of the class names of .weights")
-    parser.add_argument(
+    """Add the options that say how to read WEIGHTS which do not say it themselves."""
+    group = parser.add_argument_group("model")
+    group.add_argument("--cfg", type=str | None, metavar="FILE", help="Darknet network file (.cfg) of .weights")
+    group.add_argument("--names", type=str | None, metavar="FILE", help="file of class names of .weights")
+    group.add_argument(
         "--letterbox",
         type=LetterboxMode | None,
-        default=None,
-        help="how pictures are put on the canvas (default: the model's own; stretch for a .cfg that says nothing)",
+        help="resizing of images to the input size: with padding, or stretched (default: the model's own, "
+        "stretch for a .cfg without it)",
     )
-    parser.add_argument("--offline", action="store_true", help="download nothing")
+    group.add_argument("--offline", action="store_true", help="download nothing")
 
 
 def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) -> Detector:
@@ -116,8 +66,9 @@ def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) 
     )
 
 
-DATA_HELP = "a dataset .yaml, a VOC folder, a COCO .json or a folder of TFRecord files"
-WEIGHTS_HELP = "a .keras file, Darknet .weights (with --cfg), or a published name such as yolov3-coco"
+DATA_HELP = "dataset: a .yaml file, a VOC folder, a COCO .json file or a folder of TFRecord files"
+SIZE_HELP = "input size: one side, or HEIGHTxWIDTH; multiples of 32 (default: the model's own)"
+WEIGHTS_HELP = "model: a .keras file, Darknet .weights (with --cfg), or a published name such as yolov3-coco"
 
 
 def choose_split(arguments: Namespace, *preferred: str) -> str | None:

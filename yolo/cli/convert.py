@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import WEIGHTS_HELP, add_weights_options, load_detector, parse_size
+from yolo.cli.common import SIZE_HELP, WEIGHTS_HELP, add_weights_options, load_detector, parse_size
 from yolo.config import NewClasses, check
 from yolo.darknet.names import read_names, write_names
 from yolo.errors import ConfigError
@@ -27,19 +27,21 @@ def add_arguments(parser: ArgumentParser) -> None:
         "target",
         type=str,
         metavar="DST",
-        help="a .keras file, or .weights, beside which a .cfg and a .names file of the same name are written",
+        help="target: a .keras file, or .weights, beside which a .cfg and a .names file of the same name are written",
     )
     add_weights_options(parser)
     parser.add_argument(
         "--classes",
         type=str | None,
-        default=None,
-        help="names with commas between, or a .names or .txt file with one a line: a subset or superset of the model's",
+        help="new classes, a subset or superset of the model's: names separated by commas, or a .names or .txt file "
+        "with one per line",
     )
-    parser.add_argument("--new", type=NewClasses, default="fresh", help="filters of classes that SRC does not know")
-    parser.add_argument("--size", type=str | None, default=None, help="another canvas than the model's own")
-    parser.add_argument("--seed", type=int, default=0, help="of the first weights of unknown classes")
-    parser.add_argument("--force", action="store_true", help="write over files that exist")
+    parser.add_argument(
+        "--new", type=NewClasses, default="fresh", help="initial head filters of classes unknown to SRC"
+    )
+    parser.add_argument("--size", type=str | None, help=SIZE_HELP)
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the filters of new classes")
+    parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
 def run(arguments: Namespace) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import DATA_HELP, prepare_output
+from yolo.cli.help import CommandParser
 from yolo.config import check
 from yolo.errors import ConfigError
 from yolo.files.atomic import to_json
@@ -26,13 +27,8 @@ SPLITS = ("train", "val", "valid", "test")
 PROGRESS_SECONDS = 5.0
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    actions = parser.add_subcommands(dest="action", required=True)
-    for name, (text, add, _) in ACTIONS.items():
-        action = ArgumentParser(description=text, exit_on_error=False)
-        add(action)
-        action.add_argument("--json", action="store_true", help="print one JSON object of results alone on stdout")
-        actions.add_subcommand(name, action, help=text)
+def add_arguments(parser: CommandParser) -> None:
+    parser.add_commands("action", {name: (text, add) for name, (text, add, _) in ACTIONS.items()})
 
 
 def run(arguments: Namespace) -> None:
@@ -43,14 +39,15 @@ def run(arguments: Namespace) -> None:
 
 def add_convert_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("data", type=str, help=DATA_HELP)
-    parser.add_argument("out", type=str, help="a new folder, or an address such as gs://bucket/folder")
-    parser.add_argument("--to", type=str, required=True, help=f"format: {', '.join(FORMATS)}")
-    parser.add_argument("--split", type=str | None, default=None, help="part of the dataset (default: each of them)")
-    parser.add_argument("--images", type=str | None, default=None, help="folder of a COCO file's pictures")
-    parser.add_argument("--shards", type=int | None, default=None, help="files a split (default: of about 128 MB each)")
-    parser.add_argument("--seed", type=int, default=0, help="of the order in which pictures are dealt out to the files")
-    parser.add_argument("--workers", type=int, default=0, help="threads that read pictures; 0: one a core")
-    parser.add_argument("--force", action="store_true", help="write into a folder that holds something")
+    parser.add_argument("out", type=str, help="new folder, or an address such as gs://bucket/folder")
+    parser.add_argument("--to", type=str, required=True, metavar="NAME", help=f"format: {', '.join(FORMATS)}")
+    parser.add_argument("--split", type=str | None, metavar="NAME", help="split of the dataset (default: each of them)")
+    parser.add_argument("--images", type=str | None, metavar="DIR", help="folder of the images of a COCO file")
+    parser.add_argument("--shards", type=int | None, help="number of files per split (default: of about 128 MB each)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the order of the images")
+    parser.add_argument("--workers", type=int, default=0, help="threads that read images; 0: one per core")
+    parser.add_argument("--force", action="store_true", help="write into a folder that is not empty")
+    parser.add_argument("--json", action="store_true", help="print the results alone, as one JSON object, on stdout")
 
 
 def convert(arguments: Namespace) -> None:

@@ -50,11 +50,11 @@ SHEET_COLUMNS = 4
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--out", type=str, default="demo", help="folder for everything the demo makes")
-    parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
-    parser.add_argument("--scenes", type=int, default=1000, help="pictures to train on")
-    parser.add_argument("--epochs", type=int, default=11, help="how many times they are seen")
-    parser.add_argument("--seed", type=int, default=0, help="of the pictures, the weights and the training")
+    parser.add_argument("--out", type=str, default="demo", metavar="DIR", help="folder for all output")
+    parser.add_argument("--force", action="store_true", help="write into --out even if it is not empty")
+    parser.add_argument("--scenes", type=int, default=1000, help="number of training images")
+    parser.add_argument("--epochs", type=int, default=11, help="number of passes over the training images")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the images, the weights and the training")
 
 
 def run(arguments: Namespace) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import WEIGHTS_HELP, add_weights_options, load_detector, parse_size, prepare_output
+from yolo.cli.common import SIZE_HELP, WEIGHTS_HELP, add_weights_options, load_detector, parse_size, prepare_output
 from yolo.config import NmsConfig, check
 from yolo.detect.outputs import check_targets, output_names, to_line, to_record, write_picture
 from yolo.detect.predictor import Prediction, Unreadable, predict
@@ -26,22 +26,15 @@ SECONDS_BETWEEN_NEWS = 5.0
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("weights", type=str, help=WEIGHTS_HELP)
-    parser.add_argument("sources", type=str, nargs="+", metavar="SOURCE", help="pictures, folders, globs")
-    parser.add_argument(
-        "--out", type=str | None, default=None, help="folder for annotated pictures and detections.json"
-    )
+    parser.add_argument("sources", type=str, nargs="+", metavar="SOURCE", help="images, folders or globs")
+    parser.add_argument("--out", type=str | None, metavar="DIR", help="folder for annotated images and detections.json")
     add_weights_options(parser)
-    parser.add_argument("--size", type=str | None, default=None, help="another canvas than the model's own")
-    parser.add_argument("--conf", type=float | None, default=None, help="lowest score; unset: the model's own")
-    parser.add_argument(
-        "--iou",
-        type=float | None,
-        default=None,
-        help="overlap above which NMS suppresses; unset: the model's own",
-    )
+    parser.add_argument("--size", type=str | None, help=SIZE_HELP)
+    parser.add_argument("--conf", type=float | None, help="lowest score of a detection (default: the model's own)")
+    parser.add_argument("--iou", type=float | None, help="IoU threshold of NMS (default: the model's own)")
     parser.add_argument("--class_agnostic", action="store_true", help="suppress across classes too")
-    parser.add_argument("--batch", type=int, default=8, help="pictures at once")
-    parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
+    parser.add_argument("--batch", type=int, default=8, help="images per batch")
+    parser.add_argument("--force", action="store_true", help="write into --out even if it is not empty")
 
 
 def run(arguments: Namespace) -> None:

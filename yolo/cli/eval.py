@@ -9,6 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import (
+    SIZE_HELP,
     WEIGHTS_HELP,
     add_data_arguments,
     add_weights_options,
@@ -29,17 +30,17 @@ logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("weights", type=str, nargs="?", help=f"{WEIGHTS_HELP}; none with --detections")
+    parser.add_argument("weights", type=str, nargs="?", help=f"{WEIGHTS_HELP}; left out with --detections")
     add_data_arguments(parser, split="val if there is one, else test, else everything")
-    parser.add_argument("--detections", type=str | None, default=None, help="a COCO results file, instead of WEIGHTS")
+    parser.add_argument("--detections", type=str | None, metavar="FILE", help="COCO results file, instead of WEIGHTS")
     add_weights_options(parser)
-    parser.add_argument("--size", type=str | None, default=None, help="another canvas than the model's own")
-    parser.add_argument("--voc_iou", type=float, default=0.5, help="IoU from which on VOC counts a box as found")
-    parser.add_argument("--batch", type=int, default=8, help="pictures at once")
+    parser.add_argument("--size", type=str | None, help=SIZE_HELP)
+    parser.add_argument("--voc_iou", type=float, default=0.5, help="IoU threshold of the VOC metrics")
+    parser.add_argument("--batch", type=int, default=8, help="images per batch")
     parser.add_argument("--conf", type=float, default=0.001, help="lowest score of a detection")
-    parser.add_argument("--iou", type=float, default=0.6, help="overlap above which NMS suppresses")
-    parser.add_argument("--out", type=str | None, default=None, help="folder for metrics.json and results.json")
-    parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
+    parser.add_argument("--iou", type=float, default=0.6, help="IoU threshold of NMS")
+    parser.add_argument("--out", type=str | None, metavar="DIR", help="folder for metrics.json and results.json")
+    parser.add_argument("--force", action="store_true", help="write into --out even if it is not empty")
 
 
 def run(arguments: Namespace) -> None:

@@ -13,18 +13,19 @@ from yolo.system.startup import start_keras
 
 
 def add_host_arguments(parser: ArgumentParser) -> None:
-    """Where several hosts find each other."""
-    parser.add_argument(
+    """Add the options of training on several hosts."""
+    group = parser.add_argument_group("hosts")
+    group.add_argument(
         "--hosts",
         type=str | None,
-        default=None,
-        help="train together with other hosts, which all run this command, on the JAX backend: host:port of rank 0 "
-        "(the port above is used too); auto: as Slurm, torchrun or Kubernetes say; none: this host alone "
-        "(default: auto on JAX, else none)",
+        metavar="HOST:PORT",
+        help="train on several hosts, which all run this command, with the JAX backend: address of rank 0 (the next "
+        "port is used too); auto: as Slurm, torchrun or Kubernetes say; none: this host alone (default: auto on JAX, "
+        "else none)",
     )
-    parser.add_argument("--rank", type=int | None, default=None, help="which of the hosts this is, counted from 0")
-    parser.add_argument("--world", type=int | None, default=None, help="how many hosts there are")
-    parser.add_argument("--hosts_timeout", type=float, default=60.0, help="seconds in which all hosts have to be there")
+    group.add_argument("--rank", type=int | None, help="rank of this host, counted from 0")
+    group.add_argument("--world", type=int | None, help="world size: number of hosts")
+    group.add_argument("--hosts_timeout", type=float, default=60.0, help="seconds to wait for all hosts at the start")
 
 
 def on_hosts(arguments: Namespace, work: Callable[[Namespace], None]) -> int:

@@ -32,11 +32,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file",
         type=str,
-        help="a .keras, .h5, .weights or .cfg file, a published name such as yolov3-coco, or a dataset",
+        help="file: .keras, .h5, .weights or .cfg file, a published name such as yolov3-coco, or a dataset",
     )
     add_weights_options(parser)
-    parser.add_argument("--size", type=str | None, default=None, help="count operations on another canvas")
-    parser.add_argument("--split", type=str | None, default=None, help="part of a dataset (default: all)")
+    parser.add_argument(
+        "--size", type=str | None, help="input size for which operations are counted (default: the model's own)"
+    )
+    parser.add_argument("--split", type=str | None, metavar="NAME", help="split of a dataset (default: all)")
 
 
 def run(arguments: Namespace) -> None:

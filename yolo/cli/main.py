@@ -1,4 +1,4 @@
-"""`yolov3 COMMAND ...`: picks the command's file, runs it, and turns faults into exit codes."""
+"""Entry point `yolov3 COMMAND ...`: runs the command's file and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ import yolo
 from yolo.errors import YoloError
 
 COMMANDS = {
-    "demo": "the whole job on data that needs no download: make, train, evaluate, detect, draw",
+    "demo": "train, evaluate and detect on generated data, without a download",
     "data": "convert a dataset to TFRecord files",
     "anchors": "fit anchors to a dataset and compare them with the current ones",
     "train": "train a detector on a dataset",
     "tune": "search for better training options with short runs",
-    "convert": "between Keras' and Darknet's files, and to other classes",
-    "eval": "metrics of a model, or of a COCO results file",
-    "detect": "find objects in pictures, folders and globs",
-    "info": "what a model file, a .cfg or a dataset holds",
+    "convert": "convert models between Keras and Darknet files, and to other classes",
+    "eval": "compute the metrics of a model or of a COCO results file",
+    "detect": "detect objects in images, folders and globs",
+    "info": "describe a model file, a .cfg file or a dataset",
 }
-"""Each is `yolo/cli/NAME.py` with `add_arguments(parser)` and `run(arguments)`."""
+"""Descriptions of the commands; each is a file `yolo/cli/NAME.py` with `add_arguments(parser)` and `run(arguments)`."""
 
 
 def usage() -> str:
     rows = "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
     return (
         f"usage: yolov3 COMMAND [options]\n\nYOLOv3 object detection, version {yolo.__version__}\n\n"
-        f"commands:\n{rows}\n\n`yolov3 COMMAND --help` lists a command's options."
+        f"commands:\n{rows}\n\n`yolov3 COMMAND --help` shows a command's everyday options, --help-all all of them.\n"
+        "`yolov3 --completion bash|zsh` prints a script for the shell that completes commands and options."
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns 0, 2 for a fault of the user's input, 1 for one of our own."""
+    """Run one command; returns its exit code: 0, or 2 for a fault in the user's input."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
@@ -43,15 +44,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(yolo.__version__)
         return 0
     name, *rest = arguments
+    option, _, value = name.partition("=")
+    if option == "--completion":
+        return print_completion(value or next(iter(rest), ""))
     if name not in COMMANDS:
-        print(f"yolov3: no command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        from yolo.cli.suggestions import suggest_command
+
+        advice = suggest_command(name, COMMANDS)
+        print(f"yolov3: no command {name!r}{advice}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     return run_command(name, rest)
 
 
+def print_completion(shell: str) -> int:
+    """Print the completion script of a shell; the exit code."""
+    from yolo.cli.completion import script
+
+    parsers = {name: (text, import_module(f"yolo.cli.{name}").add_arguments) for name, text in COMMANDS.items()}
+    try:
+        print(script(shell, parsers))
+    except YoloError as error:
+        print(f"yolov3: {one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def run_command(name: str, arguments: list[str]) -> int:
     quieten()
-    from yolo.cli.common import parse
+    from yolo.cli.options import parse
 
     command = import_module(f"yolo.cli.{name}")
     try:
@@ -72,7 +92,7 @@ def one_line(error: Exception) -> str:
 
 
 def quieten() -> None:
-    """Our own messages to stderr; TensorFlow's start-up chatter only if it is asked for."""
+    """Log our messages to stderr, and silence TensorFlow's start-up messages unless the user has asked for them."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own errors name the file
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)

@@ -1,4 +1,4 @@
-"""`--preset NAME`: packaged options in front of those that are given."""
+"""Files of options on the command line: `--preset NAME`, `--config FILE` and those of the loss and the augmentation."""
 
 from __future__ import annotations
 
@@ -7,34 +7,58 @@ from jsonargparse import Namespace
 from yolo.errors import ConfigError
 from yolo.files.shipped import preset_path, presets
 
-OPTION = "--preset"
-HELP = f"packaged options, which all others override: {', '.join(presets())}"
+HELP = f"packaged options: {', '.join(presets())}; overridden by --config and by typed options"
+
+RANKS = {"--preset": 0, "--config": 1, "--loss": 2, "--augment": 2}
+"""Options that name a file, and their order of precedence: later ones override earlier ones."""
 
 
-def with_presets(arguments: list[str]) -> list[str]:
-    """The arguments with each ``--preset NAME`` as the ``--config`` of its file, before all others.
+def files_first(arguments: list[str]) -> list[str]:
+    """The arguments with the files of options in front, so that typed options override them wherever they stand.
 
-    There it is overridden by every option that is given, wherever that stands.
+    ``--preset NAME`` becomes the ``--config`` of its file. Files of one rank keep their order: the last one wins.
 
     Raises:
-        ConfigError: there is no such preset, or none is named.
+        ConfigError: an option names no file, or there is no such preset.
     """
-    files: list[str] = []
+    files: list[tuple[int, str, str]] = []
     rest: list[str] = []
     waiting = iter(arguments)
     for argument in waiting:
         option, equals, name = argument.partition("=")
-        if option != OPTION:
+        if argument == "--":
+            return [*in_order(files), *rest, argument, *waiting]
+        if option not in RANKS:
             rest.append(argument)
             continue
-        if not equals and (name := next(waiting, "")) == "":
-            raise ConfigError(f"{OPTION}: name one of {', '.join(presets())}")
-        files += ["--config", str(preset_path(name))]
-    return files + rest
+        name = name if equals else next(waiting, "")
+        files.append((RANKS[option], *file_option(option, name)))
+    return [*in_order(files), *rest]
+
+
+def file_option(option: str, name: str) -> tuple[str, str]:
+    """The option and the path that stand for a file of options.
+
+    Raises:
+        ConfigError: none is named, or there is no such preset.
+    """
+    if name == "" or name.startswith("--"):
+        choice = f"one of {', '.join(presets())}" if option == "--preset" else "a YAML file"
+        raise ConfigError(f"{option}: name {choice}")
+    return ("--config", str(preset_path(name))) if option == "--preset" else (option, name)
+
+
+def in_order(files: list[tuple[int, str, str]]) -> list[str]:
+    """The words of the files, lowest precedence first."""
+    return [word for _, *words in sorted(files, key=lambda file: file[0]) for word in words]
 
 
 def refuse_elsewhere(arguments: Namespace) -> None:
-    """Raise a ConfigError if a parsed command still has a preset: it came from a file, too late to have an effect."""
-    if arguments.get(OPTION[2:]) is not None:
-        name = arguments[OPTION[2:]]
-        raise ConfigError(f"preset: {name} has no effect in a --config file; give {OPTION} {name} beside it")
+    """Refuse ``preset:`` inside a --config file: presets are applied before files are read.
+
+    Raises:
+        ConfigError: the parsed arguments still name a preset.
+    """
+    if arguments.get("preset") is not None:
+        name = arguments["preset"]
+        raise ConfigError(f"preset: {name} has no effect in a --config file; give --preset {name} beside it")

@@ -1,4 +1,4 @@
-"""What is given anew with ``--resume DIR``: some of it applies, the rest has to be what the run began with."""
+"""Options given together with --resume: those that may change, and a refusal that names those that may not."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from yolo.errors import ConfigError
 from yolo.files.atomic import exists
 
 NETWORK = ("model", "backbone", "weights", "cfg", "names", "new", "anchors", "precision", "size", "letterbox")
-"""The options of `yolov3 train` that make the detector."""
+"""Options of `yolov3 train` that define the detector."""
 
 
 def describe_command(arguments: Namespace, precision: str) -> dict[str, Any]:
-    """What a run's checkpoints remember of its command line; ``precision`` is what --precision came to."""
+    """The part of the command line that checkpoints store; ``precision`` is the one that --precision resolved to."""
     typed = {name: arguments[name] for name in (*NETWORK, "batch")}
     return {"typed": typed, "precision": precision, **changeable(arguments)}
 
 
 def changeable(arguments: Namespace) -> dict[str, Any]:
-    """The part of it that may be another one whenever the run is resumed."""
+    """The part of the command line that may change whenever the run is resumed."""
     watchers = {name: arguments[name] for name in ("tensorboard", "callbacks")}
     return {"data": describe_data(arguments), "watchers": watchers}
 
 
 def describe_data(arguments: Namespace) -> dict[str, str | None]:
-    """The options that find the same pictures again, from any folder."""
+    """Options that locate the dataset, with absolute paths: the run may be resumed from another folder."""
     paths = {"data": arguments.data, "images": arguments.images}
     whole = {name: str(Path(path).resolve()) if path and exists(path) else path for name, path in paths.items()}
     other = arguments.val and exists(arguments.val) and arguments.val not in available_splits(arguments.data)
@@ -44,7 +44,7 @@ def describe_data(arguments: Namespace) -> dict[str, str | None]:
 
 
 def completed(arguments: Namespace, command: Mapping[str, Any]) -> Namespace:
-    """The arguments; where they say nothing, the run's own: where its pictures are, and what shows it elsewhere."""
+    """The arguments, completed by the run's own dataset, TensorBoard and callbacks where they name none."""
     found = arguments.clone()
     for name, value in {**command["data"], **command["watchers"]}.items():
         if arguments.given.get(name) is None:
@@ -53,12 +53,12 @@ def completed(arguments: Namespace, command: Mapping[str, Any]) -> Namespace:
 
 
 def check_given(given: Namespace, meta: Mapping[str, Any], folder: Path) -> TrainConfig:
-    """The run's options, with those given anew that change nothing of what is learned.
+    """The run's options, updated by those of the command line that have no effect on the learned weights.
 
     Args:
-        given: what the command line says, without defaults.
-        meta: of the run's checkpoint.
-        folder: of the run.
+        given: the options of the command line, without defaults.
+        meta: metadata of the run's checkpoint.
+        folder: the run's folder.
 
     Raises:
         ConfigError: options are given that the run did not begin with; all of them are named.
@@ -69,14 +69,14 @@ def check_given(given: Namespace, meta: Mapping[str, Any], folder: Path) -> Trai
             group, _, field = name.rpartition(".")
             (config[group] if group else config)[field] = value
         elif name in before and comparable(name, value) not in before[name]:
-            refused.append(f"--{name} {value}: the run began {listed(before[name])}")
+            refused.append(f"--{name.replace('_', '-')} {value}: the run began {listed(before[name])}")
     if refused:
         raise ConfigError(f"{'; '.join(refused)}; a run goes on as it began")
     return train_config(config)
 
 
 def beginnings(meta: Mapping[str, Any], folder: Path) -> dict[str, list[Any]]:
-    """What each option that cannot change may be given as again: as it was typed, or what came of that."""
+    """The accepted values of each option that cannot change: as it was typed, or the value it resolved to."""
     command, detector = meta["command"], meta["detector"]
     came = {
         "model": detector["model"],
@@ -91,14 +91,14 @@ def beginnings(meta: Mapping[str, Any], folder: Path) -> dict[str, list[Any]]:
 
 
 def leaves(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a configuration that ``asdict`` made plain, those of its groups as ``loss.box``."""
+    """Fields of a configuration made a dictionary by ``asdict``; those of its groups are named as ``loss.box``."""
     groups = {name: values for name, values in config.items() if name in ("loss", "augment")}
     inner = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
     return {**{name: value for name, value in config.items() if name not in groups}, **inner}
 
 
 def comparable(name: str, value: Any) -> Any:
-    """The value of an option in the one form of several that it may be typed in."""
+    """The value of an option in canonical form, as some may be typed in several ways."""
     if name == "size" and value is not None:
         return "x".join(map(str, parse_size(value)))
     if name == "out" and value is not None:
@@ -107,6 +107,6 @@ def comparable(name: str, value: Any) -> Any:
 
 
 def listed(values: list[Any]) -> str:
-    """``with auto (24)``: as it was typed, and what came of that."""
+    """Words such as ``with auto (24)``: the value as it was typed, and what it resolved to."""
     typed, *came = dict.fromkeys(str(value) for value in values if value is not None) or [""]
     return f"with {typed}{''.join(f' ({value})' for value in came)}" if typed else "without"

@@ -15,16 +15,14 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ig
 from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
 from yolo.cli import presets
 from yolo.cli.common import (
-    WEIGHTS_HELP,
-    add_config,
     add_data_arguments,
     add_weights_options,
     choose_split,
-    make_config,
     parse_size,
     prepare_output,
 )
 from yolo.cli.hosts import add_host_arguments, on_hosts
+from yolo.cli.options import add_config, make_config
 from yolo.cli.resume_options import changeable, check_given, completed, describe_command
 from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset
@@ -43,99 +41,99 @@ DEFAULT_MODEL = "yolov3"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of options, such as a run's config.yaml")
-    add_data_arguments(parser, split="train if there is one, else everything", required=False)
     parser.add_argument(
-        "--resume",
-        type=str | None,
-        default=None,
-        help="go on with the run in this folder; DATA, --val and --images only if its pictures lie elsewhere now",
+        "--config",
+        action=ActionConfigFile,
+        metavar="FILE",
+        help="YAML file of options, such as a run's config.yaml; overridden by typed options",
     )
-    parser.add_argument(
-        "--replay",
-        type=str | None,
-        default=None,
-        help="look once more at a step whose loss was not finite: a file of a run's faults folder",
-    )
-    parser.add_argument(
+    parser.add_argument("--preset", type=str | None, metavar="NAME", help=presets.HELP)
+    add_data_arguments(parser, split="train if there is one, else all", required=False)
+    parser.add_argument_group("data").add_argument(
         "--val",
         type=str | None,
-        default=None,
-        help="a split or another dataset to validate on (default: val if there is one, else a tenth)",
+        metavar="DATA",
+        help="split or other dataset to validate on (default: val if there is one, else a tenth of the images)",
     )
     add_network_arguments(parser)
-    parser.add_argument("--preset", type=str | None, default=None, help=presets.HELP)
+    add_weights_options(parser)
     add_run_arguments(parser)
     add_host_arguments(parser)
-    add_weights_options(parser)
     add_config(parser, TrainConfig)
 
 
 def add_network_arguments(parser: ArgumentParser) -> None:
-    """What is trained, and what it begins from."""
-    parser.add_argument(
+    """Add the options of the network and its initial weights."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
         "--model",
         type=str | None,
-        default=None,
-        help="yolov3, yolov3-spp, yolov3-tiny or a Darknet .cfg file (default: that of --weights, else yolov3)",
+        help="network: yolov3, yolov3-spp, yolov3-tiny or a Darknet .cfg file "
+        "(default: that of --weights, else yolov3)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--backbone",
         type=str | None,
-        default=None,
-        help="in place of --model: a keras.applications network below YOLOv3's heads, such as keras:EfficientNetB0",
+        metavar="NAME",
+        help="Keras network (keras.applications) below YOLOv3's heads, such as keras:EfficientNetB0; "
+        "instead of --model",
     )
-    parser.add_argument(
+    group.add_argument(
         "--weights",
         type=str | None,
-        default=None,
-        help=f"what to begin from: {WEIGHTS_HELP}; darknet53.conv.74 and the like, .h5, "
-        "or imagenet with --backbone; what does not fit begins anew",
+        help="pretrained weights: a .keras, .h5 or Darknet .weights file (with --cfg), a published name such as "
+        "yolov3-coco, or imagenet with --backbone",
     )
-    parser.add_argument(
-        "--new", type=NewClasses, default="fresh", help="filters of classes that --weights does not know"
+    group.add_argument(
+        "--new", type=NewClasses, default="fresh", help="initial head filters of classes unknown to --weights"
     )
-    parser.add_argument(
+    group.add_argument(
         "--size",
         type=str | None,
-        default=None,
-        help="side of the canvas, or HEIGHTxWIDTH; multiples of 32 (default: that of --weights, else 416)",
+        help="input size: one side, or HEIGHTxWIDTH; multiples of 32 (default: that of --weights, else 416)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--anchors",
         type=str | None,
-        default=None,
-        help="a file, a published set, or auto: fitted to the pictures (default: those of --weights, else auto)",
+        help="anchors: a file, a published set, or auto to fit them to the boxes (default: those of --weights, else "
+        "auto)",
     )
-    parser.add_argument(
-        "--precision",
-        type=Precision,
-        default="auto",
-        help="arithmetic of the network (default: bfloat16 where the processor has it)",
+    group.add_argument(
+        "--precision", type=Precision, default="auto", help="numeric precision; auto: bfloat16 where supported"
     )
 
 
 def add_run_arguments(parser: ArgumentParser) -> None:
-    """Where the run computes and writes, and what shows it."""
-    parser.add_argument("--tensorboard", action="store_true", help="write what TensorBoard shows to OUT/tensorboard")
-    parser.add_argument(
-        "--callbacks",
-        type=str | list[str | dict[str, dict[str, Any] | None]] | None,
-        default=None,
-        help="Keras callbacks by import path, separated by commas; wandb and mlflow for short; with arguments as YAML; "
-        "of several hosts the first alone has them, so that they may watch a run but not change it",
+    """Add the options of the run: devices, output folder, callbacks, resume."""
+    group = parser.add_argument_group("run")
+    group.add_argument("--out", type=str | None, metavar="DIR", help="folder of the run (default: runs/train-N)")
+    group.add_argument("--force", action="store_true", help="write into --out even if it is not empty")
+    group.add_argument(
+        "--resume",
+        type=str | None,
+        metavar="DIR",
+        help="resume the run in this folder; give DATA, --val and --images only if its images were moved",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--replay",
+        type=str | None,
+        metavar="FILE",
+        help="repeat a step whose loss was non-finite, from a file in the run's faults folder",
+    )
+    group.add_argument(
         "--devices",
         type=str | None,
-        default=None,
-        help="where to train, such as gpu:0,gpu:1 or a number of devices (default: all GPUs "
-        "that the batch can be shared out among evenly, else the CPU)",
+        help="devices to train on, such as gpu:0,gpu:1 or their number (default: all GPUs among which the batch can be "
+        "split evenly, else the CPU)",
     )
-    parser.add_argument(
-        "--out", type=str | None, default=None, help="folder of the run (default: the next runs/train-N)"
+    group.add_argument("--tensorboard", action="store_true", help="write TensorBoard logs to OUT/tensorboard")
+    group.add_argument(
+        "--callbacks",
+        type=str | list[str | dict[str, dict[str, Any] | None]] | None,
+        metavar="NAMES",
+        help="Keras callbacks by import path, separated by commas, or as YAML with arguments; wandb and mlflow for "
+        "short; with several hosts only the first one calls them",
     )
-    parser.add_argument("--force", action="store_true", help="write into --out although it is not empty")
 
 
 def run(arguments: Namespace) -> int:

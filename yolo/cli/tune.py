@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli import train
-from yolo.cli.common import make_config, parse_size, prepare_output
+from yolo.cli.common import parse_size, prepare_output
+from yolo.cli.options import make_config
 from yolo.config import TrainConfig, check
 from yolo.errors import ConfigError
 from yolo.files.atomic import to_json
@@ -29,12 +30,13 @@ EPOCHS = 20
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--trials", type=int, default=30, help="how many short runs, those before an interruption too")
-    parser.add_argument(
+    group = parser.add_argument_group("search")
+    group.add_argument("--trials", type=int, default=30, help="number of short runs, those before an interruption too")
+    group.add_argument(
         "--space",
         type=str | None,
-        default=None,
-        help="a YAML file of what is searched (default: rate, decay, the loss' weights, augmentation)",
+        metavar="FILE",
+        help="YAML file of the search space (default: learning rate, weight decay, loss weights, augmentation)",
     )
     train.add_arguments(parser)
     parser.set_defaults({"out": OUT, "epochs": EPOCHS})

@@ -84,7 +84,7 @@ def load_for_host(spec: Spec | None, hosts: Hosts) -> list[keras.callbacks.Callb
     if steering and hosts.world > 1:
         raise ConfigError(
             f"callbacks: of several hosts the first alone has them, so that {steering[0]} cannot steer the run; "
-            "leave it out (--patience, --schedule and --learning_rate steer all hosts)"
+            "leave it out (--patience, --schedule and --learning-rate steer all hosts)"
         )
     return found
 

@@ -1,0 +1,149 @@
+"""Parsing of options: which of several values wins, and messages about those that are wrong."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from yolo.cli import suggestions, train
+from yolo.cli.help import option_names, positional_names
+from yolo.cli.main import COMMANDS, main
+from yolo.cli.options import make_config, make_parser, parse
+from yolo.config import TrainConfig
+from yolo.errors import ConfigError
+from yolo.files.shipped import preset_path
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder with some files of options."""
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text("data: FILE\nepochs: 5\naugment:\n  flip: 0.2\n  mosaic: 0.3\n")
+    Path("null.yaml").write_text("data: null\nepochs: 6\nworkers: 2\n")
+    Path("augment.yaml").write_text("flip: 0.4\n")
+
+
+def parsed(*words):
+    return parse("train", "", train.add_arguments, list(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "data", "epochs", "flip", "mosaic"),
+    [
+        ("D --epochs 1 --config c.yaml", "D", 1, 0.2, 0.3),
+        ("--config c.yaml --epochs 1 D", "D", 1, 0.2, 0.3),
+        ("--epochs=1 D --config=c.yaml", "D", 1, 0.2, 0.3),
+        ("--config c.yaml", "FILE", 5, 0.2, 0.3),  # no DATA typed
+        ("D --config null.yaml", "D", 6, 0.5, 0.0),  # null is no DATA
+        ("--config c.yaml --config null.yaml", "FILE", 6, 0.2, 0.3),
+        ("--config null.yaml D --config c.yaml", "D", 5, 0.2, 0.3),
+        ("D --config c.yaml --preset quick", "D", 5, 0.2, 0.3),  # a preset comes before a file
+        ("D --augment.flip 0.1 --augment augment.yaml --config c.yaml", "D", 5, 0.1, 0.3),
+        ("D --augment augment.yaml --config c.yaml", "D", 5, 0.4, 0.3),
+    ],
+)
+def test_what_is_typed_wins_over_files_and_files_over_presets(words, data, epochs, flip, mosaic):
+    found = parsed(*words.split())
+    assert (found.data, found.epochs, found.augment.flip, found.augment.mosaic) == (data, epochs, flip, mosaic)
+    assert found.given.data == data
+
+
+def test_a_preset_still_gives_what_nothing_else_says():
+    assert parsed("D", "--config", "c.yaml", "--preset", "quick").model == "yolov3-tiny"
+    assert parsed("D", "--config", str(preset_path("quick"))).epochs == 15
+
+
+@pytest.mark.parametrize("option", ["--print-config", "--print_config"])
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_printed_options_are_a_file_of_options(capsys, command, option):
+    words = ["--epochs", "7", "--augment.no-flip", "[b, d]", "--preset", "quick", "--warmup-epochs", "2"]
+    with pytest.raises(SystemExit) as caught:
+        main([command, option, *words])
+    assert caught.value.code == 0
+    Path("my.yaml").write_text(capsys.readouterr().out)
+    add_arguments = import_module(f"yolo.cli.{command}").add_arguments
+    expected = parse(command, "", add_arguments, ["D", *words])
+    for again in (["D", "--config", "my.yaml"], ["--config", "my.yaml", "D"]):
+        found = parse(command, "", add_arguments, again)
+        assert make_config(TrainConfig, found) == make_config(TrainConfig, expected)
+        assert (found.data, found.model, found.out) == ("D", "yolov3-tiny", expected.out)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train D --lr 0.1", "unknown option --lr; did you mean --learning-rate? (see `yolov3 train --help-all`)"),
+        ("train --lr 0.1", "unknown option --lr; did you mean --learning-rate? (see `yolov3 train --help-all`)"),
+        ("train --foo 1", "unknown option --foo (see `yolov3 train --help-all`)"),
+        ("train D --foo=1", "unknown option --foo (see `yolov3 train --help-all`)"),
+        ("train D --learning_rat 1", "unknown option --learning-rat; did you mean --learning-rate? "),
+        ("train D --mosaic 1", "unknown option --mosaic; did you mean --augment.mosaic? "),
+        ("train D --class-weight 1", "unknown option --class-weight; did you mean --loss.class-weight? "),
+        ("train D --batch-size 4", "unknown option --batch-size; did you mean --batch? "),
+        ("train D --imgsz 64", "unknown option --imgsz; did you mean --size? "),
+        ("train D --img 64", "unknown option --img; did you mean --size? "),  # no abbreviation of --images
+        ("train D --name x", "unknown option --name; did you mean --out? "),  # nor of --names
+        ("train D --epoch 3", "unknown option --epoch; did you mean --epochs? "),
+        ("train D --device 0", "unknown option --device; did you mean --devices? "),
+        ("train D -e 3", "unknown option -e (see"),
+        ("train --data D", "unknown option --data; DATA is given without an option's name (see"),
+        ("detect --source a.jpg", "unknown option --source; SOURCE is given without an option's name (see"),
+        ("detect --model m.keras", "unknown option --model; WEIGHTS is given without an option's name (see"),
+        ("detect m.keras a.jpg --conf-thres 1", "unknown option --conf-thres; did you mean --conf? "),
+        ("eval m.keras D --iou-thres 1", "unknown option --iou-thres; did you mean --iou? "),
+        ("data convert D out --quality x", "unknown option --quality (see `yolov3 data convert --help-all`)"),
+        ("data convet", "no action 'convet'; there is convert (see `yolov3 data --help`)"),
+        ("data", "name an action; there is convert (see `yolov3 data --help`)"),
+        ("data convert D out", "missing: --to (see `yolov3 data convert --help`)"),
+        ("data convert D out --to tfrecord --shards x", "shards must be a whole number or null, got x (see"),
+        ("detect", "missing: WEIGHTS, SOURCE (see `yolov3 detect --help`)"),
+        ("train D E", "unexpected argument E (see `yolov3 train --help`)"),
+        ("train D -- --foo", "unexpected argument --foo (see"),
+        ("train D --learning-rate", "--learning-rate needs a value (see"),
+        ("train D --learning-rate x", "learning_rate must be a number or null, got x (see"),
+        ("train D --batch x", "batch must be a whole number or auto, got x (see"),
+        ("train D --config none.yaml", "none.yaml: no such file; give a YAML file of options (see"),
+    ],
+)
+def test_messages_about_what_is_typed(capsys, words, message):
+    assert main(words.split()) == 2
+    assert message in capsys.readouterr().err
+    assert "Parser key" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch: 3\n", "bad.yaml: unknown option epoch; did you mean epochs?"),
+        ("learning-rate: 3\n", "bad.yaml: unknown option learning-rate; did you mean learning_rate?"),
+        ("augment:\n  mosaik: 1\n", "bad.yaml: unknown option augment.mosaik; did you mean augment.mosaic?"),
+        ("foo: 3\n", "bad.yaml: unknown option foo (see"),
+        ("epochs: x\n", "bad.yaml: epochs must be a whole number, got x"),
+        ("a: [\n", "bad.yaml: not a YAML file of options: "),
+    ],
+)
+def test_messages_about_a_file_name_it(text, message):
+    Path("bad.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        parsed("D", "--config", "bad.yaml")
+    assert str(caught.value).startswith(message)
+
+
+def test_options_with_names_as_values_take_each_by_itself():
+    assert parsed("D", "--augment.swap-on-flip.a", "b").augment.swap_on_flip == {"a": "b"}
+    assert parsed("D", "--augment.no-flip+", "b").augment.no_flip == ["b"]
+
+
+def test_every_suggestion_is_there_in_some_command():
+    known = {name for row in suggestions.OPTIONS.values() for name in row}
+    there = set()
+    for name, text in COMMANDS.items():
+        parser = make_parser(name, text, import_module(f"yolo.cli.{name}").add_arguments)
+        there |= {*option_names(parser), *positional_names(parser)}
+    assert known <= there
+    assert set(suggestions.COMMANDS.values()) <= set(COMMANDS)
+    assert not set(suggestions.COMMANDS) & set(COMMANDS)
+    assert SUPPRESS not in there
