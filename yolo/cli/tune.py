@@ -97,12 +97,11 @@ def check_folder(folder: Path, *, force: bool) -> None:
     """A search goes into its own folder, or a new one.
 
     Raises:
-        ConfigError: the folder holds something else, and ``force`` is not given.
+        ConfigError: the folder holds something else, and ``force`` is not given, or another process writes there.
     """
     from yolo.training.search.study import STORE
 
-    if not (folder / STORE).exists():
-        prepare_output(folder, force=force)
+    prepare_output(folder, force=force or (folder / STORE).exists())
 
 
 def copy_of(detector: Detector) -> Detector:

@@ -20,6 +20,7 @@ import yaml
 from cfg_texts import STAGED
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import holding
 from tables import make_dataset
 
 from yolo.config import LossConfig, TrainConfig
@@ -33,7 +34,7 @@ from yolo.training.trainer import TrainResult
 optuna = pytest.importorskip("optuna")
 
 from yolo.training.search import study, tuning  # noqa: E402 - only where Optuna is
-from yolo.training.search.study import best_trial, finished, locked, opened  # noqa: E402
+from yolo.training.search.study import best_trial, finished, opened  # noqa: E402
 from yolo.training.search.tuning import Search, tune  # noqa: E402
 
 SPACE = {
@@ -352,11 +353,16 @@ def test_undefined_ap_is_an_error(monkeypatch, tmp_path):
         tune(make_search(tmp_path), trials=1)
 
 
+@pytest.mark.usefixtures("runs")
 def test_two_at_once_are_refused(tmp_path):
-    with locked(tmp_path), pytest.raises(ConfigError, match="another process searches there"), locked(tmp_path):
-        pass
-    with locked(tmp_path):
-        pass
+    with (
+        holding(tmp_path / ".lock") as process,
+        pytest.raises(
+            ConfigError, match=rf"^a run is going on in {tmp_path} \(process {process.pid} on .*another --out$"
+        ),
+    ):
+        tune(make_search(tmp_path), trials=1)
+    tune(make_search(tmp_path), trials=1)
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch, tmp_path):

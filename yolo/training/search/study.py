@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from yolo.errors import ConfigError
+from yolo.files.locks import locked_folder
 from yolo.training.run.consistency import flat
 
 if TYPE_CHECKING:
@@ -41,14 +42,14 @@ def opened(folder: Path, conditions: Mapping[str, Any], *, epochs: int) -> Itera
         epochs: of a trial.
 
     Raises:
-        ConfigError: Optuna is missing, or the folder holds another search.
+        ConfigError: Optuna is missing, another process writes into the folder, or it holds another search.
     """
     optuna = require_optuna()
     from sqlalchemy.engine import URL
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    with locked_folder(folder):
         address = URL.create("sqlite", database=str(folder / STORE)).render_as_string()
         storage = optuna.storages.RDBStorage(address)
         try:
@@ -77,26 +78,6 @@ def require_optuna() -> Any:
     except ModuleNotFoundError as error:
         raise ConfigError("tune needs Optuna: pip install 'yolov3-keras[tune]'") from error
     return optuna
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """While it lasts, no other process searches in the folder; the system ends it with this one, however that ends.
-
-    Raises:
-        ConfigError: another one does.
-    """
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows: the user has to see to it
-        yield
-        return
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(f"{folder}: another process searches there; give another --out") from error
-        yield
 
 
 def check_conditions(study: optuna.Study, conditions: Mapping[str, Any], folder: Path) -> None:
