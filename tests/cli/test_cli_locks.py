@@ -80,6 +80,19 @@ def test_train_and_resume_of_python_are_refused(digits, take_up):
         assert snapshot("out") == before
 
 
+def test_of_several_hosts_the_first_alone_takes_the_lock(tmp_path, monkeypatch):
+    from yolo.distributed.hosts import Hosts
+    from yolo.training import trainer
+
+    with holding(tmp_path / ".lock"):
+        monkeypatch.setattr(trainer, "present_hosts", lambda: Hosts(1, 2))
+        with trainer.locked_run(tmp_path):
+            pass
+        monkeypatch.setattr(trainer, "present_hosts", lambda: Hosts(0, 2))
+        with pytest.raises(ConfigError, match="a run is going on"), trainer.locked_run(tmp_path):
+            pass
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("net")
 def test_a_run_that_is_alive_is_left_alone_and_a_killed_one_goes_on(digits, capsys):

@@ -68,8 +68,11 @@ def run(arguments: Namespace) -> None:
         devices=arguments.devices,
         live=True,
     )
-    best = tune(search, trials=arguments.trials)
-    report(best, search.folder, as_json=arguments.json)
+
+    def tell(best: FrozenTrial) -> None:
+        report(best, search.folder, as_json=arguments.json)
+
+    tell(tune(search, trials=arguments.trials, broken_off=tell))
 
 
 def check_arguments(arguments: Namespace) -> None:

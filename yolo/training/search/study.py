@@ -42,14 +42,15 @@ def opened(folder: Path, conditions: Mapping[str, Any], *, epochs: int) -> Itera
         epochs: of a trial.
 
     Raises:
-        ConfigError: Optuna is missing, another process writes into the folder, or it holds another search.
+        ConfigError: Optuna is missing, another process writes into the folder, it holds another search, or its store
+            cannot be written.
     """
     optuna = require_optuna()
     from sqlalchemy.engine import URL
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked_folder(folder):
+    with locked_folder(folder), named_faults(folder / STORE):
         address = URL.create("sqlite", database=str(folder / STORE)).render_as_string()
         storage = optuna.storages.RDBStorage(address)
         try:
@@ -65,6 +66,20 @@ def opened(folder: Path, conditions: Mapping[str, Any], *, epochs: int) -> Itera
         finally:
             storage.remove_session()
             storage.engine.dispose()
+
+
+@contextmanager
+def named_faults(store: Path) -> Iterator[None]:
+    """Faults of the store become a ConfigError: the disk is full, for instance."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        inner = error.__cause__ if isinstance(error, StorageInternalError) else error
+        reason = getattr(inner, "orig", inner)  # what SQLite says, without the statement and the advice around it
+        raise ConfigError(f"{store}: cannot be read or written ({reason})") from error
 
 
 def require_optuna() -> Any:
