@@ -188,7 +188,7 @@ def test_a_full_disk_at_a_picture_keeps_what_was_found(monkeypatch, capsys, capl
     assert main(["detect", "model.keras", "in", "more", "--out", "out", "--json"]) == 2
     captured = capsys.readouterr()
     assert captured.err == "yolov3 detect: out/b.png: cannot be written (No space left on device)\n"
-    assert "stopped after 2 of 4 pictures; what was found in them is in out/detections.json" in caplog.messages
+    assert "stopped after 2 of 4 pictures; out/detections.json says what is in 2 of them" in caplog.messages
     known = json.loads(captured.out)
     assert [record["source"] for record in known] == ["in/a.png", "in/b.png"]
     assert json.loads(Path("out/detections.json").read_text()) == known
@@ -216,6 +216,22 @@ def test_a_disk_too_full_for_the_list_keeps_the_lines(monkeypatch, capsys, optio
     known = {"source": "more/a.png", "frame": None, "detections": found}
     assert [json.loads(line) for line in Path("out/detections.jsonl").read_text().splitlines()] == [known]
     assert (json.loads(captured.out) == [known]) if options else (captured.out == "more/a.png: car 0.88\n")
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_a_disk_too_full_for_a_line_leaves_it_to_stdout(monkeypatch, capsys, caplog):
+    from yolo.detect import outputs
+
+    def append_line(path, _):
+        raise ConfigError(f"{path}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(outputs, "append_line", append_line)
+    Path("out/detections.json").mkdir(parents=True)  # nothing can take its place
+    assert main(["detect", "model.keras", "in", "--out", "out", "--force"]) == 2
+    assert capsys.readouterr().out == "in/a.png: car 0.88\n"
+    assert main(["detect", "model.keras", "in", "--out", "out", "--force", "--json"]) == 2
+    assert [record["source"] for record in json.loads(capsys.readouterr().out)] == ["in/a.png"]
+    assert caplog.messages[-1] == "stopped after 1 of 3 pictures; out/detections.jsonl says what is in 0 of them"
 
 
 @pytest.mark.usefixtures("pictures")

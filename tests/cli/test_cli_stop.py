@@ -57,7 +57,7 @@ def test_a_signal_keeps_what_was_found(number, code):
     assert json.loads(out) == [record("a.png")]
     assert json.loads(Path("out/detections.json").read_text()) == [record("a.png")]
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "detections.json"]
-    assert "stopped after 1 of 3 pictures; what was found in them is in out/detections.json" in err.splitlines()
+    assert "stopped after 1 of 3 pictures; out/detections.json says what is in 1 of them" in err.splitlines()
     assert "Traceback" not in err
 
 

@@ -77,7 +77,7 @@ def salvaged(records: Records, total: int, *, as_json: bool) -> Iterator[None]:
         yield
     except BaseException:
         path = records.salvage()
-        place = f"; what was found in them is in {path}" if path else ""
+        place = f"; {path} says what is in {records.kept} of them" if path else ""
         logger.info("stopped after %d of %d pictures%s", len(records.all), total, place)
         if as_json:
             print(to_json(records.all))
@@ -143,9 +143,9 @@ def deliver(
 
 
 def deliver_one(result: Prediction, target: Path | None, records: Records, *, line: bool) -> None:
-    """Collect, print and write what was found in a picture; in this order, as the picture needs the most room."""
-    records.add(to_record(result.path, result.detections))
+    """Print, collect and write what was found in a picture; what needs the least room comes first."""
     if line:
         print(to_line(result.path, result.detections))
+    records.add(to_record(result.path, result.detections))
     if target:
         write_picture(target, result)

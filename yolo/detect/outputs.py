@@ -34,6 +34,8 @@ class Records:
     def __init__(self, folder: Path | None):
         self.folder = folder
         self.all: list[dict[str, Any]] = []
+        self.kept = 0
+        """How many of them are in the file."""
         if folder is not None:
             write_text(folder / LINES, "")
 
@@ -42,12 +44,14 @@ class Records:
         self.all.append(record)
         if self.folder is not None:
             append_line(self.folder / LINES, to_json(record))
+            self.kept += 1
 
     def finish(self) -> Path | None:
         """Write the list, in place of the lines; return its path, None without a folder."""
         if self.folder is None:
             return None
         write_text(self.folder / LIST, to_json(self.all, indent=2) + "\n")
+        self.kept = len(self.all)
         self.remove_lines()
         return self.folder / LIST
 

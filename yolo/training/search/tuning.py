@@ -80,7 +80,7 @@ def tune(search: Search, *, trials: int, broken_off: Callable[[FrozenTrial], Any
         broken_off: is given the best trial so far, if there is one, when an exception such as Ctrl-C ends the search.
 
     Raises:
-        ConfigError: Optuna is missing, another process writes into the folder, the folder holds another search, or no trial
+        ConfigError: Optuna is missing, another process writes into the folder, it holds another search, or no trial
             came to an end.
         AnnotationError: AP is undefined, as there is no box in the validation pictures.
     """
