@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from yolo.cli import detect
 from yolo.cli.main import main
 from yolo.config import NmsConfig
 from yolo.errors import ConfigError, WeightsError
@@ -249,6 +250,28 @@ def test_a_defect_half_way_keeps_what_was_found(detector, monkeypatch, capsys):
     known = json.loads(capsys.readouterr().out)
     assert [record["source"] for record in known] == ["in/a.png"]
     assert json.loads(Path("out/detections.json").read_text()) == known
+
+
+@pytest.mark.usefixtures("pictures")
+def test_ctrl_c_while_the_model_is_read_says_that_nothing_is_known(monkeypatch, capsys, caplog):
+    def load(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(detect, "load_detector", load)
+    Path("out").mkdir()
+    Path("out/detections.json").write_text("of an earlier command")
+    assert main(["detect", "model.keras", "in", "--out", "out", "--force", "--json"]) == 130
+    assert capsys.readouterr().out == "[]\n"
+    assert "stopped after 0 of 3 pictures" in caplog.messages
+    assert [path.name for path in Path("out").iterdir()] == ["detections.json"]
+    assert Path("out/detections.json").read_text() == "of an earlier command"
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_a_fault_of_the_model_leaves_nothing(capsys):
+    assert main(["detect", "other.keras", "in", "--out", "out", "--json"]) == 2
+    assert capsys.readouterr().out == ""
+    assert list(Path("out").iterdir()) == []
 
 
 @pytest.mark.usefixtures("detector", "pictures")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from yolo.detect.predictor import Prediction, Unreadable, predict
 from yolo.detect.sources import find_pictures
 from yolo.errors import ConfigError, MediaError
 from yolo.files.atomic import to_json
-from yolo.training.run.signals import interruptible
+from yolo.training.run.signals import Interruption, interruptible
 
 logger = logging.getLogger(__name__)
 
@@ -56,31 +56,38 @@ def run(arguments: Namespace) -> None:
     if arguments.out is not None:
         check_targets(Path(arguments.out), names, paths)
         folder = prepare_output(arguments.out, force=arguments.force)
-    detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
-    results = predict(detector, paths, nms=replace(detector.nms, **changes), batch=arguments.batch)
-    targets = [folder / name if folder else None for name in names]
     records = Records(folder)
-    with interruptible() as interruption, salvaged(records, len(paths), as_json=arguments.json):
-        deliver(results, targets, records, lines=not arguments.json, stopped=lambda: interruption.signal is not None)
-        if interruption.signal is not None:
-            interruption.leave()
+    with salvaged(records, len(paths), as_json=arguments.json):
+        detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
+        results = predict(detector, paths, nms=replace(detector.nms, **changes), batch=arguments.batch)
+        targets = [folder / name if folder else None for name in names]
+        with interruptible() as interruption:
+            deliver(results, targets, records, lines=not arguments.json, stop=interruption)
+            if interruption.signal is not None:
+                interruption.leave()
     if not records.all:
-        records.remove_lines()
+        records.salvage()
         raise MediaError(f"none of the {len(paths)} files could be read as a picture")
     finish(records, as_json=arguments.json)
 
 
 @contextmanager
 def salvaged(records: Records, total: int, *, as_json: bool) -> Iterator[None]:
-    """Whatever breaks off the work on the pictures (Ctrl-C, a full disk, a defect), what was found so far is kept."""
+    """Whatever breaks off the work on the pictures (Ctrl-C, a full disk, a defect), what was found so far is kept.
+
+    Where nothing was found, no file is written, so that a list of an earlier command stays; JSON is printed after a
+    signal only.
+    """
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        signalled = not isinstance(error, Exception)
         path = records.salvage()
         place = f"; {path} says what is in {records.kept} of them" if path else ""
-        logger.info("stopped after %d of %d pictures%s", len(records.all), total, place)
-        if as_json:
-            print(to_json(records.all))
+        if records.all or signalled:
+            logger.info("stopped after %d of %d pictures%s", len(records.all), total, place)
+            if as_json:
+                print(to_json(records.all))
         raise
 
 
@@ -120,16 +127,16 @@ def deliver(
     records: Records,
     *,
     lines: bool,
-    stopped: Callable[[], bool],
+    stop: Interruption,
 ) -> None:
-    """Write, print and collect each result as it comes, until one is to stop; name the files that cannot be read.
+    """Write, print and collect each result as it comes, until a signal stops it; name the files that cannot be read.
 
     Raises:
         YoloError: a file cannot be written.
     """
     begin = news = time.monotonic()
     for number, (result, target) in enumerate(zip(results, targets, strict=True), 1):
-        if stopped():
+        if stop.signal is not None:
             return
         if isinstance(result, Unreadable):
             logger.warning("skipped %s", result.error)

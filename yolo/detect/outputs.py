@@ -52,22 +52,24 @@ class Records:
             return None
         write_text(self.folder / LIST, to_json(self.all, indent=2) + "\n")
         self.kept = len(self.all)
-        self.remove_lines()
+        self._remove_lines()
         return self.folder / LIST
 
     def salvage(self) -> Path | None:
         """Keep what is known when something has gone wrong: in the list if it can be written, else in the lines.
 
         Returns:
-            The file with it; None without a folder.
+            The file with it; None without a folder, or if nothing is known.
         """
+        if not self.all:
+            self._remove_lines()
+            return None
         try:
             return self.finish()
         except ConfigError:
             return None if self.folder is None else self.folder / LINES
 
-    def remove_lines(self) -> None:
-        """Delete the file of lines."""
+    def _remove_lines(self) -> None:
         if self.folder is not None:
             with suppress(OSError):
                 (self.folder / LINES).unlink()
