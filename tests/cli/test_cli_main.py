@@ -15,6 +15,7 @@ import pytest
 import yolo
 from yolo.cli import main as cli
 from yolo.cli.common import parse, prepare_output, underscored
+from yolo.distributed.supervisor import CHATTER
 from yolo.errors import MediaError
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,15 @@ def test_sigterm_ends_a_command_as_an_exception_does(monkeypatch, tmp_path):
     assert caught.value.code == 143
     assert list((tmp_path / "out").iterdir()) == []
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_one_of_several_hosts_leaves_sigterm_to_the_system(monkeypatch, tmp_path):
+    """Hung in a collective operation it would never see it."""
+    before, seen = signal.getsignal(signal.SIGTERM), []
+    monkeypatch.setenv(CHATTER, "somewhere")
+    Command(monkeypatch, tmp_path / "out", lambda: seen.append(signal.getsignal(signal.SIGTERM)))
+    assert cli.main(["train"]) == 0
+    assert seen == [before]
 
 
 def test_a_full_disk_is_one_line(monkeypatch, tmp_path, capsys):

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 import yolo
+from yolo.distributed.supervisor import supervised
 from yolo.errors import YoloError
 
 COMMANDS = {
@@ -96,8 +97,12 @@ def run_command(name: str, arguments: list[str]) -> int:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """While it lasts, SIGTERM leaves as Ctrl-C does, with exit code 143, so that temporary files and locks go."""
-    if threading.current_thread() is not threading.main_thread():
+    """While it lasts, SIGTERM leaves as Ctrl-C does, with exit code 143, so that temporary files and locks go.
+
+    Not so in one of several hosts, which may wait for the others in C++ code, where Python handles no signals, and
+    outside the main thread, where it takes none.
+    """
+    if supervised() or threading.current_thread() is not threading.main_thread():
         yield
         return
 
