@@ -13,6 +13,8 @@ from noise_pictures import write_noise
 from yolo import load_dataset
 from yolo.cli.main import main
 from yolo.datasets.formats.voc_xml import write_voc_annotation
+from yolo.datasets.tfrecord.writer import Conversion
+from yolo.errors import ConfigError
 
 
 @pytest.fixture
@@ -140,3 +142,21 @@ def test_data_are_never_written_over(voc, tmp_path, capsys, out):
 def test_actions(capsys, arguments):
     assert main(["data", *arguments]) == 2
     assert "convert" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, ConfigError("the disk is full")])
+def test_splits_that_are_whole_are_told_when_another_one_breaks_off(voc, tmp_path, capsys, monkeypatch, ends):
+    write = Conversion.write_shard
+
+    def partly(conversion, name, pictures):
+        if name.startswith("val"):
+            raise ends
+        write(conversion, name, pictures)
+
+    monkeypatch.setattr(Conversion, "write_shard", partly)
+    words = ["data", "convert", str(voc), str(tmp_path / "out"), "--to", "tfrecord", "--json"]
+    assert main(words) == (130 if ends is KeyboardInterrupt else 2)
+    assert [part["name"] for part in json.loads(capsys.readouterr().out)["parts"]] == ["train"]
+    assert len(load_dataset(tmp_path / "out", "train")) == 5
+    assert main([*words, "--split", "val", "--force"]) == (130 if ends is KeyboardInterrupt else 2)
+    assert capsys.readouterr().out == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -13,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from yolo.cli import detect
 from yolo.cli.main import main
 from yolo.config import NmsConfig
-from yolo.errors import WeightsError
+from yolo.errors import ConfigError, WeightsError
 from yolo.images.codec import read_image
 from yolo.structs import Detections
 
@@ -165,6 +167,118 @@ def test_force_writes_into_a_full_folder_and_leaves_the_rest():
     assert main(["detect", "model.keras", "more", "--out", "out", "--force"]) == 0
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "detections.json", "mine.txt"]
     assert Path("out/mine.txt").read_text() == "mine"
+
+
+def full_disk(last: int, save):
+    """In place of Pillow's `save`: the disk is full at the so-manieth picture."""
+    count = 0
+
+    def partly(image, path, *arguments, **options):
+        nonlocal count
+        count += 1
+        if count == last:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(image, path, *arguments, **options)
+
+    return partly
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_a_full_disk_at_a_picture_keeps_what_was_found(monkeypatch, capsys, caplog):
+    monkeypatch.setattr(Image.Image, "save", full_disk(2, Image.Image.save))
+    assert main(["detect", "model.keras", "in", "more", "--out", "out", "--json"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "yolov3 detect: out/b.png: cannot be written (No space left on device)\n"
+    assert "stopped after 2 of 4 pictures; out/detections.json says what is in 2 of them" in caplog.messages
+    known = json.loads(captured.out)
+    assert [record["source"] for record in known] == ["in/a.png", "in/b.png"]
+    assert json.loads(Path("out/detections.json").read_text()) == known
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "detections.json"]
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_disk_too_full_for_the_list_keeps_the_lines(monkeypatch, capsys, options):
+    from yolo.detect import outputs
+
+    def write_text(path, text):
+        if text:
+            raise ConfigError(f"{path}: cannot be written (No space left on device)")
+        Path(path).write_text(text)
+
+    monkeypatch.setattr(outputs, "write_text", write_text)
+    assert main(["detect", "model.keras", "more", "--out", "out", *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "yolov3 detect: out/detections.json: cannot be written (No space left on device); "
+        "what was found is in out/detections.jsonl\n"
+    )
+    found = [{"class": "car", "score": 0.875, "box": [20.0, 10.0, 60.0, 30.0]}]
+    known = {"source": "more/a.png", "frame": None, "detections": found}
+    assert [json.loads(line) for line in Path("out/detections.jsonl").read_text().splitlines()] == [known]
+    assert (json.loads(captured.out) == [known]) if options else (captured.out == "more/a.png: car 0.88\n")
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_a_disk_too_full_for_a_line_leaves_it_to_stdout(monkeypatch, capsys, caplog):
+    from yolo.detect import outputs
+
+    def append_line(path, _):
+        raise ConfigError(f"{path}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(outputs, "append_line", append_line)
+    Path("out/detections.json").mkdir(parents=True)  # nothing can take its place
+    assert main(["detect", "model.keras", "in", "--out", "out", "--force"]) == 2
+    assert capsys.readouterr().out == "in/a.png: car 0.88\n"
+    assert main(["detect", "model.keras", "in", "--out", "out", "--force", "--json"]) == 2
+    assert [record["source"] for record in json.loads(capsys.readouterr().out)] == ["in/a.png"]
+    assert caplog.messages[-1] == "stopped after 1 of 3 pictures; out/detections.jsonl says what is in 0 of them"
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_defect_half_way_keeps_what_was_found(detector, monkeypatch, capsys):
+    found = detector.detect_images
+
+    def broken(images, nms=None):
+        if detector.asked:
+            raise ZeroDivisionError
+        return found(images, nms)
+
+    monkeypatch.setattr(detector, "detect_images", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["detect", "model.keras", "in", "--batch", "1", "--out", "out", "--json"])
+    known = json.loads(capsys.readouterr().out)
+    assert [record["source"] for record in known] == ["in/a.png"]
+    assert json.loads(Path("out/detections.json").read_text()) == known
+
+
+@pytest.mark.usefixtures("pictures")
+def test_ctrl_c_while_the_model_is_read_says_that_nothing_is_known(monkeypatch, capsys, caplog):
+    def load(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(detect, "load_detector", load)
+    Path("out").mkdir()
+    Path("out/detections.json").write_text("of an earlier command")
+    assert main(["detect", "model.keras", "in", "--out", "out", "--force", "--json"]) == 130
+    assert capsys.readouterr().out == "[]\n"
+    assert "stopped after 0 of 3 pictures" in caplog.messages
+    assert [path.name for path in Path("out").iterdir()] == ["detections.json"]
+    assert Path("out/detections.json").read_text() == "of an earlier command"
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_a_fault_of_the_model_leaves_nothing(capsys):
+    assert main(["detect", "other.keras", "in", "--out", "out", "--json"]) == 2
+    assert capsys.readouterr().out == ""
+    assert list(Path("out").iterdir()) == []
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_where_no_picture_can_be_read_nothing_is_written(capsys):
+    assert main(["detect", "model.keras", "in/broken.jpg", "--out", "out", "--json"]) == 2
+    assert capsys.readouterr().out == ""
+    assert list(Path("out").iterdir()) == []
 
 
 @pytest.mark.slow

@@ -63,6 +63,15 @@ def test_json_of_detections(truth, results, capsys):
     assert metrics["images"] == 3
 
 
+def test_metrics_are_printed_even_if_they_cannot_be_written(truth, results, tmp_path, capsys):
+    (tmp_path / "run" / "metrics.json").mkdir(parents=True)  # nothing can take its place
+    command = ["eval", "--detections", str(results), str(truth), "--json", "--out", str(tmp_path / "run"), "--force"]
+    assert main(command) == 2
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["coco"]["AP"] == pytest.approx(1.0)
+    assert "metrics.json: cannot be written" in captured.err.splitlines()[-1]
+
+
 def test_options_may_stand_anywhere(truth, results, capsys):
     assert main(["eval", str(truth), "--detections", str(results), "--voc-iou", "0.3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["voc12"]["mAP"] == 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import signal
 import subprocess
 import sys
 import tomllib
@@ -12,7 +14,9 @@ import pytest
 
 import yolo
 from yolo.cli import main as cli
+from yolo.cli.common import prepare_output
 from yolo.cli.options import parse, underscored
+from yolo.distributed.supervisor import CHATTER
 from yolo.errors import MediaError
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +81,56 @@ def test_a_fault_is_one_line_and_a_defect_is_a_traceback(monkeypatch, capsys):
     Command.error = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         cli.main(["detect"])
+
+
+class Command:
+    """A command that does what a test says, while it holds an output folder."""
+
+    def __init__(self, monkeypatch, folder, work):
+        self.folder, self.work = folder, work
+        monkeypatch.setattr(cli, "import_module", lambda _: self)
+
+    def add_arguments(self, _):
+        """Take none."""
+
+    def run(self, _):
+        prepare_output(self.folder, force=False)
+        assert (self.folder / ".lock").exists()
+        self.work()
+
+
+def test_sigterm_ends_a_command_as_an_exception_does(monkeypatch, tmp_path):
+    """So that what is temporary goes, the lock included."""
+    before = signal.getsignal(signal.SIGTERM)
+    Command(monkeypatch, tmp_path / "out", lambda: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["detect"])
+    assert caught.value.code == 143
+    assert list((tmp_path / "out").iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_one_of_several_hosts_leaves_sigterm_to_the_system(monkeypatch, tmp_path):
+    """Hung in a collective operation it would never see it."""
+    before, seen = signal.getsignal(signal.SIGTERM), []
+    monkeypatch.setenv(CHATTER, "somewhere")
+    Command(monkeypatch, tmp_path / "out", lambda: seen.append(signal.getsignal(signal.SIGTERM)))
+    assert cli.main(["train"]) == 0
+    assert seen == [before]
+
+
+def test_a_full_disk_is_one_line(monkeypatch, tmp_path, capsys):
+    def fill():
+        raise OSError(errno.ENOSPC, "No space left on device", "out/model.h5")
+
+    command = Command(monkeypatch, tmp_path / "out", fill)
+    assert cli.main(["convert"]) == 2
+    expected = "yolov3 convert: out/model.h5: cannot be written (No space left on device)\n"
+    assert capsys.readouterr().err == expected
+    assert list((tmp_path / "out").iterdir()) == []
+    command.work = Path("/nowhere").read_bytes
+    with pytest.raises(FileNotFoundError):
+        cli.main(["convert"])
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 from http_server import serving
+from processes import holding
 
 from yolo.errors import AnnotationError, WeightsError
 from yolo.files import download as downloads
@@ -246,13 +247,15 @@ def test_a_malformed_address(tmp_path):
 
 
 def test_another_process_is_at_it(server, remote, tmp_path):
-    fcntl = pytest.importorskip("fcntl")
-    with (tmp_path / "file.bin.part").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        assert fault(remote, tmp_path / "file.bin") == "another process is downloading it; wait for that one"
-        assert (tmp_path / "file.bin.part").exists()
+    lock = tmp_path / "file.bin.part.lock"
+    with holding(lock) as process:
+        said = fault(remote, tmp_path / "file.bin")
+        assert said.startswith(f"is being downloaded by process {process.pid} on ")
+        assert said.endswith("; wait for that one")
     assert server.asked == []
+    assert lock.exists()  # it was killed
     assert got(remote, tmp_path / "file.bin") == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ["file.bin"]
 
 
 def test_too_little_space(server, remote, tmp_path, monkeypatch):

@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +22,8 @@ def start(*arguments, backend="tensorflow", **options) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(HELPERS), str(HELPERS.parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, *map(str, arguments)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, **options)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen(command, env=environment, text=True, **pipes)
 
 
 def finish(process, seconds=150) -> tuple[int, str, str]:
@@ -36,6 +38,28 @@ def finish(process, seconds=150) -> tuple[int, str, str]:
 def succeed(process) -> None:
     code, _, err = finish(process)
     assert code == 0, err
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from yolo.files.locks import locked_file
+with locked_file(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def holding(lock: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a lock file until it is killed, at the end at the latest."""
+    process = start("-c", HOLD, lock)
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def free_ports() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,14 @@ from jsonargparse import ArgumentParser, Namespace
 
 from yolo.config import LetterboxMode, canvas_size
 from yolo.errors import ConfigError
+from yolo.files.locks import REMEDY, check_free, is_unused, locked_folder
 from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
+
+_held = ExitStack()
+"""The locks on the output folders of the command that runs."""
 
 
 def add_data_arguments(parser: ArgumentParser, *, split: str, required: bool = True) -> None:
@@ -94,16 +99,40 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def prepare_output(folder: str | Path, *, force: bool) -> Path:
-    """An output folder that is new, empty, or may be written over.
+    """An output folder that is new, empty, or may be written over; no other process writes there meanwhile.
 
     Raises:
-        ConfigError: it holds something and ``force`` is not given, or it cannot be made.
+        ConfigError: it holds something and ``force`` is not given, another process writes there, or it cannot be made.
     """
     path = Path(folder)
     try:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())) and not force:
-            raise ConfigError(f"{path}: exists; give another --out, or --force to write into it")
+        if not force:
+            refuse_full(path)
         path.mkdir(parents=True, exist_ok=True)
+        hold_output(path)
+        if not force:
+            refuse_full(path)  # another process may have been faster
     except OSError as error:
         raise ConfigError(f"{path}: cannot be made ({error.strerror}); give another --out") from error
     return path
+
+
+def refuse_full(path: Path) -> None:
+    """Raise a ConfigError if there is something at a path already, or another process writes there."""
+    if path.exists() and not (path.is_dir() and is_unused(path)):
+        check_free(path)
+        raise ConfigError(f"{path}: exists; give another --out, or --force to write into it")
+
+
+def hold_output(folder: str | Path, *, remedy: str = REMEDY) -> None:
+    """Keep other processes out of an output folder until the command ends.
+
+    Raises:
+        ConfigError: another process writes there.
+    """
+    _held.enter_context(locked_folder(folder, remedy=remedy))
+
+
+def release_outputs() -> None:
+    """Give the output folders of a command free at its end."""
+    _held.close()

@@ -61,8 +61,13 @@ def convert(arguments: Namespace) -> None:
     refuse_own_source(arguments)
     start_keras()  # TensorFlow writes the files
     folder = prepare_target(arguments.out, force=arguments.force)
-    report: dict[str, Any] = {"folder": folder, "parts": [convert_part(part, folder, arguments) for part in parts]}
-    print(to_json(report) if arguments.json else to_text(report))
+    report: dict[str, Any] = {"folder": folder, "parts": []}
+    try:
+        for part in parts:
+            report["parts"].append(convert_part(part, folder, arguments))
+    finally:  # those that are whole can be used, whatever ends the others
+        if report["parts"]:
+            print(to_json(report) if arguments.json else to_text(report))
 
 
 def chosen_splits(arguments: Namespace) -> list[str | None]:

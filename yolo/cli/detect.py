@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import SIZE_HELP, WEIGHTS_HELP, add_weights_options, load_detector, parse_size, prepare_output
 from yolo.config import NmsConfig, check
-from yolo.detect.outputs import check_targets, output_names, to_line, to_record, write_picture
+from yolo.detect.outputs import Records, check_targets, output_names, to_line, to_record, write_picture
 from yolo.detect.predictor import Prediction, Unreadable, predict
 from yolo.detect.sources import find_pictures
-from yolo.errors import MediaError
-from yolo.files.atomic import to_json, write_text
+from yolo.errors import ConfigError, MediaError
+from yolo.files.atomic import to_json
+from yolo.training.run.signals import Interruption, interruptible
 
 logger = logging.getLogger(__name__)
 
@@ -47,16 +49,56 @@ def run(arguments: Namespace) -> None:
     if arguments.out is not None:
         check_targets(Path(arguments.out), names, paths)
         folder = prepare_output(arguments.out, force=arguments.force)
-    detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
-    results = predict(detector, paths, nms=replace(detector.nms, **changes), batch=arguments.batch)
-    targets = [folder / name if folder else None for name in names]
-    records = deliver(results, targets, lines=not arguments.json)
-    if not records:
+    records = Records(folder)
+    with salvaged(records, len(paths), as_json=arguments.json):
+        detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
+        results = predict(detector, paths, nms=replace(detector.nms, **changes), batch=arguments.batch)
+        targets = [folder / name if folder else None for name in names]
+        with interruptible() as interruption:
+            deliver(results, targets, records, lines=not arguments.json, stop=interruption)
+            if interruption.signal is not None:
+                interruption.leave()
+    if not records.all:
+        records.salvage()
         raise MediaError(f"none of the {len(paths)} files could be read as a picture")
-    if folder:
-        write_records(folder, records)
-    if arguments.json:
-        print(to_json(records))
+    finish(records, as_json=arguments.json)
+
+
+@contextmanager
+def salvaged(records: Records, total: int, *, as_json: bool) -> Iterator[None]:
+    """Whatever breaks off the work on the pictures (Ctrl-C, a full disk, a defect), what was found so far is kept.
+
+    Where nothing was found, no file is written, so that a list of an earlier command stays; JSON is printed after a
+    signal only.
+    """
+    try:
+        yield
+    except BaseException as error:
+        signalled = not isinstance(error, Exception)
+        path = records.salvage()
+        place = f"; {path} says what is in {records.kept} of them" if path else ""
+        if records.all or signalled:
+            logger.info("stopped after %d of %d pictures%s", len(records.all), total, place)
+            if as_json:
+                print(to_json(records.all))
+        raise
+
+
+def finish(records: Records, *, as_json: bool) -> None:
+    """Write and print the records of all pictures; of the two, each is done even if the other fails.
+
+    Raises:
+        ConfigError: they cannot be written.
+    """
+    try:
+        path = records.finish()
+    except ConfigError as error:
+        raise ConfigError(f"{error}; what was found is in {records.salvage()}") from error
+    finally:
+        if as_json:
+            print(to_json(records.all))
+    if path:
+        logger.info("annotated pictures and %s written to %s", path.name, path.parent)
 
 
 def nms_changes(arguments: Namespace) -> dict[str, Any]:
@@ -73,28 +115,37 @@ def nms_changes(arguments: Namespace) -> dict[str, Any]:
 
 
 def deliver(
-    results: Iterator[Prediction | Unreadable], targets: Sequence[Path | None], *, lines: bool
-) -> list[dict[str, Any]]:
-    """Write, print and collect each result as it comes; name the files that could not be read."""
-    records: list[dict[str, Any]] = []
+    results: Iterator[Prediction | Unreadable],
+    targets: Sequence[Path | None],
+    records: Records,
+    *,
+    lines: bool,
+    stop: Interruption,
+) -> None:
+    """Write, print and collect each result as it comes, until a signal stops it; name the files that cannot be read.
+
+    Raises:
+        YoloError: a file cannot be written.
+    """
     begin = news = time.monotonic()
     for number, (result, target) in enumerate(zip(results, targets, strict=True), 1):
+        if stop.signal is not None:
+            return
         if isinstance(result, Unreadable):
             logger.warning("skipped %s", result.error)
         else:
-            records.append(to_record(result.path, result.detections))
-            if target:
-                write_picture(target, result)
-            if lines:
-                print(to_line(result.path, result.detections))
+            deliver_one(result, target, records, line=lines)
         if time.monotonic() - news > SECONDS_BETWEEN_NEWS:
             news = time.monotonic()
             logger.info("%d of %d pictures", number, len(targets))
-    objects = sum(len(record["detections"]) for record in records)
-    logger.info("%d pictures, %d objects, %.1f s", len(records), objects, time.monotonic() - begin)
-    return records
+    objects = sum(len(record["detections"]) for record in records.all)
+    logger.info("%d pictures, %d objects, %.1f s", len(records.all), objects, time.monotonic() - begin)
 
 
-def write_records(folder: Path, records: list[dict[str, Any]]) -> None:
-    write_text(folder / "detections.json", to_json(records, indent=2) + "\n")
-    logger.info("annotated pictures and detections.json written to %s", folder)
+def deliver_one(result: Prediction, target: Path | None, records: Records, *, line: bool) -> None:
+    """Print, collect and write what was found in a picture; what needs the least room comes first."""
+    if line:
+        print(to_line(result.path, result.detections))
+    records.add(to_record(result.path, result.detections))
+    if target:
+        write_picture(target, result)

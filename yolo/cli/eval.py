@@ -57,12 +57,14 @@ def run(arguments: Namespace) -> None:
     else:
         dataset, found = detect_all(arguments, split, nms)
     metrics = compute_metrics(dataset, found, voc_iou=arguments.voc_iou)
-    if folder:
-        write_text(folder / "metrics.json", to_json(metrics, indent=2) + "\n")
-        if not arguments.detections:  # else it would be a copy, or take the original's place
-            write_text(folder / "results.json", to_json(to_results(dataset, found)) + "\n")
-        logger.info("results written to %s", folder)
-    print(to_json(metrics) if arguments.json else to_text(metrics))
+    try:
+        if folder:
+            write_text(folder / "metrics.json", to_json(metrics, indent=2) + "\n")
+            if not arguments.detections:  # else it would be a copy, or take the original's place
+                write_text(folder / "results.json", to_json(to_results(dataset, found)) + "\n")
+            logger.info("results written to %s", folder)
+    finally:  # the metrics are known even if the disk is full
+        print(to_json(metrics) if arguments.json else to_text(metrics))
 
 
 def detect_all(arguments: Namespace, split: str | None, nms: NmsConfig) -> tuple[Dataset, DetectionColumns]:

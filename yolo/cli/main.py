@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
+from typing import NoReturn
 
 import yolo
+from yolo.distributed.supervisor import supervised
 from yolo.errors import YoloError
 
 COMMANDS = {
@@ -23,6 +30,8 @@ COMMANDS = {
     "info": "describe a model file, a .cfg file or a dataset",
 }
 """Descriptions of the commands; each is a file `yolo/cli/NAME.py` with `add_arguments(parser)` and `run(arguments)`."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""The errors of a disk without room, or of a user who has used up his share."""
 
 
 def usage() -> str:
@@ -35,7 +44,14 @@ def usage() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, or 2 for a fault in the user's input."""
+    """Run one command.
+
+    Returns:
+        The exit code: 0; 2 for a fault of the user's input or a full disk; 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: the command was ended by SIGTERM; with code 143.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
@@ -71,11 +87,15 @@ def print_completion(shell: str) -> int:
 
 def run_command(name: str, arguments: list[str]) -> int:
     quieten()
+    from yolo.cli.common import release_outputs
     from yolo.cli.options import parse
 
     command = import_module(f"yolo.cli.{name}")
     try:
-        return command.run(parse(name, COMMANDS[name], command.add_arguments, arguments)) or 0
+        with terminable():
+            code = command.run(parse(name, COMMANDS[name], command.add_arguments, arguments)) or 0
+            sys.stdout.flush()
+        return code
     except YoloError as error:
         print(f"yolov3 {name}: {one_line(error)}", file=sys.stderr)
         return 2
@@ -83,8 +103,43 @@ def run_command(name: str, arguments: list[str]) -> int:
         print(f"yolov3 {name}: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `yolov3 detect ... --json | head`
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until the interpreter's last flush
+        drop_stdout()
         return 0
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        if error.filename is None:
+            drop_stdout()
+        print(f"yolov3 {name}: {error.filename or 'stdout'}: cannot be written ({error.strerror})", file=sys.stderr)
+        return 2
+    finally:
+        release_outputs()
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """While it lasts, SIGTERM leaves as Ctrl-C does, with exit code 143, so that temporary files and locks go.
+
+    Not so in one of several hosts, which may wait for the others in C++ code, where Python handles no signals, and
+    outside the main thread, where it takes none.
+    """
+    if supervised() or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def drop_stdout() -> None:
+    """Spare the interpreter its last flush of what cannot be written."""
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until the interpreter ends
 
 
 def one_line(error: Exception) -> str:

@@ -18,6 +18,7 @@ from yolo.cli.common import (
     add_data_arguments,
     add_weights_options,
     choose_split,
+    hold_output,
     parse_size,
     prepare_output,
 )
@@ -27,7 +28,7 @@ from yolo.cli.resume_options import changeable, check_given, completed, describe
 from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
-from yolo.files.atomic import exists, is_file, to_json
+from yolo.files.atomic import exists, is_file, is_folder, to_json
 from yolo.structs import Dataset
 from yolo.system.startup import start_keras
 
@@ -194,7 +195,10 @@ def go_on(arguments: Namespace) -> None:
     from yolo.training.callbacks.user_callbacks import load_for_host
     from yolo.training.trainer import last_checkpoint, resume
 
-    checkpoint, hosts = last_checkpoint(arguments.resume), present_hosts()
+    hosts = present_hosts()
+    if hosts.first and is_folder(arguments.resume):
+        hold_output(arguments.resume, remedy="wait for it or end it")
+    checkpoint = last_checkpoint(arguments.resume)
     command = checkpoint.meta["command"]
     if not command:
         raise ConfigError(f"{arguments.resume}: this run was begun in Python; go on with it there (yolo.resume)")

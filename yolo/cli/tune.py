@@ -70,8 +70,11 @@ def run(arguments: Namespace) -> None:
         devices=arguments.devices,
         live=True,
     )
-    best = tune(search, trials=arguments.trials)
-    report(best, search.folder, as_json=arguments.json)
+
+    def tell(best: FrozenTrial) -> None:
+        report(best, search.folder, as_json=arguments.json)
+
+    tell(tune(search, trials=arguments.trials, broken_off=tell))
 
 
 def check_arguments(arguments: Namespace) -> None:
@@ -99,12 +102,11 @@ def check_folder(folder: Path, *, force: bool) -> None:
     """A search goes into its own folder, or a new one.
 
     Raises:
-        ConfigError: the folder holds something else, and ``force`` is not given.
+        ConfigError: the folder holds something else, and ``force`` is not given, or another process writes there.
     """
     from yolo.training.search.study import STORE
 
-    if not (folder / STORE).exists():
-        prepare_output(folder, force=force)
+    prepare_output(folder, force=force or (folder / STORE).exists())
 
 
 def copy_of(detector: Detector) -> Detector:

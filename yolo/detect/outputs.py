@@ -4,13 +4,95 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from yolo.detect.predictor import Prediction
 from yolo.errors import ConfigError
+from yolo.files.atomic import to_json, write_text
 from yolo.images.codec import SUFFIXES, write_image
 from yolo.structs import Detections
+
+LIST, LINES = "detections.json", "detections.jsonl"
+"""The records of all pictures, and those so far while the pictures are gone through."""
+
+
+class Records:
+    """The records of the pictures so far; with a folder, also in its files.
+
+    `LINES` grows by a line for each picture and is replaced by `LIST` at the end: a list of JSON cannot grow, and one
+    that is written at a stop only is lost when the process is killed or the disk is full.
+
+    Args:
+        folder: for the files; None: none are written.
+
+    Raises:
+        ConfigError: a file cannot be written; in all methods.
+    """
+
+    def __init__(self, folder: Path | None):
+        self.folder = folder
+        self.all: list[dict[str, Any]] = []
+        self.kept = 0
+        """How many of them are in the file."""
+        if folder is not None:
+            write_text(folder / LINES, "")
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep the record of a further picture."""
+        self.all.append(record)
+        if self.folder is not None:
+            append_line(self.folder / LINES, to_json(record))
+            self.kept += 1
+
+    def finish(self) -> Path | None:
+        """Write the list, in place of the lines; return its path, None without a folder."""
+        if self.folder is None:
+            return None
+        write_text(self.folder / LIST, to_json(self.all, indent=2) + "\n")
+        self.kept = len(self.all)
+        self._remove_lines()
+        return self.folder / LIST
+
+    def salvage(self) -> Path | None:
+        """Keep what is known when something has gone wrong: in the list if it can be written, else in the lines.
+
+        Returns:
+            The file with it; None without a folder, or if nothing is known.
+        """
+        if not self.all:
+            self._remove_lines()
+            return None
+        try:
+            return self.finish()
+        except ConfigError:
+            return None if self.folder is None else self.folder / LINES
+
+    def _remove_lines(self) -> None:
+        if self.folder is not None:
+            with suppress(OSError):
+                (self.folder / LINES).unlink()
+
+
+def append_line(path: Path, text: str) -> None:
+    """Append a line to a file, whole or not at all.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        with path.open("ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                rest = memoryview(f"{text}\n".encode())
+                while rest:
+                    rest = rest[file.write(rest) :]
+            except OSError:
+                file.truncate(end)
+                raise
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); make room or give another --out") from error
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:
@@ -20,7 +102,7 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     picture's suffix gets ``.jpg``.
     """
     wanted = [path.name if path.suffix.lower() in SUFFIXES else f"{path.name}.jpg" for path in paths]
-    taken = {"detections.json"}
+    taken = {LIST, LINES}
     names = []
     for name in wanted:
         stem, suffix = Path(name).stem, Path(name).suffix

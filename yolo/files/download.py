@@ -9,7 +9,6 @@ import hashlib
 import logging
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,9 +22,7 @@ from urllib.request import Request, urlopen
 
 from yolo.errors import YoloError
 from yolo.files.atomic import is_file
-
-if sys.platform != "win32":
-    import fcntl
+from yolo.files.locks import BusyError, locked_file
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +53,6 @@ class NoPartsError(TransferError):
 
 class AlteredError(TransferError):
     """What has arrived is not the file; it is deleted."""
-
-
-class BusyError(TransferError):
-    """Another process is downloading the file; what has arrived is that one's."""
 
 
 @dataclass(frozen=True)
@@ -126,20 +119,33 @@ def download(remote: Remote, path: Path, *, error: type[YoloError]) -> Path:
     part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        complete(remote, part)
-        part.replace(path)
+        with locked_file(part.with_name(f"{part.name}.lock")):
+            receive_into(remote, part)
+            part.replace(path)
+    except BusyError as fault:
+        raise error(f"{remote.url}: is being downloaded by {fault}; wait for that one") from fault
     except TransferError as fault:
-        tidy(part, fault, resumable=remote.digest is not None)
         raise error(f"{remote.url}: {fault}") from fault
     except OSError as fault:
         raise error(f"{path}: cannot be written ({fault.strerror or fault})") from fault
     return path
 
 
+def receive_into(remote: Remote, part: Path) -> None:
+    """Complete an unfinished download; when that fails, delete what another call could not go on with.
+
+    Raises:
+        TransferError: it fails.
+    """
+    try:
+        complete(remote, part)
+    except TransferError as fault:
+        tidy(part, fault, resumable=remote.digest is not None)
+        raise
+
+
 def tidy(part: Path, fault: TransferError, *, resumable: bool) -> None:
     """Delete what a failed download left, if another call could not go on with it."""
-    if isinstance(fault, BusyError):
-        return
     with suppress(OSError):
         if isinstance(fault, AlteredError) or not resumable or part.stat().st_size == 0:
             part.unlink()
@@ -152,7 +158,6 @@ def complete(remote: Remote, part: Path) -> None:
         TransferError: that cannot be done.
     """
     with part.open("ab") as file:
-        lock(file)
         if remote.digest is None or file.tell() > remote.size:
             empty(file)
         check_space(part, remote.size - file.tell())
@@ -166,21 +171,6 @@ def complete(remote: Remote, part: Path) -> None:
             fault = remote.fault(part)
     if fault:
         raise AlteredError(f"what was received is broken or altered and was deleted: {fault}")
-
-
-def lock(file: IO[bytes]) -> None:
-    """Keep other processes off an unfinished download until it is closed, where the system can.
-
-    Raises:
-        BusyError: one is at it.
-    """
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError("another process is downloading it; wait for that one") from error
-        except OSError:  # a file system without locks
-            return
 
 
 def empty(file: IO[bytes]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,8 +21,10 @@ from yolo.datasets.pipeline.cache import make_cache
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.distributed.devices import choose_devices
+from yolo.distributed.hosts import present_hosts
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
+from yolo.files.locks import REMEDY, locked_folder
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.engine.batch_size import fitting_batch
@@ -97,7 +100,7 @@ def train(
         **options: fields of `TrainConfig`, over those of ``config``.
 
     Raises:
-        ConfigError: an option is wrong, or the loss is no longer finite.
+        ConfigError: an option is wrong, another process writes into ``out``, or the loss is no longer finite.
         AnnotationError: the classes differ, or there is nothing to learn from.
         MediaError: a picture cannot be read.
     """
@@ -111,11 +114,12 @@ def train(
     check_anchors(detector, run.dataset)
     log_rate(config, run.batch)
     detector.origin = describe_origin(detector, run.dataset, config)
-    if run.checkpoints is not None and run.devices.hosts.first:
-        run.checkpoints.clear()  # those of another run in this folder, and its lists
-        for quarantine in run.quarantines:
-            quarantine.forget()
-    carry_out(run)
+    with locked_run(out):
+        if run.checkpoints is not None and run.devices.hosts.first:
+            run.checkpoints.clear()  # those of another run in this folder, and its lists
+            for quarantine in run.quarantines:
+                quarantine.forget()
+        carry_out(run)
     return result_of(run)
 
 
@@ -150,24 +154,37 @@ def resume(
         The trained detector, and the result as `train` gives it, with the epochs before the stop.
 
     Raises:
-        ConfigError: there is no checkpoint, or the pictures or options are not those the run began with.
+        ConfigError: there is no checkpoint, the run is still going on, or the pictures or options are not those it
+            began with.
     """
-    checkpoint = checkpoint or last_checkpoint(folder)
-    config = with_whole_path(override(train_config(checkpoint.meta["config"]), options))
-    detector = Detector.from_config(checkpoint.meta["detector"])
-    freeze_layers(detector, checkpoint.meta["frozen"])
-    command = checkpoint.meta["command"] if command is None else command
-    given = RunOptions(
-        out=folder, callbacks=callbacks, live=live, command=command, devices=devices, tensorboard=tensorboard
-    )
-    run = make_run(detector, dataset, validation, config, given)
-    run.take_up(checkpoint)
-    for quarantine in run.quarantines:
-        quarantine.read()
-    state = run.state
-    logger.info("going on from step %d of %d, in epoch %d", state.step, run.total, state.step // run.steps + 1)
-    carry_out(run)
+    with locked_run(folder, remedy="wait for it or end it"):
+        checkpoint = checkpoint or last_checkpoint(folder)
+        config = with_whole_path(override(train_config(checkpoint.meta["config"]), options))
+        detector = Detector.from_config(checkpoint.meta["detector"])
+        freeze_layers(detector, checkpoint.meta["frozen"])
+        command = checkpoint.meta["command"] if command is None else command
+        given = RunOptions(
+            out=folder, callbacks=callbacks, live=live, command=command, devices=devices, tensorboard=tensorboard
+        )
+        run = make_run(detector, dataset, validation, config, given)
+        run.take_up(checkpoint)
+        for quarantine in run.quarantines:
+            quarantine.read()
+        state = run.state
+        logger.info("going on from step %d of %d, in epoch %d", state.step, run.total, state.step // run.steps + 1)
+        carry_out(run)
     return detector, result_of(run)
+
+
+def locked_run(folder: str | Path | None, *, remedy: str = REMEDY) -> AbstractContextManager[None]:
+    """A lock on a run's folder, which the first of its hosts alone takes; none where there is no such folder.
+
+    Raises:
+        ConfigError: on entry: another process or thread holds it.
+    """
+    if folder is None or not Path(folder).is_dir() or not present_hosts().first:
+        return nullcontext()
+    return locked_folder(folder, remedy=remedy)
 
 
 def make_run(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 import os
 import subprocess
@@ -20,6 +21,7 @@ import yaml
 from cfg_texts import STAGED
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import holding
 from tables import make_dataset
 
 from yolo.config import LossConfig, TrainConfig
@@ -33,7 +35,7 @@ from yolo.training.trainer import TrainResult
 optuna = pytest.importorskip("optuna")
 
 from yolo.training.search import study, tuning  # noqa: E402 - only where Optuna is
-from yolo.training.search.study import best_trial, finished, locked, opened  # noqa: E402
+from yolo.training.search.study import best_trial, finished, opened  # noqa: E402
 from yolo.training.search.tuning import Search, tune  # noqa: E402
 
 SPACE = {
@@ -352,11 +354,48 @@ def test_undefined_ap_is_an_error(monkeypatch, tmp_path):
         tune(make_search(tmp_path), trials=1)
 
 
+@pytest.mark.usefixtures("runs")
 def test_two_at_once_are_refused(tmp_path):
-    with locked(tmp_path), pytest.raises(ConfigError, match="another process searches there"), locked(tmp_path):
-        pass
-    with locked(tmp_path):
-        pass
+    with (
+        holding(tmp_path / ".lock") as process,
+        pytest.raises(
+            ConfigError, match=rf"^a run is going on in {tmp_path} \(process {process.pid} on .*another --out$"
+        ),
+    ):
+        tune(make_search(tmp_path), trials=1)
+    tune(make_search(tmp_path), trials=1)
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, SystemExit])
+def test_a_search_that_is_stopped_tells_the_best_so_far(runs, tmp_path, caplog, ends):
+    def stop(count):
+        if count == last:
+            raise ends
+
+    runs.error, told = stop, []
+    last = 1
+    with pytest.raises(ends):
+        tune(make_search(tmp_path), trials=5, broken_off=told.append)
+    assert told == []  # nothing is known
+    last = 4
+    with caplog.at_level(logging.INFO), pytest.raises(ends):
+        tune(make_search(tmp_path), trials=5, broken_off=told.append)
+    assert "stopped after 2 of 5 trials; the same command goes on" in caplog.messages
+    values = [quality(config) for config in runs.configs[1:3]]
+    assert [best.value for best in told] == [pytest.approx(max(values))]
+    assert f"AP {max(values):.4f}" in (tmp_path / "best.yaml").read_text()
+
+
+def test_a_store_that_cannot_grow_is_one_line(runs, tmp_path):
+    resource = pytest.importorskip("resource")
+    tune(make_search(tmp_path), trials=1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    runs.error = lambda _: resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(ConfigError, match=rf"^{tmp_path}/study\.db: cannot be read or written \([a-z/ IO]+\)$"):
+            tune(make_search(tmp_path), trials=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch, tmp_path):
@@ -431,7 +470,8 @@ def test_the_devices_arrive(digits, capsys, monkeypatch):
     monkeypatch.chdir(digits.parent)
     searches = []
 
-    def stand_in(search, *, trials):
+    def stand_in(search, *, trials, broken_off):
+        assert callable(broken_off)
         searches.append((search, trials))
         return SimpleNamespace(value=0.5, params={})
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from yolo.errors import ConfigError
+from yolo.files.locks import locked_folder
 from yolo.training.run.consistency import flat
 
 if TYPE_CHECKING:
@@ -41,14 +42,15 @@ def opened(folder: Path, conditions: Mapping[str, Any], *, epochs: int) -> Itera
         epochs: of a trial.
 
     Raises:
-        ConfigError: Optuna is missing, or the folder holds another search.
+        ConfigError: Optuna is missing, another process writes into the folder, it holds another search, or its store
+            cannot be written.
     """
     optuna = require_optuna()
     from sqlalchemy.engine import URL
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    with locked_folder(folder), named_faults(folder / STORE):
         address = URL.create("sqlite", database=str(folder / STORE)).render_as_string()
         storage = optuna.storages.RDBStorage(address)
         try:
@@ -66,6 +68,20 @@ def opened(folder: Path, conditions: Mapping[str, Any], *, epochs: int) -> Itera
             storage.engine.dispose()
 
 
+@contextmanager
+def named_faults(store: Path) -> Iterator[None]:
+    """Faults of the store become a ConfigError: the disk is full, for instance."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        inner = error.__cause__ if isinstance(error, StorageInternalError) else error
+        reason = getattr(inner, "orig", inner)  # what SQLite says, without the statement and the advice around it
+        raise ConfigError(f"{store}: cannot be read or written ({reason})") from error
+
+
 def require_optuna() -> Any:
     """The package.
 
@@ -77,26 +93,6 @@ def require_optuna() -> Any:
     except ModuleNotFoundError as error:
         raise ConfigError("tune needs Optuna: pip install 'yolov3-keras[tune]'") from error
     return optuna
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """While it lasts, no other process searches in the folder; the system ends it with this one, however that ends.
-
-    Raises:
-        ConfigError: another one does.
-    """
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows: the user has to see to it
-        yield
-        return
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(f"{folder}: another process searches there; give another --out") from error
-        yield
 
 
 def check_conditions(study: optuna.Study, conditions: Mapping[str, Any], folder: Path) -> None:

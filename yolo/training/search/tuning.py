@@ -67,26 +67,38 @@ class Search:
         }
 
 
-def tune(search: Search, *, trials: int) -> FrozenTrial:
+def tune(search: Search, *, trials: int, broken_off: Callable[[FrozenTrial], Any] = lambda _best: None) -> FrozenTrial:
     """Search until there are so many trials, those of earlier calls included; the best one.
 
     Each trial trains a new detector for ``config.epochs``; its value is the best AP of its epochs. A trial that is
     behind the median of the others after an epoch is cut short. After each trial best.yaml, trials.csv and trials.png
     are written to the folder.
 
+    Args:
+        search: what is searched.
+        trials: how many.
+        broken_off: is given the best trial so far, if there is one, when an exception such as Ctrl-C ends the search.
+
     Raises:
-        ConfigError: Optuna is missing, the folder holds another search, or no trial came to an end.
+        ConfigError: Optuna is missing, another process writes into the folder, it holds another search, or no trial
+            came to an end.
         AnnotationError: AP is undefined, as there is no box in the validation pictures.
     """
     with opened(search.folder, search.conditions(), epochs=search.config.epochs) as study:
         repeat_interrupted(study)
         if not study.trials:
             study.enqueue_trial(present_values(search.config, search.space))
-        while (number := len(finished(study))) < trials:
-            study.sampler = sampler(search.config.seed, number)
-            carry_out(search, study, total=trials)
+        try:
+            while (number := len(finished(study))) < trials:
+                study.sampler = sampler(search.config.seed, number)
+                carry_out(search, study, total=trials)
+                write_results(search, study)
             write_results(search, study)
-        write_results(search, study)
+        except BaseException:
+            if so_far := best_trial(study):
+                logger.info("stopped after %d of %d trials; the same command goes on", len(finished(study)), trials)
+                broken_off(so_far)
+            raise
         best = best_trial(study)
         if best is None:
             reasons = {str(trial.user_attrs.get(REASON)) for trial in finished(study)}
