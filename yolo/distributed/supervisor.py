@@ -15,14 +15,13 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from yolo.distributed.launchers import Cluster
 from yolo.distributed.rendezvous import BEAT_SECONDS, SILENT_SECONDS, Link, gather_hosts, listen
+from yolo.system.signal_handlers import stop_signal_handler
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def supervise(cluster: Cluster, arguments: Sequence[str], *, timeout: float, adv
             stdin=subprocess.PIPE,  # closed when this process ends, however it does
             start_new_session=True,  # Ctrl-C comes through this process, and so but once
         )
-        with forwarded_signals(child):
+        with stop_signal_handler(child.send_signal):  # it saves a checkpoint and ends
             try:
                 return Watch(cluster, links, child, chatter, advice).run()
             finally:
@@ -179,23 +178,6 @@ def describe_end(code: int) -> str:
     if code == -signal.SIGKILL:
         return "was killed, perhaps because the memory was full"
     return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-
-
-@contextmanager
-def forwarded_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """SIGTERM and Ctrl-C go to the training process, which saves and leaves."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def forward(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
-        child.send_signal(number)
-
-    for number in before:
-        signal.signal(number, forward)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def divert_chatter(file: Path) -> None:

@@ -15,6 +15,7 @@ from yolo.config import TrainConfig, check, train_config
 from yolo.config_types import describe, is_a
 from yolo.errors import ConfigError
 from yolo.training.optimizer.learning_rate import peak_rate
+from yolo.training.run.consistency import flatten
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -145,14 +146,7 @@ def changed(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
 
 def present_values(config: TrainConfig, space: Space) -> dict[str, Value]:
     """What a configuration has for the options of a space, as far as that lies in it: where a search begins."""
-    plain = asdict(config)
+    present = flatten(asdict(config))
     if config.learning_rate is None and config.batch != "auto":
-        plain["learning_rate"] = peak_rate(config, config.batch)
-    values = {}
-    for name, allowed in space.items():
-        value: Any = plain
-        for part in name.split("."):
-            value = value[part]
-        if value in allowed:
-            values[name] = value
-    return values
+        present["learning_rate"] = peak_rate(config, config.batch)
+    return {name: present[name] for name, allowed in space.items() if present[name] in allowed}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from yolo.errors import ConfigError
-from yolo.training.run.consistency import flat
+from yolo.training.run.consistency import differences
 
 if TYPE_CHECKING:
     import optuna
@@ -109,10 +109,9 @@ def check_conditions(study: optuna.Study, conditions: Mapping[str, Any], folder:
     if before is None:
         study.set_user_attr(CONDITIONS, dict(conditions))
         return
-    old, new = flat(before), flat(json.loads(json.dumps(conditions)))  # as the store gives them back
-    differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    if differing:
-        shown = "; ".join(f"{name}: {old.get(name)} -> {new.get(name)}" for name in differing)
+    changed = differences(before, json.loads(json.dumps(conditions)))  # as the store gives them back
+    if changed:
+        shown = "; ".join(f"{name}: {old} -> {new}" for name, (old, new) in changed.items())
         raise ConfigError(f"{folder}: holds a search that began otherwise ({shown}); give another --out")
 
 

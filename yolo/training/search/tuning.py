@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,8 @@ import yaml
 
 from yolo.config import HARMLESS, TrainConfig
 from yolo.errors import AnnotationError, ConfigError
-from yolo.files.atomic import write_text, write_whole
+from yolo.files.atomic import write_text
+from yolo.files.csv_table import write_csv
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.callbacks.progress import duration
@@ -217,21 +217,15 @@ def describe_best(search: Search, best: FrozenTrial) -> str:
 
 
 def write_table(search: Search, trials: list[FrozenTrial]) -> None:
-    """A row a trial: how it ended, AP, epochs, time, values."""
-    names = list(search.space)
+    """Write trials.csv, a row per trial: state, AP, epochs, seconds, the values of its options, reason of a failure."""
+    header = ["trial", "state", "AP", "epochs", "seconds", *search.space, "reason"]
+    rows = [table_row(number, trial, list(search.space)) for number, trial in enumerate(trials, 1)]
+    write_csv(search.folder / "trials.csv", header, rows)
 
-    def write(path: Path) -> None:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["trial", "state", "AP", "epochs", "seconds", *names, "reason"])
-            for number, trial in enumerate(trials, 1):
-                reached = trial.value if trial.value is not None else max(trial.intermediate_values.values(), default=0)
-                own = [trial.params.get(name) for name in names]
-                seconds = f"{trial.user_attrs[SECONDS]:.1f}"
-                epochs = len(trial.intermediate_values)
-                state = trial.state.name.lower()
-                writer.writerow(
-                    [number, state, f"{reached:.6g}", epochs, seconds, *own, trial.user_attrs.get(REASON, "")]
-                )
 
-    write_whole(search.folder / "trials.csv", write)
+def table_row(number: int, trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
+    """Format one trial as a row of trials.csv."""
+    reached = trial.value if trial.value is not None else max(trial.intermediate_values.values(), default=0)
+    seconds, epochs = f"{trial.user_attrs[SECONDS]:.1f}", len(trial.intermediate_values)
+    own = [trial.params.get(name) for name in names]
+    return [number, trial.state.name.lower(), f"{reached:.6g}", epochs, seconds, *own, trial.user_attrs.get(REASON, "")]
