@@ -51,7 +51,7 @@ def agree_on(hosts: Hosts, conditions: dict[str, Any]) -> None:
     """
     ignored = {*(f"config.{name}" for name in HARMLESS), *NAMES}
     own = {name: value for name, value in flatten(conditions).items() if name not in ignored}
-    first, *others = (json.loads(text) for text in hosts.texts(json.dumps(own, sort_keys=True, default=str)))
+    first, *others = (json.loads(text) for text in hosts.all_gather_text(json.dumps(own, sort_keys=True, default=str)))
     found: dict[str, str] = {}
     for rank, other in enumerate(others, 1):
         for name, (zero, value) in differences(first, other).items():
