@@ -27,9 +27,9 @@ def peak_memory() -> int:
     with suppress(OSError, StopIteration, ValueError, IndexError):
         lines = STATUS.read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
-    info = psutil.Process().memory_info()
-    if hasattr(info, "peak_wset"):
-        return int(info.peak_wset)
+    on_windows = getattr(psutil.Process().memory_info(), "peak_wset", None)
+    if on_windows is not None:
+        return int(on_windows)
     import resource  # absent on Windows, which has returned above
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""The store of a search: which trials there are, what came of them, and which are to be repeated (Optuna)."""
+"""Storage of a hyperparameter search: its trials, their results, and which to repeat (an Optuna study in SQLite)."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ logger = logging.getLogger("yolo.tuning")
 
 STORE = "study.db"
 RANDOM_TRIALS = 8
-"""Trials before the sampler begins to learn from them."""
+"""Random trials before the sampler uses their results."""
 COMPARED = 4
-"""Trials that run to their end before others are measured by them."""
+"""Trials that are never pruned; later ones are compared with them."""
 LARGEST_REPEATS = 2
-"""How often a trial is begun again that ended with the program: it may be what ended it."""
+"""Restarts of a trial that was running when the process died; bounded, as it may be the cause."""
 CONDITIONS, REPEATED, SECONDS, REASON = "conditions", "repeated", "seconds", "reason"
-"""Names in the store."""
+"""Names of attributes in the study."""
 
 
 @contextmanager
 def opened(folder: Path, conditions: Mapping[str, Any], *, epochs: int) -> Iterator[optuna.Study]:
-    """The study in a folder, which no other process works on meanwhile.
+    """Open or create the study in a folder, which is locked against other processes meanwhile.
 
     Args:
-        folder: of the search; it is made if there is none.
-        conditions: what must not change when a search goes on, as plain data.
-        epochs: of a trial.
+        folder: folder of the search, created if missing.
+        conditions: everything that must be unchanged when a search is resumed, as plain data.
+        epochs: epochs of a trial.
 
     Raises:
-        ConfigError: Optuna is missing, or the folder holds another search.
+        ConfigError: Optuna is not installed, or the folder holds another search.
     """
     optuna = require_optuna()
     from sqlalchemy.engine import URL
@@ -67,10 +67,10 @@ def opened(folder: Path, conditions: Mapping[str, Any], *, epochs: int) -> Itera
 
 
 def require_optuna() -> Any:
-    """The package.
+    """Import Optuna.
 
     Raises:
-        ConfigError: it is missing.
+        ConfigError: it is not installed.
     """
     try:
         import optuna
@@ -100,10 +100,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def check_conditions(study: optuna.Study, conditions: Mapping[str, Any], folder: Path) -> None:
-    """Note what the search begins with, or see that it is the same as then.
+    """Store the conditions of a new search, or compare them with those of the one being resumed.
 
     Raises:
-        ConfigError: something has changed.
+        ConfigError: a condition has changed.
     """
     before = study.user_attrs.get(CONDITIONS)
     if before is None:
@@ -116,7 +116,7 @@ def check_conditions(study: optuna.Study, conditions: Mapping[str, Any], folder:
 
 
 def repeat_interrupted(study: optuna.Study) -> None:
-    """Count trials that ended with the program as failed, and begin them again."""
+    """Mark trials that were running when the process died as failed, and enqueue them again."""
     from optuna.trial import TrialState
 
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
@@ -124,22 +124,22 @@ def repeat_interrupted(study: optuna.Study) -> None:
         repeated = trial.user_attrs.get(REPEATED, 0)
         if repeated < LARGEST_REPEATS:
             study.enqueue_trial(trial.params, user_attrs={REPEATED: repeated + 1})
-            logger.info("the trial that was interrupted is begun again")
+            logger.info("the interrupted trial is repeated")
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that count: those that ended by themselves, whatever the end."""
+    """List the trials that ended by themselves: completed, pruned or failed."""
     return [trial for trial in study.trials if trial.state.is_finished() and SECONDS in trial.user_attrs]
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
-    """The one with the highest AP, of equal ones the first; trials that were cut short do not count."""
+    """Return the completed trial with the highest AP, the first of equal ones; None if there is none."""
     whole = [trial for trial in finished(study) if trial.value is not None and trial.state.name == "COMPLETE"]
     return max(whole, key=lambda trial: trial.value or 0.0, default=None)
 
 
 def sampler(seed: int, number: int) -> Any:
-    """What chooses the next trial's values: the same after an interruption as without it."""
+    """Make the sampler of a trial; seeded by its number, so that a resumed search chooses the same values."""
     from optuna.samplers import TPESampler
 
     own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])

@@ -1,4 +1,4 @@
-"""A search for better options: short runs, the hopeless ones cut short (Optuna)."""
+"""Hyperparameter search: short training runs, the unpromising ones pruned (Optuna)."""
 
 from __future__ import annotations
 
@@ -31,33 +31,31 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial, Trial
 
-logger = logging.getLogger("yolo.tuning")  # not below yolo.training, whose messages are held back within a trial
+logger = logging.getLogger("yolo.tuning")  # not below yolo.training, which is silenced during a trial
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched, and with what.
-
-    ``make`` gives a detector as it is before training, a new one each time.
-    """
+    """Everything that defines a search."""
 
     make: Callable[[], Detector]
+    """Makes a new, untrained detector for each trial."""
     dataset: Dataset
     validation: Dataset | None
-    """None: a fixed tenth of the dataset, as in training."""
+    """Validation data; None: a fixed tenth of the dataset, as in training."""
     config: TrainConfig
-    """What all trials have in common; the first one has it unchanged."""
+    """Options shared by all trials; the first trial has them unchanged."""
     space: Space
     folder: Path
     about: Mapping[str, Any]
-    """Further options that a run needs to be like the trials; they are written into best.yaml."""
+    """Further command line options of the trials, copied to best.yaml."""
     devices: str | None = None
-    """Where to train."""
+    """Devices as in `choose_devices`."""
     live: bool = False
-    """Show the progress of a trial on the terminal."""
+    """Whether to show the progress of trials on the terminal."""
 
     def conditions(self) -> dict[str, Any]:
-        """What must not change when a search goes on."""
+        """Everything that must be unchanged when the search is resumed."""
         return {
             "space": {name: str(each) for name, each in self.space.items()},
             "config": {name: value for name, value in asdict(self.config).items() if name not in HARMLESS},
@@ -68,15 +66,15 @@ class Search:
 
 
 def tune(search: Search, *, trials: int) -> FrozenTrial:
-    """Search until there are so many trials, those of earlier calls included; the best one.
+    """Search until there are ``trials`` trials, those of earlier calls included; returns the best one.
 
     Each trial trains a new detector for ``config.epochs``; its value is the best AP of its epochs. A trial that is
-    behind the median of the others after an epoch is cut short. After each trial best.yaml, trials.csv and trials.png
-    are written to the folder.
+    below the median of the others after an epoch is pruned. After each trial best.yaml, trials.csv and trials.png are
+    written to the folder.
 
     Raises:
-        ConfigError: Optuna is missing, the folder holds another search, or no trial came to an end.
-        AnnotationError: AP is undefined, as there is no box in the validation pictures.
+        ConfigError: Optuna is not installed, the folder holds another search, or no trial was completed.
+        AnnotationError: AP is undefined, because the validation data has no box.
     """
     with opened(search.folder, search.conditions(), epochs=search.config.epochs) as study:
         repeat_interrupted(study)
@@ -95,7 +93,7 @@ def tune(search: Search, *, trials: int) -> FrozenTrial:
 
 
 def carry_out(search: Search, study: optuna.Study, *, total: int) -> None:
-    """One trial; its result goes into the study.
+    """Run one trial and store its result in the study.
 
     Raises:
         AnnotationError: AP is undefined.
@@ -109,10 +107,10 @@ def carry_out(search: Search, study: optuna.Study, *, total: int) -> None:
     pruning = Pruning(trial, search.config.epochs)
     try:
         result = train_quietly(search, trial.params, pruning)
-    except ConfigError as error:  # options that do not go together, or a loss that is no longer finite
+    except ConfigError as error:  # incompatible options, or a non-finite loss
         diverged = isinstance(error.__context__, NotFiniteError)
         trial.set_user_attr(REASON, str(error))
-        # A run that ends so finds nothing; what only fails teaches the sampler nothing either.
+        # A diverged run detects nothing: AP 0, from which the sampler learns; incompatible options say nothing of AP.
         value, state = (0.0, TrialState.COMPLETE) if diverged else (None, TrialState.FAIL)
         logger.warning("trial %d/%d  %s", number, total, error)
     else:
@@ -124,7 +122,7 @@ def carry_out(search: Search, study: optuna.Study, *, total: int) -> None:
 
 
 class Pruning(keras.callbacks.Callback):
-    """Tells a trial its AP after each epoch, and ends the run if the trial has no prospects."""
+    """Callback that reports AP to Optuna after each epoch, and stops the run if the trial is to be pruned."""
 
     def __init__(self, trial: Trial, epochs: int):
         super().__init__()
@@ -142,7 +140,7 @@ class Pruning(keras.callbacks.Callback):
 
 
 def train_quietly(search: Search, values: Mapping[str, Value], pruning: Pruning) -> TrainResult:
-    """The run of a trial, without messages; nothing of it stays in memory."""
+    """Train for a trial, without log messages, and free its memory afterwards."""
     training = logging.getLogger("yolo.training")
     level = training.level
     training.setLevel(logging.ERROR)
@@ -162,12 +160,12 @@ def train_quietly(search: Search, values: Mapping[str, Value], pruning: Pruning)
 
 
 def best_ap(result: TrainResult) -> float:
-    """The best of a run's epochs."""
+    """Best AP of a run's epochs; 0 if there is none."""
     return max((row["AP"] for row in result.history), default=0.0)
 
 
 def log_trial(study: optuna.Study, *, number: int, total: int) -> None:
-    """A line about the last trial and how long the search will take."""
+    """Log the result of the last trial and the time left."""
     done, best = finished(study), best_trial(study)
     last = done[-1]
     seconds = float(np.mean([trial.user_attrs[SECONDS] for trial in done]))
@@ -185,14 +183,14 @@ def log_trial(study: optuna.Study, *, number: int, total: int) -> None:
 
 
 def describe_values(values: Mapping[str, Value]) -> str:
-    """The values of a trial on a line."""
+    """Format the values of a trial on one line."""
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
     )
 
 
 def write_results(search: Search, study: optuna.Study) -> None:
-    """best.yaml for ``yolov3 train --config``, trials.csv and trials.png.
+    """Write best.yaml (for ``yolov3 train --config``), trials.csv and trials.png.
 
     Raises:
         ConfigError: a file cannot be written.
@@ -209,7 +207,7 @@ def write_results(search: Search, study: optuna.Study) -> None:
 
 
 def describe_best(search: Search, best: FrozenTrial) -> str:
-    """The options of the best trial as YAML; how long to train is left to the user."""
+    """Format the options of the best trial as YAML, without ``epochs``, which is the user's choice."""
     options = {**search.about, **asdict(changed(search.config, best.params))}
     del options["epochs"]
     head = f"# AP {best.value:.4f} after at most {search.config.epochs} epochs, the best of a search.\n"
