@@ -1,4 +1,4 @@
-"""Several hosts: who they are, how they meet, what one hears of the others' end, and that they follow one."""
+"""Several hosts: rank and world size, rendezvous, supervision, and the same result as one host."""
 
 from __future__ import annotations
 

@@ -29,8 +29,6 @@ LOST_HOST_SIGNS = (
     "coordination service",
 )
 """Texts by which errors of collective operations show that another host is lost."""
-
-
 SUPERVISOR_SECONDS = 20.0
 """How long to wait so that the supervisor (`yolo/distributed/supervisor.py`) can report the lost host first."""
 

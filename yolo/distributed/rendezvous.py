@@ -1,11 +1,11 @@
-"""Rendezvous of the hosts of a run, and the connections over which they report their state: TCP, the port above JAX'.
+"""Rendezvous of the hosts of a run, and the TCP connections over which they report their state (the port above JAX's).
 
 Every other host keeps one connection to rank 0; both ends send JSON objects, one per line. A connection that closes
 without a "done" message means a dead process, one that is silent a dead machine.
 
-JAX' own coordination service does not do (0.10.2, measured on CPU): when a host does not join, it aborts the process
-(SIGABRT, a C++ stack trace) without saying which rank is missing; when one is killed, it aborts the others after its
-heartbeat timeout, 100 s by default, whatever their exit code would have been.
+JAX's own coordination service is no substitute (0.10.2, measured on CPU). When a host does not join, it aborts the
+others (SIGABRT, a C++ stack trace) without saying which rank is missing. When a host is killed, the others wait for its
+heartbeat timeout, 100 s by default, and are aborted too; so are they when a host exits with an error of the user's.
 """
 
 from __future__ import annotations
