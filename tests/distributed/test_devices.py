@@ -76,7 +76,7 @@ def test_as_many_devices_as_share_a_batch_evenly(options, expected, monkeypatch,
     there = {"gpu": [f"gpu:{index}" for index in range(6)], "tpu": [], "cpu": ["cpu:0"]}
     monkeypatch.setattr(devices, "available", there.__getitem__)
     hosts = Hosts(0, world)
-    monkeypatch.setattr(hosts, "texts", lambda text: [text] * world)
+    monkeypatch.setattr(hosts, "all_gather_text", lambda text: [text] * world)
     monkeypatch.setattr(devices, "present_hosts", lambda: hosts)
     chosen = choose_devices(wanted, batch)
     assert chosen.names == (() if world == expected == 1 else tuple(there["gpu"][:expected]))

@@ -1,4 +1,4 @@
-"""Several hosts: who they are, how they meet, what one hears of the others' end, and that they follow one."""
+"""Several hosts: rank and world size, rendezvous, supervision, and the same result as one host."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from cfg_texts import STAGED
 from processes import HELPERS, assert_same_run, finish, free_ports, start, succeed
 
 from yolo.datasets.digits import make_digits
-from yolo.distributed import rendezvous as roll_call
-from yolo.distributed import supervisor
-from yolo.distributed.hosts import ALONE, Hosts, connect, preflight
+from yolo.distributed import rendezvous, supervisor
+from yolo.distributed.hosts import ALONE, Hosts, initialize_jax, preflight
 from yolo.distributed.launchers import Cluster, find_cluster, first_node, own_gpus
 from yolo.distributed.rendezvous import Link, gather_hosts
 from yolo.distributed.supervisor import Watch
@@ -68,11 +67,15 @@ def test_which_hosts(options, environment, expected):
         (("a:70000", 0, 2), JAX, "--hosts a:70000: must be host:port"),
         (("a:9000", 0, None), JAX, "give --rank and --world too"),
         ((None, 0, 2), JAX, "give --hosts host:port"),
-        (("auto", None, None), JAX, "the environment speaks of no hosts"),
+        (("auto", None, None), JAX, "the environment names no hosts"),
         (("auto", None, None), {**JAX, **BATCH_SCRIPT}, "SLURM_STEP_NODELIST, as srun sets them"),
         (("auto", None, None), {**JAX, **KUBERNETES, "MASTER_ADDR": ""}, "Kubernetes names no host for rank 0"),
-        (("auto", None, None), {**JAX, **TORCHRUN, "RANK": "one"}, "torchrun: 'one' is no rank"),
-        (("auto", None, None), {**JAX, **TORCHRUN, "MASTER_PORT": "high"}, "torchrun: 'high' is no rank, .* or port"),
+        (("auto", None, None), {**JAX, **TORCHRUN, "RANK": "one"}, "torchrun: 'one' is not a rank"),
+        (
+            ("auto", None, None),
+            {**JAX, **TORCHRUN, "MASTER_PORT": "high"},
+            "torchrun: 'high' is not a rank, .* or port",
+        ),
         (("a:9000", 0, 2), {"KERAS_BACKEND": "tensorflow"}, "KERAS_BACKEND=jax"),
         (("auto", None, None), {"KERAS_BACKEND": "tensorflow", **SLURM}, "KERAS_BACKEND=jax"),
     ],
@@ -134,10 +137,10 @@ def test_jax_is_not_left_to_guess_the_devices(monkeypatch):
     monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **options: told.update(options))
     monkeypatch.setenv("SLURM_LOCALID", "0")
     monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "1(x8)")
-    connect(Cluster("a:9000", 3, 8), 60)
+    initialize_jax(Cluster("a:9000", 3, 8), 60)
     assert (told["local_device_ids"], told["cluster_detection_method"]) == (None, "deactivate")
     monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "8")
-    connect(Cluster("a:9000", 3, 8), 60)
+    initialize_jax(Cluster("a:9000", 3, 8), 60)
     assert told["local_device_ids"] == [0]
 
 
@@ -178,7 +181,7 @@ def test_who_is_missing_is_named():
     found = meet(0, 2, world=4)
     assert len(found) == 2
     for message in found:
-        assert message.startswith("2 of 4 hosts did not come within 1.5 s: rank 1, rank 3 missing; ")
+        assert message.startswith("2 of 4 hosts did not join within 1.5 s: rank 1, rank 3 missing; ")
         assert message.endswith("(--hosts none: this host trains alone)")
     (message,) = meet(1, world=2, timeout=0.5)
     assert "rank 0 is missing: nobody answered at 127.0.0.1:" in message
@@ -192,7 +195,7 @@ def test_hosts_that_do_not_fit_together():
     assert "rank 0 waits for 3 hosts" in found[1]
 
 
-def test_strangers_at_the_door_do_no_harm():
+def test_other_connections_to_the_port_do_no_harm():
     """A port scanner or a browser, which says something else or nothing."""
     port = free_ports()
     with ThreadPoolExecutor(2) as pool:
@@ -227,15 +230,15 @@ def socket_pair():
 
 
 @contextmanager
-def watched(tmp_path, code: str, rank: int = 0, chatter: str = ""):
+def watched(tmp_path, code: str, rank: int = 0, backend_log: str = ""):
     """A watch over a process that runs some Python, and the far end of its link to rank 1 - ``rank``."""
     near, far = socket_pair()
-    (tmp_path / "chatter").write_text(chatter)
+    (tmp_path / "backend.log").write_text(backend_log)
     link = Link(near, 1 - rank)
     link.name = "elsewhere"
     child = subprocess.Popen([sys.executable, "-S", "-c", code])
     try:
-        yield Watch(Cluster("h:1", rank, 2), [link], child, tmp_path / "chatter", "go on with X"), far
+        yield Watch(Cluster("h:1", rank, 2), [link], child, tmp_path / "backend.log", "go on with X"), far
     finally:
         child.kill()
         child.wait()
@@ -267,7 +270,7 @@ def test_hosts_that_have_waited_for_the_last_one_are_not_taken_for_lost(tmp_path
     monkeypatch.setattr(supervisor, "SILENT_SECONDS", 1.0)
     monkeypatch.setattr(supervisor, "BEAT_SECONDS", 0.1)
     address = f"127.0.0.1:{free_ports()}"
-    (tmp_path / "chatter").touch()
+    (tmp_path / "backend.log").touch()
 
     def train(rank):
         time.sleep(2.0 if rank == 2 else 0.0)
@@ -275,7 +278,7 @@ def test_hosts_that_have_waited_for_the_last_one_are_not_taken_for_lost(tmp_path
         time.sleep(0.5 if rank == 1 else 0.0)  # the first to be heard now is the last that has come
         child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(1.5)"])
         try:
-            return Watch(Cluster(address, rank, 3), links, child, tmp_path / "chatter", "go on with X").run()
+            return Watch(Cluster(address, rank, 3), links, child, tmp_path / "backend.log", "go on with X").run()
         finally:
             child.kill()
             child.wait()
@@ -323,7 +326,7 @@ def test_after_its_goodbye_a_host_may_go(tmp_path, caplog):
     ],
 )
 def test_how_a_training_process_may_end(tmp_path, caplog, code, expected, logged):
-    with watched(tmp_path, code, chatter="F1121 Terminating\n") as (watch, far):
+    with watched(tmp_path, code, backend_log="F1121 Terminating\n") as (watch, far):
         assert watch.run() == expected
         assert b'"ended": 0' in far.recv(10**6)
     assert caplog.messages == logged
@@ -354,7 +357,7 @@ def test_a_line_without_end_is_no_message():
     near, far = socket_pair()
     with near, far:
         link = Link(near)
-        threading.Thread(target=lambda: far.sendall(b"x" * (roll_call.LONGEST_LINE + 4096)), daemon=True).start()
+        threading.Thread(target=lambda: far.sendall(b"x" * (rendezvous.LONGEST_LINE + 4096)), daemon=True).start()
         while link.open:
             assert link.read() == []
 
@@ -389,9 +392,9 @@ def test_one_host_agrees_with_itself():
     array = np.array([1, 2])
     assert ALONE.first
     assert ALONE.gather(array)[0] is array
-    assert ALONE.share("x") == "x"
-    assert not ALONE.any(False)
-    assert ALONE.any(True)
+    assert ALONE.broadcast_text("x") == "x"
+    assert not ALONE.any_true(False)
+    assert ALONE.any_true(True)
     ALONE.agree("anything", "x")
 
 
@@ -401,7 +404,7 @@ class Texts:
     def __init__(self, *earlier):
         self.earlier = earlier
 
-    def texts(self, text):
+    def all_gather_text(self, text):
         return [*self.earlier, text]
 
 

@@ -88,7 +88,7 @@ def test_what_is_there_is_left_alone(tmp_path, folder, kind):
     (folder / "c").write_text("mine")
     (folder / "VOCdevkit" / "b.bin").unlink()
     line = refused(archive, folder)
-    assert line == f"{folder / 'c'}: is there already, with another size; move or delete it and run again"
+    assert line == f"{folder / 'c'}: already exists with another size; move or delete it and run again"
 
 
 OUTSIDE = ["../a", "a/../../b", "/etc/a", "//a", "\\a", "..\\a", "a\\..\\..\\b", "C:/a", "C:a", "c:\\a", ".."]
@@ -167,7 +167,7 @@ def test_a_link_in_a_zip(tmp_path, folder):
     info = zipfile.ZipInfo("link")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     archive = write_zip(tmp_path / "a.zip", [("good", b"1"), (info, "/etc")])
-    assert refused(archive, folder) == f"{archive}: its member 'link' is no plain file; nothing was unpacked"
+    assert refused(archive, folder) == f"{archive}: its member 'link' is not a regular file; nothing was unpacked"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -250,7 +250,7 @@ def test_an_encrypted_zip(tmp_path, folder):
     data[6] |= 1  # the flag in the local header, and in the directory
     data[data.index(b"PK\1\2") + 8] |= 1
     archive.write_bytes(data)
-    assert "'secret' is no plain file" in refused(archive, folder)
+    assert "'secret' is not a regular file" in refused(archive, folder)
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ def check_agreement(hosts) -> None:
     empty = hosts.gather(np.zeros((0, 4), np.float32))
     assert [part.shape for part in empty] == [(0, 4), (0, 4)]
     assert empty[0].dtype == np.float32
-    assert hosts.texts(f"dish {hosts.rank}") == ["dish 0", "dish 1"]
-    assert hosts.share(f"from {hosts.rank}") == "from 0"
-    assert hosts.any(hosts.rank == 1)
-    assert not hosts.any(False)
+    assert hosts.all_gather_text(f"dish {hosts.rank}") == ["dish 0", "dish 1"]
+    assert hosts.broadcast_text(f"from {hosts.rank}") == "from 0"
+    assert hosts.any_true(hosts.rank == 1)
+    assert not hosts.any_true(False)
     hosts.agree("dinner", "soup")
     with pytest.raises(ConfigError, match=r"do not have the same dinner \(rank 0: dish 0, rank 1: dish 1\)"):
         hosts.agree("dinner", f"dish {hosts.rank}")

@@ -159,7 +159,7 @@ def begin_run(arguments: Namespace) -> None:
     hosts = present_hosts()
     if hosts.first:
         arguments.out = str(prepare_output(arguments.out or next_folder(), force=arguments.force))
-    folder = Path(hosts.share(arguments.out or ""))
+    folder = Path(hosts.broadcast_text(arguments.out or ""))
     check_source(arguments.weights, folder)
     precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)

@@ -1,1 +1,1 @@
-"""Several devices and several hosts: which there are, and how they find and watch each other."""
+"""Training on several devices and several hosts: choosing them, connecting them and supervising them."""

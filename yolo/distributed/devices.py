@@ -1,7 +1,7 @@
-"""The devices of a run: which ones, and how variables come to be on all of them.
+"""Devices of a run: choosing them, and replicating variables on all of them.
 
-One law for all: a run on N replicas at a batch of B pictures follows that on one device at B, batch norm's statistics
-included. JAX gets it from computing with the whole batch; on TensorFlow `yolo/model/backend/replicas.py` sees to it.
+N replicas at a global batch of B equal one device at B, batch norm's statistics included. On JAX this follows from
+computing with the whole batch; on TensorFlow `yolo/model/backend/replicas.py` provides it.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from yolo.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 KINDS = ("gpu", "tpu", "cpu")
-"""Of these the first that there is is computed on by default."""
+"""Kinds of devices in order of preference."""
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Where a run computes."""
+    """Devices and hosts of a run."""
 
     names: tuple[str, ...]
-    """On this host, such as gpu:0; empty: the backend's own choice, one device."""
+    """Devices of this host, such as gpu:0; empty: one device, which the backend chooses."""
     hosts: Hosts = ALONE
     everywhere: tuple[tuple[str, ...], ...] = ()
-    """The names on each host, in the order of their ranks; each counts its own from 0."""
+    """Device names of every host, by rank; each host counts its own from 0."""
 
     @property
     def replicas(self) -> int:
-        """Among how many devices, over all hosts, a batch is shared out."""
+        """Number of devices over all hosts, among which each global batch is divided."""
         return max(1, len(self.names)) * self.hosts.world
 
     def check_batch(self, batch: int) -> None:
-        """Raise a ConfigError unless a batch can be shared out evenly."""
+        """Raise a ConfigError unless a global batch is divisible by the number of replicas."""
         if batch % self.replicas:
             near = max(1, round(batch / self.replicas)) * self.replicas
             raise ConfigError(f"batch must be a multiple of the {self.replicas} devices (try {near}), got {batch}")
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Variables that are made while it lasts are on all devices."""
+        """Open a scope in which new variables are replicated on all devices."""
         if not self.names:
             return nullcontext()
         return mirrored(self.names) if keras.backend.backend() == "tensorflow" else parallel(self)
@@ -57,20 +57,22 @@ ONE = Devices(())
 
 
 def choose_devices(wanted: str | None = None, batch: int | None = None) -> Devices:
-    """The devices that a text names.
+    """Choose the devices of a run; a collective call if there are several hosts.
 
     Args:
-        wanted: names such as ``gpu:0,gpu:1`` or ``cpu``; ``gpus``, ``tpus`` or ``cpus``: all of a kind; a number: so
-            many of the best kind. None: all GPUs or TPUs if there are any, else the CPU.
-        batch: what is to be shared out; where ``wanted`` is None, fewer devices are taken if it cannot be among all.
+        wanted: names such as ``gpu:0,gpu:1`` or ``cpu``; ``gpus``, ``tpus`` or ``cpus``: all of a kind; a number N:
+            the first N of the preferred kind. None: all GPUs or TPUs if there are any, else the CPU.
+        batch: global batch size; with ``wanted`` None, fewer devices are used if it is not divisible by all.
 
     Raises:
-        ConfigError: there are no such devices.
+        ConfigError: the devices do not exist, or the hosts have different ones.
     """
     hosts = present_hosts()
     if keras.backend.backend() not in ("tensorflow", "jax"):
         if wanted is not None:
-            raise ConfigError(f"--devices {wanted}: the {keras.backend.backend()} backend takes its own; leave it out")
+            raise ConfigError(
+                f"--devices {wanted}: the {keras.backend.backend()} backend chooses its own; leave it out"
+            )
         return ONE
     there = {kind: available(kind) for kind in KINDS}
     names = parse_devices(wanted, there)
@@ -79,19 +81,19 @@ def choose_devices(wanted: str | None = None, batch: int | None = None) -> Devic
     best = next(found for found in there.values() if found)
     own_choice = names == best[:1] and hosts.world == 1
     hosts.agree("kind and number of devices", f"{len(names)} {names[0].partition(':')[0]}")
-    everywhere = tuple(tuple(text.split(",")) for text in hosts.texts(",".join(names)))
+    everywhere = tuple(tuple(text.split(",")) for text in hosts.all_gather_text(",".join(names)))
     return Devices(() if own_choice else tuple(names), hosts, everywhere)
 
 
 def parse_devices(wanted: str | None, there: dict[str, list[str]]) -> list[str]:
-    """The names that a text means.
+    """Resolve ``--devices`` to device names.
 
     Args:
-        wanted: as of `choose_devices`.
-        there: the names of the devices of each kind, best kind first.
+        wanted: as in `choose_devices`.
+        there: names of the available devices of each kind, preferred kind first.
 
     Raises:
-        ConfigError: there are no such devices.
+        ConfigError: the devices do not exist, or are not different ones of one kind.
     """
     kind = next(kind for kind, found in there.items() if found)
     text = (wanted or (f"{kind}s" if kind != "cpu" else "cpu:0")).strip().lower()
@@ -111,7 +113,7 @@ def parse_devices(wanted: str | None, there: dict[str, list[str]]) -> list[str]:
 
 
 def most_that_divide(batch: int, count: int, world: int = 1) -> int:
-    """How many of ``count`` devices a batch can be shared out among, on each of several hosts; says so if not all."""
+    """Largest number of devices per host, of ``count``, that divides a batch; warns if not all are used."""
     fitting = next((each for each in range(count, 0, -1) if batch % (each * world) == 0), count)
     if fitting < count:
         logger.warning(
@@ -127,7 +129,7 @@ def most_that_divide(batch: int, count: int, world: int = 1) -> int:
 
 
 def available(kind: str) -> list[str]:
-    """The names of this host's devices of a kind."""
+    """List the names of this host's devices of a kind."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -137,24 +139,24 @@ def available(kind: str) -> list[str]:
 
         try:
             count = len(jax.local_devices(backend=kind))
-        except RuntimeError:  # there is no such backend
+        except RuntimeError:  # JAX has no backend of this kind
             count = 0
     return [f"{kind}:{index}" for index in range(count)]
 
 
 @contextmanager
 def mirrored(names: tuple[str, ...]) -> Iterator[None]:
-    """TensorFlow's way: a copy of each variable on each device."""
+    """TensorFlow scope in which each variable has a copy on each device."""
     import tensorflow as tf
 
-    # Copies between CPUs are sums in one process; NCCL is for GPUs alone.
+    # By default gradients are summed by NCCL between GPUs, and within the process between CPUs.
     with tf.distribute.MirroredStrategy(list(names)).scope():
         yield
 
 
 @contextmanager
 def parallel(devices: Devices) -> Iterator[None]:
-    """JAX' way: arrays that lie on several devices, of all hosts."""
+    """JAX scope in which arrays are distributed over the devices of all hosts."""
     import jax
 
     chosen = []
@@ -163,6 +165,6 @@ def parallel(devices: Devices) -> Iterator[None]:
             kind, _, index = name.partition(":")
             chosen.append(jax.local_devices(process_index=rank, backend=kind)[int(index)])
     mesh = keras.distribution.DeviceMesh((len(chosen),), ["batch"], np.array(chosen))
-    # The pipeline gives each host its own rows.
+    # The input pipeline yields only this host's rows of each batch.
     with keras.distribution.DataParallel(device_mesh=mesh, auto_shard_dataset=False).scope():
         yield

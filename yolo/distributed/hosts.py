@@ -1,4 +1,4 @@
-"""Several hosts in one run, on the JAX backend: how they come together and agree."""
+"""Hosts of a distributed run on the JAX backend: joining them, collective operations, consistency checks."""
 
 from __future__ import annotations
 
@@ -19,17 +19,26 @@ from yolo.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 TIMEOUT = 60.0
-"""Seconds within which all hosts have to be there."""
-LOST = ("Gloo", "gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "coordination service")
-"""What errors of a collective operation say when another host is gone."""
+"""Seconds to wait until all hosts have joined."""
+LOST_HOST_SIGNS = (
+    "Gloo",
+    "gloo",
+    "NCCL",
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "coordination service",
+)
+"""Texts by which errors of collective operations show that another host is lost."""
+SUPERVISOR_SECONDS = 20.0
+"""How long to wait so that the supervisor (`yolo/distributed/supervisor.py`) can report the lost host first."""
 
 
 class Hosts:
-    """The hosts of a run, seen from one of them; collective calls have to be made by all in the same order.
+    """Hosts of a run as seen from one of them, with collective operations that all must call in the same order.
 
     Args:
-        rank: which one this is.
-        world: how many there are.
+        rank: rank of this host.
+        world: world size, the number of hosts.
     """
 
     def __init__(self, rank: int = 0, world: int = 1):
@@ -37,14 +46,14 @@ class Hosts:
 
     @property
     def first(self) -> bool:
-        """Whether this is the host that writes files."""
+        """Whether this host has rank 0; only that one writes files."""
         return self.rank == 0
 
     def gather(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        """The arrays of all hosts, in the order of their ranks; they may differ in their first axis."""
+        """All-gather arrays whose lengths along the first axis may differ; returned by rank."""
         if self.world == 1:
             return [array]
-        # Bytes, as JAX would make 32 bits of 64.
+        # As bytes, because JAX converts 64-bit numbers to 32 bits.
         data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
         sizes = all_gather(np.array([len(data)], np.int32))[:, 0]
         padded = np.zeros(int(sizes.max()), np.uint8)
@@ -55,26 +64,30 @@ class Hosts:
             for row, size in zip(rows, sizes, strict=True)
         ]
 
-    def any(self, flag: bool) -> bool:
-        """Whether it is so on one of the hosts."""
+    def any_true(self, flag: bool) -> bool:
+        """All-reduce a flag by logical or."""
         return flag if self.world == 1 else bool(all_gather(np.array([flag], np.int32)).any())
 
     def barrier(self) -> None:
-        """Go on when all hosts have come here."""
-        self.any(False)
+        """Wait until all hosts have called this."""
+        self.any_true(False)
 
-    def texts(self, text: str) -> list[str]:
-        """The texts of all hosts, in the order of their ranks."""
+    def all_gather_text(self, text: str) -> list[str]:
+        """All-gather a text; returned by rank."""
         rows = self.gather(np.frombuffer(text.encode(), np.uint8))
         return [row.tobytes().decode() for row in rows]
 
-    def share(self, text: str) -> str:
-        """The first host's text, on all of them."""
-        return self.texts(text)[0]
+    def broadcast_text(self, text: str) -> str:
+        """Broadcast rank 0's text to all hosts."""
+        return self.all_gather_text(text)[0]
 
     def agree(self, what: str, text: str) -> None:
-        """Raise a ConfigError that says which host has what unless all have the same."""
-        found = self.texts(text)
+        """Check that all hosts have the same text.
+
+        Raises:
+            ConfigError: they differ; the message shows the text of each rank.
+        """
+        found = self.all_gather_text(text)
         if len(set(found)) > 1:
             shown = ", ".join(f"rank {rank}: {each[:60]}" for rank, each in enumerate(found))
             raise ConfigError(
@@ -82,29 +95,28 @@ class Hosts:
                 "do they see the same folders and have the same options?"
             )
 
-    def explain(self, error: Exception) -> None:
-        """Raise a ConfigError if an error means that another host is gone.
+    def raise_if_host_lost(self, error: Exception) -> None:
+        """Raise a ConfigError if an error of a collective operation means that another host is lost.
 
-        It is raised with some delay, as the one who watches over this process knows better which host that is.
+        It is raised after `SUPERVISOR_SECONDS`: the supervisor of this process knows which host it is, reports it and
+        ends this process before that.
         """
-        if self.world > 1 and any(sign in str(error) for sign in LOST):
-            threading.Event().wait(VERDICT)
+        if self.world > 1 and any(sign in str(error) for sign in LOST_HOST_SIGNS):
+            threading.Event().wait(SUPERVISOR_SECONDS)
             raise ConfigError("another host is lost; go on with: yolov3 train --resume") from error
 
 
-VERDICT = 20.0
-"""Seconds in which a watcher (`yolo/distributed/supervisor.py`) would have found out who is lost."""
 ALONE = Hosts()
 _present = ALONE
 
 
 def present_hosts() -> Hosts:
-    """The hosts that this process has joined."""
+    """Return the hosts of the run that this process has joined; `ALONE` if none."""
     return _present
 
 
 def all_gather(array: NDArray[Any]) -> NDArray[Any]:
-    """(world, ...): the equally long arrays of all hosts."""
+    """All-gather arrays of equal shape, as (world, ...)."""
     from jax.experimental import multihost_utils
 
     return np.asarray(multihost_utils.process_allgather(array))
@@ -112,16 +124,16 @@ def all_gather(array: NDArray[Any]) -> NDArray[Any]:
 
 @contextmanager
 def joined(cluster: Cluster | None, *, timeout: float = TIMEOUT) -> Iterator[Hosts]:
-    """While it lasts, this process works with its fellows; it has to begin before JAX has computed anything.
+    """Join the distributed run inside the block, which must begin before JAX has computed anything.
 
     Args:
-        cluster: of which hosts; None: of this one alone.
-        timeout: seconds to wait for the others.
+        cluster: hosts of the run; None: this host alone.
+        timeout: seconds to wait for the other hosts.
 
     Raises:
-        ConfigError: the backend knows no hosts, or some of them are not there.
+        ConfigError: the backend is not JAX, or a host cannot be reached.
     """
-    global _present  # noqa: PLW0603 - as of JAX' own, there is one for a process
+    global _present  # noqa: PLW0603 - JAX keeps one such state per process as well
     if cluster is None:
         yield ALONE
         return
@@ -129,23 +141,23 @@ def joined(cluster: Cluster | None, *, timeout: float = TIMEOUT) -> Iterator[Hos
     import jax
 
     logging.getLogger("jax._src.distributed").setLevel(logging.ERROR)
-    connect(cluster, timeout)
+    initialize_jax(cluster, timeout)
     _present = Hosts(cluster.rank, cluster.world)
     if not _present.first:
         logging.getLogger("yolo").setLevel(logging.WARNING)
     try:
         preflight(_present, timeout)
         yield _present
-        jax.distributed.shutdown()  # waits for the others; after an error they would not come
+        jax.distributed.shutdown()  # a barrier: after an error the others would not reach it
     finally:
         _present = ALONE
 
 
-def connect(cluster: Cluster, timeout: float) -> None:
-    """Let JAX know of all hosts.
+def initialize_jax(cluster: Cluster, timeout: float) -> None:
+    """Connect JAX's distributed runtime.
 
     Raises:
-        ConfigError: it cannot reach them.
+        ConfigError: the other hosts cannot be reached.
     """
     import jax
 
@@ -166,10 +178,14 @@ def connect(cluster: Cluster, timeout: float) -> None:
 
 
 def preflight(hosts: Hosts, timeout: float) -> None:
-    """A first collective operation, so that hosts which cannot reach each other are found before anything is begun."""
+    """Run one collective operation, so that hosts which cannot reach each other fail before training begins.
+
+    Raises:
+        ConfigError: the operation failed.
+    """
 
     def give_up() -> None:
-        # The operation cannot be stopped from Python.
+        # The operation cannot be cancelled from Python.
         logger.error(
             "rank %d: the hosts reach rank 0, but an all-reduce over all did not end within %g s: do firewalls let "
             "them reach each other, and are the network interfaces the right ones?",
@@ -197,9 +213,9 @@ def preflight(hosts: Hosts, timeout: float) -> None:
 
 
 def log_devices(hosts: Hosts) -> None:
-    """Say how many hosts and devices there are."""
+    """Log the number of hosts and devices."""
     import jax
 
     counts = [len(jax.local_devices(process_index=rank)) for rank in range(hosts.world)]
     each = f"{counts[0]} each" if len(set(counts)) == 1 else ", ".join(map(str, counts))
-    logger.info("%d hosts are there; devices: %s, %d in all", hosts.world, each, sum(counts))
+    logger.info("%d hosts have joined; devices: %s, %d in all", hosts.world, each, sum(counts))

@@ -1,4 +1,4 @@
-"""Which hosts take part in a run, and which of them this is: from options, or from what started the processes."""
+"""Rank, world size and address of rank 0: from options, or from the environment of Slurm, torchrun or Kubernetes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from yolo.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 29400
-"""Where an environment names a coordinating host and no port."""
+"""Port of rank 0 if the environment names its host only."""
 FREE_PORTS, FREE_PORTS_FROM = 4000, 61000
-"""Slurm names no port; one that follows from the job's number keeps two jobs on a host apart."""
+"""Range of ports for Slurm, which names none: the job id picks one, so that two jobs on a host differ."""
 
 LOCAL = (
     ("SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),
     ("LOCAL_RANK", "LOCAL_WORLD_SIZE"),  # torchrun
     ("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),  # mpirun, with --hosts, --rank and --world
 )
-"""Where environments say which process of a machine this is, and of how many."""
+"""Environment variables with the local rank of a process and the number of processes on its machine."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The hosts of a run; each is one process, known by its rank.
+    """Address, rank and world size of a distributed run; each host is one process.
 
     Raises:
-        ConfigError: the numbers do not fit, or the address is none.
+        ConfigError: the rank is not below the world size, or the address is malformed.
     """
 
     address: str
@@ -42,7 +42,7 @@ class Cluster:
     rank: int
     """0 to world - 1."""
     world: int
-    """How many there are."""
+    """World size: the number of hosts."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world:
@@ -60,7 +60,7 @@ class Cluster:
 
 
 class Found(NamedTuple):
-    """What an environment says of a cluster."""
+    """Cluster as found in environment variables; the texts are not checked yet."""
 
     source: str
     address: str | None
@@ -74,33 +74,34 @@ def find_cluster(
     world: int | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Cluster | None:
-    """The hosts of this run; None: this one alone.
+    """Determine the hosts of this run; None: this host trains alone.
 
     Args:
-        hosts: host:port of rank 0; ``auto``: as the environment says; ``none``: this host alone. None: ``auto`` on the
-            JAX backend, if the environment speaks of more than one process.
-        rank: of this process; None: as the environment says.
-        world: how many processes there are; None: as the environment says.
-        environment: that of a job step of Slurm, which srun begins (``SLURM_PROCID``, ``SLURM_STEP_NUM_TASKS``,
-            ``SLURM_STEP_NODELIST``; a batch script, which is one process whatever its ``--ntasks``, has none),
-            torchrun's and Kubeflow's (``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR``, ``MASTER_PORT``), or that of an
-            indexed job of Kubernetes (``JOB_COMPLETION_INDEX``, beside ``WORLD_SIZE`` and ``MASTER_ADDR``).
+        hosts: host:port of rank 0; ``auto``: from the environment; ``none``: this host alone. None: ``auto`` on the
+            JAX backend, if the environment has more than one process.
+        rank: rank of this process; None: from the environment.
+        world: world size; None: from the environment.
+        environment: environment variables: those of a job step of Slurm, which srun begins (``SLURM_PROCID``,
+            ``SLURM_STEP_NUM_TASKS``, ``SLURM_STEP_NODELIST``; a batch script, which is one process whatever its
+            ``--ntasks``, has none), of torchrun and Kubeflow (``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR``,
+            ``MASTER_PORT``), or of an indexed job of Kubernetes (``JOB_COMPLETION_INDEX``, with ``WORLD_SIZE`` and
+            ``MASTER_ADDR``).
 
     Raises:
-        ConfigError: something is missing, or does not fit.
+        ConfigError: a value is missing or invalid.
     """
     if hosts == "none":
         return None
     found = read_environment(environment)
     if hosts is None and (rank is not None or world is not None):
         raise ConfigError("--rank and --world: give --hosts host:port of rank 0 too")
-    if hosts is None and (found is None or not is_meant(found, environment)):
+    if hosts is None and (found is None or not should_join(found, environment)):
         return None
     check_backend(environment)
     if hosts in (None, "auto"):
         if found is None:
             raise ConfigError(
-                "--hosts auto: the environment speaks of no hosts (Slurm's SLURM_PROCID, SLURM_STEP_NUM_TASKS and "
+                "--hosts auto: the environment names no hosts (Slurm's SLURM_PROCID, SLURM_STEP_NUM_TASKS and "
                 "SLURM_STEP_NODELIST, as srun sets them, or RANK or JOB_COMPLETION_INDEX with WORLD_SIZE and "
                 "MASTER_ADDR); give --hosts host:port --rank r --world n"
             )
@@ -114,8 +115,8 @@ def find_cluster(
     return Cluster(str(hosts), rank, world)
 
 
-def is_meant(found: Found, environment: Mapping[str, str]) -> bool:
-    """Whether processes that somebody has started side by side are to train together, if nobody says so."""
+def should_join(found: Found, environment: Mapping[str, str]) -> bool:
+    """Whether to join a detected multi-process job when ``--hosts`` is not given."""
     if number(found.world, found) < 2:
         return False
     if configured_backend(environment) == "jax":
@@ -129,7 +130,7 @@ def is_meant(found: Found, environment: Mapping[str, str]) -> bool:
 
 
 def check_backend(environment: Mapping[str, str]) -> None:
-    """Raise a ConfigError unless Keras will compute on JAX."""
+    """Raise a ConfigError unless Keras is configured for JAX."""
     backend = configured_backend(environment)
     if backend != "jax":
         raise ConfigError(
@@ -139,7 +140,7 @@ def check_backend(environment: Mapping[str, str]) -> None:
 
 
 def configured_backend(environment: Mapping[str, str]) -> str:
-    """The backend that Keras will choose, without importing it."""
+    """Find out which backend Keras will use, without importing it."""
     if "KERAS_BACKEND" in environment:
         return environment["KERAS_BACKEND"]
     folder = Path(environment.get("KERAS_HOME", Path.home() / ".keras"))
@@ -149,7 +150,7 @@ def configured_backend(environment: Mapping[str, str]) -> str:
 
 
 def read_environment(environment: Mapping[str, str]) -> Found | None:
-    """What started this process says of its fellows; None: nothing, or not all of it."""
+    """Read rank and world size from the launcher's environment variables; None if they are incomplete."""
     address, world = environment.get("MASTER_ADDR"), environment.get("WORLD_SIZE")
     for source, name in (("torchrun", "RANK"), ("Kubernetes", "JOB_COMPLETION_INDEX")):
         if name in environment and world is not None:
@@ -161,10 +162,10 @@ def read_environment(environment: Mapping[str, str]) -> Found | None:
 
 
 def own_gpus(environment: Mapping[str, str] = os.environ) -> list[int] | None:
-    """Which of the GPUs that it sees a process takes; None: all of them.
+    """Indices of the visible GPUs that this process uses; None: all of them.
 
-    It is all of them where it is the only one of its run on a machine, or has been given some of its own. JAX would
-    take a single one on Slurm even then.
+    All are used by the only process of a run on a machine, or by one that the launcher has given GPUs of its own. JAX
+    by itself would use a single GPU on Slurm even then.
     """
     for rank, count in LOCAL:
         processes = largest_count(environment.get(count, ""))
@@ -177,16 +178,16 @@ def own_gpus(environment: Mapping[str, str] = os.environ) -> list[int] | None:
 
 
 def largest_count(text: str) -> int:
-    """The most processes on a machine: of ``4``, or of several as Slurm writes them: ``2(x3),1`` is 2, 2, 2, 1."""
+    """Largest count in a list such as Slurm's tasks per node: ``2(x3),1`` means 2, 2, 2, 1; 0 for an empty one."""
     counts = re.findall(r"(\d+)(?:\(x\d+\))?(?:,|$)", text)
     return max(map(int, counts), default=0)
 
 
 def with_port(address: str | None, environment: Mapping[str, str], found: Found) -> str:
-    """host:port of rank 0.
+    """Complete the address of rank 0 to host:port.
 
     Raises:
-        ConfigError: no host is named.
+        ConfigError: the environment names no host.
     """
     if not address:
         raise ConfigError(f"{found.source} names no host for rank 0: set MASTER_ADDR (and MASTER_PORT)")
@@ -194,7 +195,7 @@ def with_port(address: str | None, environment: Mapping[str, str], found: Found)
         return address
     port = number(environment.get("MASTER_PORT", str(DEFAULT_PORT)), found)
     if found.source == "torchrun":
-        port += 1  # its own store listens at MASTER_PORT
+        port += 1  # torchrun's own store listens at MASTER_PORT
     if found.source == "Slurm" and "MASTER_PORT" not in environment:
         job = re.sub(r"\D", "", environment.get("SLURM_JOB_ID", "")) or "0"
         port = FREE_PORTS_FROM + 2 * (int(job) % (FREE_PORTS // 2))
@@ -202,15 +203,19 @@ def with_port(address: str | None, environment: Mapping[str, str], found: Found)
 
 
 def first_node(nodes: str) -> str:
-    """The first host of a list as Slurm writes it: ``gpu[007-015,020],login1`` begins with ``gpu007``."""
+    """Return the first host of a Slurm node list: ``gpu007`` for ``gpu[007-015,020],login1``."""
     match = re.match(r"([^,\[]+)(?:\[([^,\-\]]+)[^\]]*\])?", nodes)
     return "".join(part or "" for part in match.groups()) if match else nodes
 
 
 def number(text: str, found: Found) -> int:
-    """Raise a ConfigError unless an environment's text is a number."""
+    """Parse a number of the environment.
+
+    Raises:
+        ConfigError: it is not a number.
+    """
     if not text.strip().isdecimal():
         raise ConfigError(
-            f"{found.source}: {text!r} is no rank, number of processes or port; give --hosts, --rank and --world"
+            f"{found.source}: {text!r} is not a rank, number of processes or port; give --hosts, --rank and --world"
         )
     return int(text)

@@ -1,7 +1,11 @@
-"""How the hosts of a run find each other, and how each hears when another is gone: TCP beside the port of JAX.
+"""Rendezvous of the hosts of a run, and the TCP connections over which they report their state (the port above JAX's).
 
-Every host but the first keeps one connection to the first, on which both say small JSON objects, a line each. It is
-closed without a goodbye when a process dies, and silent when a machine does.
+Every other host keeps one connection to rank 0; both ends send JSON objects, one per line. A connection that closes
+without a "done" message means a dead process, one that is silent a dead machine.
+
+JAX's own coordination service is no substitute (0.10.2, measured on CPU). When a host does not join, it aborts the
+others (SIGABRT, a C++ stack trace) without saying which rank is missing. When a host is killed, the others wait for its
+heartbeat timeout, 100 s by default, and are aborted too; so are they when a host exits with an error of the user's.
 """
 
 from __future__ import annotations
@@ -21,20 +25,20 @@ from yolo.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2.0
-"""Every so often each end says that it is there."""
+"""Interval between heartbeats, which both ends send."""
 SILENT_SECONDS = 20.0
-"""Who has said nothing for so long is taken for lost."""
+"""Silence after which a host counts as lost."""
 RETRY_SECONDS = 0.2
 LONGEST_LINE = 2**16
 Message = dict[str, Any]
 
 
 class Link:
-    """One end of a connection.
+    """One end of a connection between two hosts.
 
     Args:
-        connection: the socket.
-        rank: of the host at the other end; -1: not known yet.
+        connection: its socket.
+        rank: rank of the host at the other end; -1: not known yet.
     """
 
     def __init__(self, connection: socket.socket, rank: int = -1):
@@ -45,13 +49,13 @@ class Link:
         connection.settimeout(SILENT_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def say(self, message: Message) -> None:
-        """Send it; a broken connection shows when it is read."""
+    def send(self, message: Message) -> None:
+        """Send a message; a broken connection shows when it is read from."""
         with suppress(OSError):
             self.socket.sendall(json.dumps(message).encode() + b"\n")
 
     def read(self) -> list[Message]:
-        """What has come; `open` tells whether there may be more. To be called when there is something to read."""
+        """Receive messages without waiting, once the socket is readable; ``open`` is False after the last ones."""
         try:
             data = self.socket.recv(4096)
         except OSError:
@@ -63,12 +67,13 @@ class Link:
         return [message for line in lines if (message := parsed(line)) is not None]
 
     def close(self) -> None:
+        """Close the connection."""
         self.open = False
         self.socket.close()
 
 
 def parsed(line: bytes) -> Message | None:
-    """A message; None: what somebody else has sent to this port."""
+    """Parse a line; None if it is not a message of ours: anybody may connect to the port."""
     try:
         message = json.loads(line)
     except ValueError:
@@ -76,16 +81,16 @@ def parsed(line: bytes) -> Message | None:
     return message if isinstance(message, dict) else None
 
 
-class News(NamedTuple):
-    """Something that a link brought."""
+class Event(NamedTuple):
+    """Message received on a link, or the end of the link."""
 
     link: Link
     message: Message | None
-    """None: the other end is gone."""
+    """None: the other end has closed the connection."""
 
 
-def listen(links: list[Link], seconds: float) -> Iterator[News]:
-    """What comes on some connections within a time; it may end earlier."""
+def receive(links: list[Link], seconds: float) -> Iterator[Event]:
+    """Wait up to some seconds for messages on any of the links, and yield those that have arrived."""
     with selectors.DefaultSelector() as selector:
         for link in links:
             if link.open:
@@ -95,121 +100,125 @@ def listen(links: list[Link], seconds: float) -> Iterator[News]:
             return
         for key, _ in selector.select(seconds):
             link = key.data
-            yield from (News(link, message) for message in link.read())
+            yield from (Event(link, message) for message in link.read())
             if not link.open:
-                yield News(link, None)
+                yield Event(link, None)
 
 
 def gather_hosts(cluster: Cluster, timeout: float) -> list[Link]:
-    """Wait until all hosts are there.
+    """Wait until all hosts of a run are connected.
 
     Returns:
-        The first host's connections to the others, or another's to the first.
+        On rank 0 the links to all other hosts, on another host the link to rank 0.
 
     Raises:
-        ConfigError: some have not come in time, which are named; two have the same rank; or the hosts disagree on how
-            many they are.
+        ConfigError: hosts are missing after ``timeout`` seconds (their ranks are named), two have the same rank, or
+            they differ in the world size.
     """
-    return call_the_roll(cluster, timeout) if cluster.rank == 0 else [report(cluster, timeout)]
+    return accept_hosts(cluster, timeout) if cluster.rank == 0 else [join_rank_0(cluster, timeout)]
 
 
-def call_the_roll(cluster: Cluster, timeout: float) -> list[Link]:
-    """`gather_hosts` on the first host."""
+def accept_hosts(cluster: Cluster, timeout: float) -> list[Link]:
+    """Accept the connections of all other hosts: `gather_hosts` on rank 0."""
     deadline = time.monotonic() + timeout
-    there: dict[int, Link] = {}
-    strangers: list[Link] = []
+    registered: dict[int, Link] = {}
+    unidentified: list[Link] = []
     try:
-        with open_door(cluster.port + 1) as door:
-            while len(there) < cluster.world - 1 and time.monotonic() < deadline:
+        with listen_on(cluster.port + 1) as server:
+            while len(registered) < cluster.world - 1 and time.monotonic() < deadline:
                 with suppress(TimeoutError):
-                    strangers.append(Link(door.accept()[0]))
-                for news in list(listen(strangers, 0.0)) if strangers else []:
-                    if news.link in strangers:  # not yet heard
-                        strangers.remove(news.link)
-                        admit(cluster, news.link, news.message or {}, there)
-        missing = [rank for rank in range(1, cluster.world) if rank not in there]
+                    unidentified.append(Link(server.accept()[0]))
+                for link, message in list(receive(unidentified, 0.0)) if unidentified else []:
+                    if link in unidentified:  # its first message; any further one is ignored
+                        unidentified.remove(link)
+                        register(cluster, link, message or {}, registered)
+        missing = [rank for rank in range(1, cluster.world) if rank not in registered]
         if missing:
             raise ConfigError(describe_missing(cluster, missing, timeout))
     except ConfigError as error:
-        for link in there.values():
-            link.say({"refused": str(error)})
+        for link in registered.values():
+            link.send({"refused": str(error)})
             link.close()
         raise
     finally:
-        for link in strangers:
+        for link in unidentified:
             link.close()
-    for link in there.values():
-        link.say({"welcome": cluster.world})
-    return list(there.values())
+    for link in registered.values():
+        link.send({"welcome": cluster.world})
+    return list(registered.values())
 
 
-def open_door(port: int) -> socket.socket:
-    """The socket at which the others knock.
+def listen_on(port: int) -> socket.socket:
+    """Open the server socket to which the other hosts connect.
 
     Raises:
-        ConfigError: the port is taken.
+        ConfigError: the port is in use.
     """
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     try:
-        door = socket.create_server(("", port), family=family, dualstack_ipv6=both, backlog=1024)
+        server = socket.create_server(("", port), family=family, dualstack_ipv6=both, backlog=1024)
     except OSError as error:
         raise ConfigError(
             f"--hosts: port {port} cannot be opened ({error.strerror}); two neighbouring ports have to be free, "
             "choose others"
         ) from error
-    door.settimeout(RETRY_SECONDS)
-    return door
+    server.settimeout(RETRY_SECONDS)
+    return server
 
 
-def admit(cluster: Cluster, link: Link, message: Message, there: dict[int, Link]) -> None:
-    """Note who has come.
+def register(cluster: Cluster, link: Link, message: Message, registered: dict[int, Link]) -> None:
+    """Add a host that has connected to those registered, by the rank in its first message.
 
     Raises:
-        ConfigError: it does not belong to this run.
+        ConfigError: its rank is taken or out of range, or its world size is another one.
     """
     rank, world = message.get("rank"), message.get("world")
     if not isinstance(rank, int):
-        link.close()  # somebody else
+        link.close()  # not a host of ours
         return
     link.rank, link.name = rank, str(message.get("name", ""))
-    if rank in there or not 0 < rank < cluster.world or world != cluster.world:
-        link.say({"refused": f"rank 0 waits for {cluster.world} hosts, each of another rank"})
+    if rank in registered or not 0 < rank < cluster.world or world != cluster.world:
+        link.send({"refused": f"rank 0 waits for {cluster.world} hosts, each of another rank"})
         link.close()
         if world != cluster.world:
             raise ConfigError(f"rank {rank} ({link.name}) has --world {world}, rank 0 has {cluster.world}")
         raise ConfigError(
-            f"two processes have --rank {rank} ({there[rank].name if rank in there else ''}, {link.name})"
+            f"two processes have --rank {rank} ({registered[rank].name if rank in registered else ''}, {link.name})"
         )
-    there[rank] = link
-    logger.info("rank %d is there (%s), %d of %d", rank, link.name, len(there) + 1, cluster.world)
+    registered[rank] = link
+    logger.info("rank %d has joined (%s), %d of %d", rank, link.name, len(registered) + 1, cluster.world)
 
 
-def report(cluster: Cluster, timeout: float) -> Link:
-    """`gather_hosts` on another host than the first."""
+def join_rank_0(cluster: Cluster, timeout: float) -> Link:
+    """Connect to rank 0 and wait until all hosts have: `gather_hosts` on another host."""
     deadline = time.monotonic() + timeout
-    link = knock(cluster, deadline, timeout)
-    link.say({"rank": cluster.rank, "world": cluster.world, "name": socket.gethostname()})
-    # The first host's time may have begun later than ours.
+    link = connect(cluster, deadline, timeout)
+    link.send({"rank": cluster.rank, "world": cluster.world, "name": socket.gethostname()})
+    # Rank 0 may have been started later than this host.
     answer = wait_for_answer(link, deadline + timeout)
     if "welcome" in answer:
         link.rank, link.name = 0, cluster.host
         return link
     link.close()
-    raise ConfigError(answer.get("refused") or f"rank 0 ({cluster.address}) ended before all hosts had come")
+    raise ConfigError(answer.get("refused") or f"rank 0 ({cluster.address}) ended before all hosts had joined")
 
 
 def wait_for_answer(link: Link, deadline: float) -> Message:
-    """The first host's answer; empty if there is none."""
+    """Wait for rank 0's "welcome" or "refused"; an empty message if neither comes."""
     while link.open and time.monotonic() < deadline:
-        for news in listen([link], RETRY_SECONDS):
-            if news.message is None or {"welcome", "refused"} & set(news.message):
-                return news.message or {}
+        for _, message in receive([link], RETRY_SECONDS):
+            if message is None or {"welcome", "refused"} & set(message):
+                return message or {}
     return {}
 
 
-def knock(cluster: Cluster, deadline: float, timeout: float) -> Link:
-    """A connection to the first host, as soon as it is there."""
+def connect(cluster: Cluster, deadline: float, timeout: float) -> Link:
+    """Connect to rank 0, retrying until the deadline.
+
+    Raises:
+        ConfigError: rank 0 does not answer.
+    """
     address = (cluster.host.strip("[]"), cluster.port + 1)
     while True:
         try:
@@ -224,9 +233,9 @@ def knock(cluster: Cluster, deadline: float, timeout: float) -> Link:
 
 
 def describe_missing(cluster: Cluster, missing: list[int], timeout: float) -> str:
-    """Who has not come."""
+    """Write the message that names the ranks which have not joined."""
     ranks = ", ".join(f"rank {rank}" for rank in missing)
     return (
-        f"{len(missing)} of {cluster.world} hosts did not come within {timeout:g} s: {ranks} missing; are they started "
+        f"{len(missing)} of {cluster.world} hosts did not join within {timeout:g} s: {ranks} missing; are they started "
         f"with --hosts {cluster.address}, and can they reach it? (--hosts none: this host trains alone)"
     )

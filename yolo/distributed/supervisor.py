@@ -1,7 +1,7 @@
-"""One host of several: a small process that starts the training one and watches it and the other hosts.
+"""Supervisor of a host in a distributed run: starts the training process and watches it and the other hosts.
 
-A process that trains cannot do that by itself: when another host is gone it hangs in a collective operation, or JAX
-ends it on the spot.
+The training process cannot do this itself: when another host is lost it hangs in a collective operation, or JAX
+aborts it (SIGABRT), without a message that names the host.
 """
 
 from __future__ import annotations
@@ -15,63 +15,62 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from yolo.distributed.launchers import Cluster
-from yolo.distributed.rendezvous import BEAT_SECONDS, SILENT_SECONDS, Link, gather_hosts, listen
+from yolo.distributed.rendezvous import BEAT_SECONDS, SILENT_SECONDS, Link, gather_hosts, receive
+from yolo.system.signal_handlers import stop_signal_handler
 
 logger = logging.getLogger(__name__)
 
-CHATTER = "YOLOV3_CHATTER"
-"""Environment variable of a training process: the file for what the backend's C++ parts print."""
+BACKEND_LOG = "YOLOV3_BACKEND_LOG"
+"""Environment variable of the training process: file that receives the output of the backend's C++ code."""
 OWN_END_SECONDS = 10.0
-"""So long a training process may take to end by itself when another has ended with an error."""
+"""Time the training process is given to end by itself after another host's ended with an error it reported."""
 LOST_SECONDS = 1.0
-"""The same when another host is lost: then it only waits in vain."""
-TELLING = (2, 130, 143)
-"""Exit codes of a process that has said itself why it ends: the user's fault, Ctrl-C, SIGTERM."""
-LAST_WORDS = 5
-"""Lines of the backend's own that are shown when it has ended the process."""
+"""Time the training process is given after a host was lost: its collective operations would never end."""
+REPORTED = (2, 130, 143)
+"""Exit codes after which the training process has already printed the reason: a YoloError, Ctrl-C, SIGTERM."""
+LOG_LINES = 5
+"""Last lines of the backend's log that are shown when the backend has aborted the process."""
 POLL_SECONDS = 0.2
 
 
 def supervised() -> bool:
-    """Whether this is the training process of a host, and not the one that watches over it."""
-    return CHATTER in os.environ
+    """Whether this is the training process of a host rather than its supervisor."""
+    return BACKEND_LOG in os.environ
 
 
 def supervise(cluster: Cluster, arguments: Sequence[str], *, timeout: float, advice: str) -> int:
-    """Train as one of several hosts.
+    """Train as one host of a distributed run, in a child process.
 
     Args:
-        cluster: of which hosts.
-        arguments: of the command line, without the program's name.
-        timeout: seconds to wait for the others.
-        advice: how to go on when one of them is lost.
+        cluster: hosts of the run.
+        arguments: command line of the training process, without the program's name.
+        timeout: seconds to wait for the other hosts.
+        advice: how to resume after a host was lost; ends the messages.
 
     Returns:
-        The exit code: that of the training process, or 1 when a host is lost.
+        The exit code of the training process, or 1 when a host was lost.
 
     Raises:
-        ConfigError: some hosts are missing, which are named.
+        ConfigError: hosts are missing; their ranks are named.
     """
     links = gather_hosts(cluster, timeout)
     with tempfile.TemporaryDirectory() as folder:
-        chatter = Path(folder) / "chatter"
-        chatter.touch()
+        backend_log = Path(folder) / "backend.log"
+        backend_log.touch()
         child = subprocess.Popen(
             [sys.executable, "-m", "yolo", *arguments],
-            env={**os.environ, CHATTER: str(chatter)},
-            stdin=subprocess.PIPE,  # closed when this process ends, however it does
-            start_new_session=True,  # Ctrl-C comes through this process, and so but once
+            env={**os.environ, BACKEND_LOG: str(backend_log)},
+            stdin=subprocess.PIPE,  # closed when this process ends, even by kill -9
+            start_new_session=True,  # Ctrl-C reaches it once, through this process
         )
-        with forwarded_signals(child):
+        with stop_signal_handler(child.send_signal):  # it saves a checkpoint and ends
             try:
-                return Watch(cluster, links, child, chatter, advice).run()
+                return Watch(cluster, links, child, backend_log, advice).run()
             finally:
                 child.kill()
                 child.wait()
@@ -80,49 +79,52 @@ def supervise(cluster: Cluster, arguments: Sequence[str], *, timeout: float, adv
 
 
 class Watch:
-    """Waits for the end of the training process or for bad news.
+    """Loop that waits for the training process to end, or for another host to fail.
 
     Args:
-        cluster: of which hosts.
-        links: to the others (of the first host), or to the first.
-        child: the training process.
-        chatter: the file with what its C++ parts print.
-        advice: how to go on.
+        cluster: hosts of the run.
+        links: links to the other hosts (on rank 0), or to rank 0.
+        child: training process.
+        backend_log: file with the output of its C++ code.
+        advice: how to resume after a host was lost.
     """
 
-    def __init__(self, cluster: Cluster, links: list[Link], child: subprocess.Popen[bytes], chatter: Path, advice: str):
-        self.cluster, self.links, self.child, self.chatter, self.advice = cluster, links, child, chatter, advice
+    def __init__(
+        self, cluster: Cluster, links: list[Link], child: subprocess.Popen[bytes], backend_log: Path, advice: str
+    ):
+        self.cluster, self.links, self.child, self.advice = cluster, links, child, advice
+        self.backend_log = backend_log
         self.done: set[int] = set()
-        """Ranks that have ended well."""
-        self.trouble = ""
-        """What has happened to another host; empty: nothing."""
+        """Ranks that have finished, or whose failure has been reported."""
+        self.failure = ""
+        """First failure of another host; empty: none."""
         self.deadline = float("inf")
-        """When the training process has to have ended."""
+        """Time at which the training process is no longer waited for."""
         self._beaten = 0.0
 
     def run(self) -> int:
-        """The exit code."""
+        """Watch until the training process ends or a host fails; returns the exit code."""
         code = None
-        for link in self.links:  # who had come early had nothing to say until the last one was there
+        for link in self.links:  # hosts that joined early sent nothing while waiting: restart their timeouts
             link.heard = time.monotonic()
         while (code := self.child.poll()) is None and time.monotonic() < self.deadline:
             self.beat()
-            for link, message in listen(self.links, POLL_SECONDS):
-                self.hear(link, message)
-            self.notice_silence()
-        if self.trouble and code not in TELLING:
-            logger.error("%s; %s", self.trouble, self.advice)
+            for link, message in receive(self.links, POLL_SECONDS):
+                self.handle(link, message)
+            self.check_heartbeats()
+        if self.failure and code not in REPORTED:
+            logger.error("%s; %s", self.failure, self.advice)
             return 1
         if code:
-            self.tell({"ended": self.cluster.rank, "why": describe_end(code), "code": code})
+            self.send_all({"ended": self.cluster.rank, "why": describe_end(code), "code": code})
         else:
-            self.tell({"done": self.cluster.rank})
+            self.send_all({"done": self.cluster.rank})
         return self.end(code or 0)
 
     def end(self, code: int) -> int:
-        """The exit code after the training process has ended by itself."""
-        if code not in (0, *TELLING):
-            last = self.chatter.read_text(errors="replace").splitlines()[-LAST_WORDS:]
+        """Log how the training process has ended by itself, unless it did so; returns this process's exit code."""
+        if code not in (0, *REPORTED):
+            last = self.backend_log.read_text(errors="replace").splitlines()[-LOG_LINES:]
             for line in last if code < 0 and code != -signal.SIGKILL else []:
                 logger.error("%s", line)
             who = f"rank {self.cluster.rank}: the training process"
@@ -130,92 +132,75 @@ class Watch:
         return 1 if code < 0 else code
 
     def beat(self) -> None:
-        """Say that this host is there."""
+        """Send a heartbeat if one is due."""
         if time.monotonic() - self._beaten > BEAT_SECONDS:
-            self.tell({"beat": self.cluster.rank})
+            self.send_all({"beat": self.cluster.rank})
             self._beaten = time.monotonic()
 
-    def tell(self, message: dict[str, object]) -> None:
+    def send_all(self, message: dict[str, object]) -> None:
+        """Send a message on every open link."""
         for link in self.links:
             if link.open:
-                link.say(message)
+                link.send(message)
 
-    def hear(self, link: Link, message: dict[str, object] | None) -> None:
-        """Take note of what another host says, or of its end."""
+    def handle(self, link: Link, message: dict[str, object] | None) -> None:
+        """Handle a message of another host, or (None) the end of its connection."""
         if message is None:
             if link.rank not in self.done:
-                self.lose(link, "its connection has ended")
+                self.host_lost(link, "its connection has ended")
         elif "done" in message:
             self.done.add(link.rank)
         elif "ended" in message:
-            tells = message.get("code") in TELLING
-            seconds = OWN_END_SECONDS if tells else LOST_SECONDS
-            self.note(f"rank {message['ended']} {message['why']}", message, seconds)
+            seconds = OWN_END_SECONDS if message.get("code") in REPORTED else LOST_SECONDS
+            self.record_failure(f"rank {message['ended']} {message['why']}", message, seconds)
 
-    def notice_silence(self) -> None:
-        """A machine that is gone ends no connection."""
+    def check_heartbeats(self) -> None:
+        """Treat silent hosts as lost: a machine that crashed does not close its connections."""
         for link in self.links:
             if link.open and time.monotonic() - link.heard > SILENT_SECONDS:
                 link.close()
-                self.lose(link, f"nothing was heard from it for {SILENT_SECONDS:g} s")
+                self.host_lost(link, f"nothing was heard from it for {SILENT_SECONDS:g} s")
 
-    def lose(self, link: Link, reason: str) -> None:
-        """A host is gone without a word."""
+    def host_lost(self, link: Link, reason: str) -> None:
+        """Record that a host has disappeared without a message."""
         who = f"rank {link.rank} ({link.name})"
         message = {"ended": link.rank, "why": f"({link.name}) is lost: {reason}", "code": -signal.SIGKILL}
-        self.note(f"{who} is lost: {reason}", message, LOST_SECONDS)
+        self.record_failure(f"{who} is lost: {reason}", message, LOST_SECONDS)
 
-    def note(self, trouble: str, message: dict[str, object], seconds: float) -> None:
-        """Remember the first bad news, and pass it on."""
-        if not self.trouble:
-            self.trouble, self.deadline = trouble, time.monotonic() + seconds
+    def record_failure(self, failure: str, message: dict[str, object], seconds: float) -> None:
+        """Remember the first failure of another host and give the training process some seconds; rank 0 forwards it."""
+        if not self.failure:
+            self.failure, self.deadline = failure, time.monotonic() + seconds
             self.done.add(int(str(message["ended"])))
             if self.cluster.rank == 0:
-                self.tell(message)
+                self.send_all(message)
 
 
 def describe_end(code: int) -> str:
-    """What an exit code says."""
+    """Describe an exit code; negative ones are signals."""
     if code == -signal.SIGKILL:
         return "was killed, perhaps because the memory was full"
     return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
-@contextmanager
-def forwarded_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """SIGTERM and Ctrl-C go to the training process, which saves and leaves."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def forward(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
-        child.send_signal(number)
-
-    for number in before:
-        signal.signal(number, forward)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def divert_chatter(file: Path) -> None:
-    """What Python prints stays where it was, everything else goes to a file."""
+def redirect_backend_output(file: Path) -> None:
+    """Send the output of C++ code to a file; Python's stdout and stderr stay where they are."""
     sys.stdout, sys.stderr = (os.fdopen(os.dup(number), "w", buffering=1) for number in (1, 2))
-    with file.open("a") as elsewhere:
+    with file.open("a") as log:
         for number in (1, 2):
-            os.dup2(elsewhere.fileno(), number)
+            os.dup2(log.fileno(), number)
 
 
 def end_with_parent() -> None:
-    """End this process when the one that watches over it is gone."""
+    """End this process when its supervisor is gone, which closes the pipe at stdin."""
     while os.read(0, 1):
         pass
     os._exit(1)
 
 
 def run_supervised(main: Callable[[], int]) -> NoReturn:
-    """The training process: the command line once more, then an end without waiting for hosts that may be gone."""
-    divert_chatter(Path(os.environ[CHATTER]))
+    """Run the command line as the training process, then exit without waiting for hosts that may be lost."""
+    redirect_backend_output(Path(os.environ[BACKEND_LOG]))
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         code = main()

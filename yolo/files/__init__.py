@@ -1,1 +1,1 @@
-"""Files near and far: written whole or not at all, downloaded, unpacked, shipped with the package."""
+"""Files: atomic writes, downloads, archives, remote storage, arrays, tables, files shipped with the package."""

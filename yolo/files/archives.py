@@ -1,4 +1,8 @@
-"""Archives of datasets: fetched, checked and unpacked. No member is written outside its folder."""
+"""Dataset archives (zip, tar): downloaded, checked and unpacked; no member is written outside the folder.
+
+The standard library's tar filter "data" is applied as well, but has no counterpart for zip, strips the slash of
+absolute paths instead of refusing them, and checks each member as it is unpacked; here all are checked first.
+"""
 
 from __future__ import annotations
 
@@ -23,37 +27,37 @@ from yolo.files.download import CHUNK, Remote, fetch, megabytes
 logger = logging.getLogger(__name__)
 
 LARGEST_RATIO = 50
-"""Unpacked to packed; COCO's annotations, the most compressible of what is fetched here, are below 10."""
+"""Limit of the ratio of unpacked to packed size; COCO's annotations, the most compressible we fetch, are below 10."""
 LONGEST_NAME = 200
-"""Bytes of a file's or folder's name: file systems take 255, and a temporary name is a little longer."""
+"""Limit of a name in bytes: file systems allow 255, and a temporary name may be a little longer."""
 LONGEST_PATH = 4000
 SMALL = 1_000_000
-"""Bytes; a smaller archive counts as that large."""
+"""Size in bytes that a smaller archive counts as, in the ratio."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One entry of an archive."""
+    """Entry of an archive."""
 
     name: str
     size: int
     """Unpacked, in bytes."""
     plain: bool
-    """Whether it is a file or folder: no link, device, or the like."""
+    """Whether it is a regular file or folder, not a link, device or the like."""
     folder: bool
     open: Callable[[], IO[bytes] | None]
 
 
 def install(remote: Remote, folder: Path, *, keep: bool) -> None:
-    """Download an archive into a folder and unpack it there, unless that was done before.
+    """Download an archive into a folder and unpack it there, unless both were done before.
 
     Args:
-        remote: a ``.zip`` or ``.tar``.
-        folder: where its files go; ``.NAME.files`` in it lists them.
-        keep: leave the archive there; else it is deleted after unpacking.
+        remote: a ``.zip`` or ``.tar`` file.
+        folder: destination; ``.NAME.files`` in it lists the unpacked files.
+        keep: keep the archive after unpacking instead of deleting it.
 
     Raises:
-        AnnotationError: the download failed, or the archive is not to be trusted.
+        AnnotationError: the download failed, or the archive was refused.
     """
     listing = folder / f".{remote.name}.files"
     if is_file(listing) and all(is_file(folder / name) for name in listing.read_text(encoding="utf-8").splitlines()):
@@ -67,16 +71,16 @@ def install(remote: Remote, folder: Path, *, keep: bool) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> list[str]:
-    """Write the files of a ``.zip``, else of an uncompressed tar, below a folder.
+    """Unpack a ``.zip`` file, or else an uncompressed tar, into a folder.
 
-    Everything is checked before anything is written. A file that is there already is left alone: skipped
-    if its size is the member's, so that an interrupted call can be repeated, else a fault.
+    All members are checked before any is written. An existing file of the member's size is skipped, so that an
+    interrupted call can be repeated; one of another size is an error.
 
     Returns:
-        The files' paths in the folder.
+        Paths of the files, relative to the folder.
 
     Raises:
-        AnnotationError: a member leads out of the folder, is a link or the like, there is no room for all,
+        AnnotationError: a member leads out of the folder or is not a regular file, the disk has too little space,
             or the archive cannot be read.
     """
     try:
@@ -95,7 +99,7 @@ def unpack(archive: Path, folder: Path) -> list[str]:
 
 @contextmanager
 def members_of(archive: Path, folder: Path) -> Iterator[list[Member]]:
-    """An open archive's entries."""
+    """Open an archive and yield its members."""
     if archive.suffix.lower() == ".zip":
         with zipfile.ZipFile(archive) as zipped:
             yield [zip_member(zipped, info) for info in zipped.infolist()]
@@ -105,6 +109,7 @@ def members_of(archive: Path, folder: Path) -> Iterator[list[Member]]:
 
 
 def zip_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    """Describe a member of a zip file; encrypted and unusually compressed ones count as not plain."""
     kind = stat.S_IFMT(info.external_attr >> 16)
     usual = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and not info.flag_bits & 1  # encrypted
     plain = usual and kind in (0, stat.S_IFREG, stat.S_IFDIR)
@@ -112,20 +117,25 @@ def zip_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
 
 
 def tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo, folder: Path) -> Member:
-    if hasattr(tarfile, "data_filter"):  # the standard library's rules beside our own, from Python 3.11.4 on
+    """Describe a member of a tar file.
+
+    Raises:
+        AnnotationError: the standard library's filter "data" refuses it.
+    """
+    if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
         try:
             tarfile.data_filter(info, str(folder))
-        except (tarfile.FilterError, ValueError) as fault:  # ValueError: a name no file can have
+        except (tarfile.FilterError, ValueError) as fault:  # ValueError: an impossible file name
             raise AnnotationError(f"{tar.name!s}: {info.name!r:.80}: {fault}; nothing was unpacked") from fault
     plain = (info.isreg() and not info.issparse()) or info.isdir()
     return Member(info.name, info.size, plain, info.isdir(), lambda: tar.extractfile(info))
 
 
 def plan(archive: Path, members: Iterable[Member], root: Path) -> Mapping[Path, Member]:
-    """The file that each member becomes below ``root``, whose path is resolved; folders come with their files.
+    """Map the target path of each file to its member, checking all of them; ``root`` is a resolved path.
 
     Raises:
-        AnnotationError: one is refused.
+        AnnotationError: a member is refused.
     """
     files: dict[Path, Member] = {}
     for member in members:
@@ -142,16 +152,16 @@ def plan(archive: Path, members: Iterable[Member], root: Path) -> Mapping[Path, 
 
 
 def place(archive: Path, member: Member, root: Path) -> Path:
-    """Where a member belongs.
+    """Target path of a member.
 
     Raises:
-        AnnotationError: nowhere below ``root``, or it is neither file nor folder.
+        AnnotationError: the path is not below ``root``, or the member is neither a regular file nor a folder.
     """
     parts = [part for part in re.split(r"[/\\]", member.name) if part not in ("", ".")]
     if member.name[:1] in ("/", "\\") or ".." in parts or re.match("[A-Za-z]:", "".join(parts[:1])):
         raise AnnotationError(f"{archive}: its member {member.name!r:.80} leads out of {root}; nothing was unpacked")
     if not member.plain or not member.name.isprintable() or not (parts or member.folder):
-        raise AnnotationError(f"{archive}: its member {member.name!r:.80} is no plain file; nothing was unpacked")
+        raise AnnotationError(f"{archive}: its member {member.name!r:.80} is not a regular file; nothing was unpacked")
     target = root.joinpath(*parts)
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts) or len(os.fsencode(target)) > LONGEST_PATH:
         raise AnnotationError(f"{archive}: its member {member.name!r:.80} has too long a name; nothing was unpacked")
@@ -159,10 +169,10 @@ def place(archive: Path, member: Member, root: Path) -> Path:
 
 
 def check_folders(archive: Path, files: Mapping[Path, Member], root: Path) -> None:
-    """The members' folders are below ``root``, even by links that lie there already, and are not files too.
+    """Check that the folders of all files are below ``root``, also by existing links, and are not files too.
 
     Raises:
-        AnnotationError: one is not.
+        AnnotationError: a folder is not.
     """
     folders = {parent for target in files for parent in target.parents if parent.is_relative_to(root)}
     for folder in sorted(folders):
@@ -173,11 +183,13 @@ def check_folders(archive: Path, files: Mapping[Path, Member], root: Path) -> No
 
 
 def check_existing(target: Path, member: Member) -> None:
+    """Raise an AnnotationError if a target exists and is not a regular file of the member's size."""
     if target.is_symlink() or (target.exists() and not (target.is_file() and target.stat().st_size == member.size)):
-        raise AnnotationError(f"{target}: is there already, with another size; move or delete it and run again")
+        raise AnnotationError(f"{target}: already exists with another size; move or delete it and run again")
 
 
 def check_room(archive: Path, files: Mapping[Path, Member], root: Path) -> None:
+    """Raise an AnnotationError if an archive unpacks to implausibly much, or to more than the disk has room for."""
     packed, unpacked = archive.stat().st_size, sum(member.size for member in files.values())
     if unpacked > LARGEST_RATIO * max(packed, SMALL):
         raise AnnotationError(

@@ -1,4 +1,4 @@
-"""Questions about paths that no name makes fail, writing files whole or not at all, strict JSON."""
+"""File helpers: atomic writes, exists/is_file that never raise, strict JSON."""
 
 from __future__ import annotations
 
@@ -16,22 +16,27 @@ from typing import Any
 from yolo.errors import ConfigError, YoloError
 
 TEMPORARY = re.compile(r"\.\d+-[0-9a-f]+(\.[^.]*)?")
-"""The names of `write_whole`'s temporary files."""
+"""Names of `write_whole`'s temporary files."""
 
 
 def write_whole(
     path: str | Path, write: Callable[[Path], Any], *, error: type[YoloError] = ConfigError, durable: bool = False
 ) -> None:
-    """Call ``write`` on a temporary file beside ``path`` and put it in its place.
+    """Write a file atomically: call ``write`` on a temporary file beside ``path``, then rename it.
 
-    A reader never sees half a file, and a full disk leaves the old one as it was. If it is to be ``durable``,
-    it is on the disk before it takes the old one's place: then neither does a loss of power leave half of it.
+    A reader never sees half a file, and a full disk leaves the old one untouched.
+
+    Args:
+        path: file to write.
+        write: writes the content to the path it is given.
+        error: class of the error to raise.
+        durable: flush to the disk before renaming, so that a power failure does not leave half a file either.
 
     Raises:
-        YoloError: of the kind given: the file cannot be written.
+        YoloError: of the class ``error``: the file cannot be written.
     """
     target = Path(path)
-    # Short, so that a name the file system takes stays one it takes.
+    # Short: it must not exceed the file system's limit where the final name does not.
     temporary = target.with_name(f".{os.getpid()}-{threading.get_ident():x}{target.suffix}")
     try:
         write(temporary)
@@ -48,11 +53,11 @@ def write_whole(
 
 
 def remove_abandoned(folder: Path, *, older_than: float = 0.0) -> None:
-    """Delete the temporary files in a folder that `write_whole` left behind when its process was killed.
+    """Delete the temporary files that `write_whole` left in a folder when its process was killed.
 
     Args:
-        folder: in which nobody else writes now, if everything is to go; it may be missing.
-        older_than: seconds since the last change; younger files stay, as others may be writing them.
+        folder: may be missing; without ``older_than`` no other process may be writing in it.
+        older_than: age in seconds; younger files are kept, as another process may be writing them.
     """
     latest = time.time() - older_than
     with suppress(OSError):
@@ -64,7 +69,7 @@ def remove_abandoned(folder: Path, *, older_than: float = 0.0) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file's content, or a folder's entries, are on the disk."""
     if path.is_dir() and os.name == "nt":
         return  # Windows opens no folders
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
@@ -75,22 +80,22 @@ def _flush(path: Path) -> None:
 
 
 def exists(path: str | Path) -> bool:
-    """Whether there is such a file or folder; False for names no file can have, at which Path's methods raise."""
+    """Whether a file or folder exists; False for impossible names, at which Path's methods raise."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def is_file(path: str | Path) -> bool:
-    """As `exists`, of files alone."""
+    """Whether a regular file exists; False for impossible names."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_folder(path: str | Path) -> bool:
-    """As `exists`, of folders alone."""
+    """Whether a folder exists; False for impossible names."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in UTF-8.
+    """Write a text file in UTF-8, whole or not at all.
 
     Raises:
         ConfigError: it cannot be written.
@@ -99,7 +104,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """Strict JSON: what is not a number becomes null."""
+    """Format as strict JSON: NaN and infinities become null."""
     return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 

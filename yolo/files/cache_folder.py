@@ -1,4 +1,4 @@
-"""The folder in which downloads and decoded images are kept from run to run."""
+"""Folder that caches downloads and decoded images between runs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from yolo.errors import WeightsError
 
 
 def cache_folder() -> Path:
-    """``$YOLO_CACHE``, else ``$XDG_CACHE_HOME/yolov3-keras``, else ``~/.cache/yolov3-keras``.
+    """Return ``$YOLO_CACHE``, else ``$XDG_CACHE_HOME/yolov3-keras``, else ``~/.cache/yolov3-keras``.
 
     Raises:
-        WeightsError: none is set and there is no home.
+        WeightsError: neither variable is set and there is no home folder.
     """
     try:
         own = os.environ.get("YOLO_CACHE")
         if own:
             return Path(own).expanduser()
         shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        # Relative ones are to be ignored, says the XDG specification.
+        # The XDG specification says to ignore relative paths.
         return (shared if shared.is_absolute() else Path.home() / ".cache") / "yolov3-keras"
     except RuntimeError as error:
         raise WeightsError(f"no cache folder: {error} Set YOLO_CACHE to a folder") from error

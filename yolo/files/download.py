@@ -1,6 +1,7 @@
-"""Downloads that go on where they broke off, and are verified before they get their name.
+"""Downloads that resume where they were interrupted, and are verified before they get their final name.
 
-An unfinished download is ``NAME.part``.
+An unfinished download is ``NAME.part``. None of pooch 1.9, keras.utils.get_file and requests does the same: pooch and
+Keras start again from byte 0 and delete what has arrived, requests leaves ranges, verification and retries to us.
 """
 
 from __future__ import annotations
@@ -36,45 +37,45 @@ ALGORITHMS: dict[int, tuple[str, Callable[[], Any]]] = {
     32: ("MD5", lambda: hashlib.md5(usedforsecurity=False)),
     64: ("SHA-256", hashlib.sha256),
 }
-"""By the number of a digest's hexadecimal digits."""
+"""Name and constructor of each hash algorithm, by the number of hexadecimal digits of a digest."""
 
 
 class TransferError(Exception):
-    """Why a download failed, without its address; `download` turns it into the error that it was given."""
+    """Failure of a transfer; the message lacks the address, which `download` adds in an error of its caller's class."""
 
 
 class BrokenOffError(TransferError):
-    """The connection ended early: what has arrived is kept, and the rest can be asked for."""
+    """Connection lost early: the part received is kept, and the rest can be requested."""
 
 
 class NoPartsError(TransferError):
-    """The server does not send the part that it was asked for; all of it can be asked for."""
+    """Range refused by the server, or another range sent; the whole file can be requested."""
 
 
 class AlteredError(TransferError):
-    """What has arrived is not the file; it is deleted."""
+    """Content received that is not the expected file; it is deleted."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A published file: where it lies and how it is recognised."""
+    """Published file: its address, size and digest."""
 
     url: str
     size: int
     """Bytes."""
     digest: str | None = None
-    """MD5 or SHA-256, in lower-case hexadecimal; None: recognised by its size alone."""
+    """MD5 or SHA-256, in lower-case hexadecimal; None: verified by its size alone."""
 
     @property
     def name(self) -> str:
         return self.url.rpartition("/")[2]
 
     def at(self, mirror: str | None) -> Remote:
-        """The same file in the folder of another server; None: as it is."""
+        """Return the same file in the folder of another server; unchanged if ``mirror`` is None."""
         return self if mirror is None else replace(self, url=f"{mirror.rstrip('/')}/{self.name}")
 
     def fault(self, path: Path) -> str | None:
-        """What tells a file from this one, as expected and received; None: nothing."""
+        """Describe how a file on disk differs from this one, as expected and received; None if it is the same."""
         try:
             size = path.stat().st_size
             if size != self.size:
@@ -89,16 +90,16 @@ class Remote:
 
 
 def file_digest(path: Path, like: str) -> str:
-    """The digest of a file, of the kind that ``like`` is of."""
+    """Compute the digest of a file by the algorithm that the digest ``like`` was made with."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, ALGORITHMS[len(like)][1]).hexdigest()
 
 
 def fetch(remote: Remote, path: Path, *, error: type[YoloError]) -> Path:
-    """The file at ``path``, downloaded unless it is there; verified in either case.
+    """Download a file to ``path`` unless it exists; its size and digest are verified in either case.
 
     Raises:
-        YoloError: of the kind given: the download failed, or another file has that name (it is left alone).
+        YoloError: of the class ``error``: the download failed, or another file has that name (it is left alone).
     """
     if not is_file(path):
         return download(remote, path, error=error)
@@ -109,12 +110,12 @@ def fetch(remote: Remote, path: Path, *, error: type[YoloError]) -> Path:
 
 
 def download(remote: Remote, path: Path, *, error: type[YoloError]) -> Path:
-    """Download a file; it gets its name only once its size and digest are right.
+    """Download a file, which gets its final name only once its size and digest are verified.
 
-    What an earlier call left in ``NAME.part`` is gone on with, if there is a digest to judge the result by.
+    A part that an earlier call left in ``NAME.part`` is resumed, if there is a digest to verify the result.
 
     Raises:
-        YoloError: of the kind given; one line with the address, what was expected and what was received.
+        YoloError: of the class ``error``; one line with the address, what was expected and what was received.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -145,17 +146,17 @@ def receive_into(remote: Remote, part: Path) -> None:
 
 
 def tidy(part: Path, fault: TransferError, *, resumable: bool) -> None:
-    """Delete what a failed download left, if another call could not go on with it."""
+    """Delete the part that a failed download left, if a later call could not resume it."""
     with suppress(OSError):
         if isinstance(fault, AlteredError) or not resumable or part.stat().st_size == 0:
             part.unlink()
 
 
 def complete(remote: Remote, part: Path) -> None:
-    """Bring an unfinished download to its end and verify it.
+    """Receive the rest of an unfinished download and verify the whole.
 
     Raises:
-        TransferError: that cannot be done.
+        TransferError: the transfer or the verification failed.
     """
     with part.open("ab") as file:
         if remote.digest is None or file.tell() > remote.size:
@@ -164,7 +165,7 @@ def complete(remote: Remote, part: Path) -> None:
         logger.info("downloading %s (%s MB)", remote.url, megabytes(remote.size))
         joined = receive_all(remote, file)
         fault = remote.fault(part)
-        if fault and joined:  # perhaps of two versions of the file
+        if fault and joined:  # the parts may be of two versions of the file
             logger.warning("%s: put together from several parts, %s; once more from the beginning", remote.url, fault)
             empty(file)
             receive_all(remote, file)
@@ -174,25 +175,28 @@ def complete(remote: Remote, part: Path) -> None:
 
 
 def empty(file: IO[bytes]) -> None:
+    """Truncate an open file to 0 bytes."""
     file.seek(0)
     file.truncate()
 
 
 def check_space(part: Path, needed: int) -> None:
+    """Raise a TransferError unless the disk has room for some more bytes."""
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise TransferError(f"{megabytes(needed)} MB are needed in {part.parent}, {megabytes(free)} MB are free")
 
 
 def megabytes(count: int) -> str:
+    """Format a number of bytes in MB."""
     return f"{count / 1e6:,.1f}"
 
 
 def receive_all(remote: Remote, file: IO[bytes]) -> bool:
-    """Receive what a file lacks, in several attempts as long as each brings something.
+    """Receive the rest of a file, in up to `ATTEMPTS` attempts as long as each makes progress.
 
     Returns:
-        Whether the file is put together from more than one answer.
+        Whether the file was put together from more than one response.
     """
     joined = file.tell() > 0
     for attempt in range(1, ATTEMPTS + 1):
@@ -213,13 +217,13 @@ def receive_all(remote: Remote, file: IO[bytes]) -> bool:
 
 
 def receive(remote: Remote, file: IO[bytes]) -> None:
-    """Receive what a file lacks in one answer; all of it if the server cannot send parts.
+    """Receive the rest of a file in one response; the whole file if the server does not support ranges.
 
     Raises:
-        BrokenOffError: the answer ended early.
-        NoPartsError: the server cannot go on where the file ends.
-        AlteredError: more arrives than the file has.
-        TransferError: the server cannot be reached, refuses, or offers something else.
+        BrokenOffError: the response ended early.
+        NoPartsError: the server cannot continue where the file ends.
+        AlteredError: more bytes arrive than the file has.
+        TransferError: the server cannot be reached, refuses, or offers another file.
     """
     held = file.tell()
     if held == remote.size:
@@ -242,7 +246,7 @@ def receive(remote: Remote, file: IO[bytes]) -> None:
 
 @contextmanager
 def answer(remote: Remote, held: int) -> Iterator[Any]:
-    """The server's answer to a request for a file from byte ``held`` on."""
+    """Open the server's response to a request for a file from byte ``held`` on."""
     if not remote.url.startswith(("http://", "https://")):
         raise TransferError("not an http or https address")
     headers = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
@@ -263,11 +267,11 @@ def answer(remote: Remote, held: int) -> Iterator[Any]:
 
 
 def check_offer(remote: Remote, response: Any, held: int) -> bool:
-    """Whether the server sends the rest that was asked for, rather than all.
+    """Whether the server sends the requested rest rather than the whole file.
 
     Raises:
-        NoPartsError: it sends another part.
-        TransferError: the size that it announces is not the file's: often a page that says so, with status 200.
+        NoPartsError: it sends another range.
+        TransferError: it announces another size than the file's: often an error page with status 200.
     """
     partial = response.status == HTTPStatus.PARTIAL_CONTENT
     if partial:
@@ -284,7 +288,7 @@ def check_offer(remote: Remote, response: Any, held: int) -> bool:
 
 
 def chunks(response: Any) -> Iterator[bytes]:
-    """What arrives, until the answer or the connection ends: its length tells which."""
+    """Yield the content as it arrives; a lost connection ends it early, which shows in its length."""
     with suppress(OSError, HTTPException):
         while chunk := response.read1(CHUNK):
             yield chunk

@@ -1,6 +1,6 @@
-"""Folders that may lie on this machine or at any address `tf.io.gfile` knows, such as ``gs://bucket/folder``.
+"""File access by local path or by any address that `tf.io.gfile` opens, such as ``gs://bucket/folder``.
 
-Local files go through Python, which needs no TensorFlow and reads a range of a file in a fifth of the time.
+Local files are accessed by Python itself, which needs no TensorFlow and reads a range of a file five times as fast.
 """
 
 from __future__ import annotations
@@ -22,22 +22,24 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 IDLE_FILES = 256
-"""Handles of remote files that are kept open between two reads; each holds half a MiB that it has read ahead."""
+"""Handles of remote files kept open between reads; each holds a read-ahead buffer of half a MiB."""
 CHUNK = 16 * 2**20
-"""Bytes of a remote file that are written at once."""
+"""Bytes of a remote file written at a time."""
 
 
 def is_remote(address: str) -> bool:
+    """Whether an address is for `tf.io.gfile` rather than a local path."""
     return "://" in address
 
 
 def join(folder: str, name: str) -> str:
+    """Join a folder's address or path and a name."""
     return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
 
 
 @contextmanager
 def named_faults(address: str, error: type[YoloError] = AnnotationError) -> Iterator[None]:
-    """Turns what a file system refuses, TensorFlow's included, into an error that names the file."""
+    """Turn errors of the file system, TensorFlow's included, into a YoloError that names the file."""
     try:
         yield
     except OSError as fault:
@@ -49,17 +51,17 @@ def named_faults(address: str, error: type[YoloError] = AnnotationError) -> Iter
 
 
 def list_names(folder: str) -> list[str]:
-    """The names of a folder's entries, sorted."""
+    """List the names of a folder's entries, sorted."""
     if not is_remote(folder):
         return sorted(os.listdir(folder))  # noqa: PTH208 - names, not paths
     import tensorflow as tf
 
-    # Some of its file systems mark folders with a slash, and list the folder itself.
+    # Some of TensorFlow's file systems mark folders with a slash, and list the folder itself.
     return sorted(name for each in tf.io.gfile.listdir(folder) if (name := each.rstrip("/")))
 
 
 def file_size(address: str) -> int:
-    """Bytes of a file."""
+    """Size of a file in bytes."""
     if not is_remote(address):
         return Path(address).stat().st_size
     import tensorflow as tf
@@ -69,7 +71,7 @@ def file_size(address: str) -> int:
 
 @contextmanager
 def opened(address: str) -> Iterator[IO[bytes]]:
-    """A file to read from, anywhere in it."""
+    """Open a file for reading, with random access."""
     if not is_remote(address):
         with Path(address).open("rb") as file:
             yield file
@@ -81,33 +83,33 @@ def opened(address: str) -> Iterator[IO[bytes]]:
 
 
 def read_range(address: str, offset: int, length: int) -> bytes:
-    """Some bytes of a file, fewer where it ends; may be called from many threads at once."""
+    """Read a range of a file, cut off at its end; thread-safe."""
     if is_remote(address):
         with _handles.taken(address) as file:
             file.seek(offset)
             return file.read(length)
-    with open(address, "rb", buffering=0) as local:  # noqa: PTH123 - a Path would take longer than the read
+    with open(address, "rb", buffering=0) as local:  # noqa: PTH123 - a Path would take longer than the read itself
         local.seek(offset)
         return local.read(length)
 
 
 class HandlePool:
-    """Open remote files that nobody reads just now: to open one costs round trips.
+    """Pool of open handles of remote files: opening one costs network round trips.
 
-    A handle has one position, so whoever reads takes it out. (Handles of each thread's own would not last:
-    TensorFlow's threads forget their Python state between two calls.)
+    A handle has one position, so each reader takes one out of the pool. (One handle per thread would not work:
+    TensorFlow's threads lose their Python state between calls.)
     """
 
     def __init__(self, limit: int = IDLE_FILES) -> None:
-        """Make an empty pool, which keeps so many handles at most; those that are being read do not count."""
+        """Make an empty pool of at most ``limit`` idle handles."""
         self._limit = limit
         self._lock = threading.Lock()
         self._idle: OrderedDict[str, list[tf.io.gfile.GFile]] = OrderedDict()
-        """By address, the one used last at the end; no list is empty."""
+        """Idle handles by address, in order of last use; no list is empty."""
 
     @contextmanager
     def taken(self, address: str) -> Iterator[tf.io.gfile.GFile]:
-        """A handle of the file for one reader alone; if reading fails, it is not used again."""
+        """Take a handle of a file out of the pool for one reader; it is discarded if reading fails."""
         file = self._take(address)
         try:
             yield file
@@ -117,14 +119,14 @@ class HandlePool:
         self._put_back(address, file)
 
     def forget(self, address: str) -> None:
-        """Close the idle handles of a file, which has changed: they may have read ahead."""
+        """Close the idle handles of a file that has changed: their read-ahead buffers are stale."""
         with self._lock:
             files = self._idle.pop(address, [])
         for file in files:
             file.close()
 
     def close(self) -> None:
-        """Close the idle handles, and from now on every handle as it comes back."""
+        """Close the idle handles, and from now on every handle that is returned."""
         with self._lock:
             self._limit = 0
             addresses = list(self._idle)
@@ -149,7 +151,7 @@ class HandlePool:
             surplus.close()
 
     def _pop(self, address: str) -> tf.io.gfile.GFile:
-        """With the lock held."""
+        """Remove an idle handle; the lock must be held."""
         files = self._idle[address]
         file = files.pop()
         if not files:
@@ -190,7 +192,7 @@ def write_file(address: str, write: Callable[[IO[bytes]], Any]) -> None:
 
 
 def write_with_tensorflow(address: str, write: Callable[[str], Any]) -> None:
-    """Let one of TensorFlow's writers write a file whole or not at all; it is given a name beside the final one.
+    """Write a file whole or not at all by one of TensorFlow's writers, which is given a temporary name.
 
     Raises:
         ConfigError: it cannot be written.
@@ -217,6 +219,6 @@ def _is_tensorflows(fault: Exception) -> bool:
 
 
 def _reason(fault: Exception) -> str:
-    """What went wrong, without the name of the file, which the message has already."""
+    """Reason of an error without the file's name, which our message has already."""
     text = str(getattr(fault, "strerror", None) or getattr(fault, "message", None) or fault)
     return " ".join(text.rpartition("; ")[2].split())

@@ -1,4 +1,4 @@
-"""The files that ship with the package: `anchors/` and `data/`, and the options in `presets/` and `spaces/`."""
+"""Files that ship with the package: `anchors/` and `data/`, and the options in `presets/` and `spaces/`."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def shipped_folder(name: str) -> Path:
-    """The folder ``anchors`` or ``data``: inside an installed package, at the top of a checkout."""
+    """Find the folder ``anchors`` or ``data``: inside an installed package, at the top of a checkout."""
     installed = PACKAGE / "shipped" / name
     return installed if installed.is_dir() else PACKAGE.parent / name
 
 
 def shipped_file(folder: str, name: str) -> Path | None:
-    """A file of one of these folders, or None."""
+    """Find a file in the folder ``anchors`` or ``data``; None if it does not exist."""
     path = shipped_folder(folder) / name
     return path if is_file(path) else None
 
 
 def presets() -> list[str]:
-    """The names of the packaged sets of training options."""
+    """List the names of the presets: packaged sets of training options."""
     return sorted(path.stem for path in (PACKAGE / "presets").glob("*.yaml"))
 
 
 def preset_path(name: str) -> Path:
-    """The YAML file of a preset.
+    """Find the YAML file of a preset.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: there is no preset of this name.
     """
     if name not in presets():
         raise ConfigError(f"preset must be one of {', '.join(presets())}, got {name}")
@@ -39,5 +39,5 @@ def preset_path(name: str) -> Path:
 
 
 def default_space_path() -> Path:
-    """The YAML file of what `yolov3 tune` searches when nothing else is said."""
+    """Return the YAML file of the default search space of `yolov3 tune`."""
     return PACKAGE / "spaces" / "default.yaml"

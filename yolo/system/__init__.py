@@ -1,1 +1,1 @@
-"""The machine: memory of the process and of its devices, and how the backend is started."""
+"""System: memory of the process and of its devices, starting the backend, signal handlers."""

@@ -1,4 +1,4 @@
-"""The memory allocator of the process, tuned for training steps."""
+"""Tuning of the memory allocator (glibc's malloc) for training steps."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ M_TOP_PAD = -2
 M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 LARGEST = 2**31 - 1
-"""What mallopt takes is a C int."""
+"""Largest value that mallopt takes, a C int."""
 STEP = 64 * 2**20
-"""By so many bytes the heap grows."""
+"""Bytes by which the heap grows at a time."""
 
 
 def tune_allocator() -> bool:
-    """Let glibc keep the memory that a step frees for the next one; whether it could be told.
+    """Make glibc keep the memory that a training step frees, for the next step; returns whether it could be set.
 
-    By its defaults it hands large blocks back to the system, which clears every page anew when the next step asks
-    for them. Threads beyond the first have heaps of 64 MB, in which a large block finds no place: one heap for all.
-    Best called before other threads are started, that is before TensorFlow is imported. Without effect on systems
-    whose allocator is another.
+    By default glibc returns large blocks to the system, which has to zero every page again when the next step
+    allocates them. Threads other than the first have heaps of 64 MB, too small for large blocks: one heap for all
+    avoids that. To be called before other threads start, so before TensorFlow is imported. Systems with another
+    allocator are left alone.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -36,5 +36,5 @@ def tune_allocator() -> bool:
         (M_TOP_PAD, STEP),
         (M_ARENA_MAX, 1),
     )
-    told = [mallopt(name, value) == 1 for name, value in settings]
-    return all(told)
+    accepted = [mallopt(name, value) == 1 for name, value in settings]
+    return all(accepted)

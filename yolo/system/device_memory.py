@@ -1,8 +1,7 @@
-"""The memory that limits the batch, a device's or the host's: what is in use, what is free, and when it ran out."""
+"""Memory that limits the batch size, a device's or the host's: in use, free, peak, and out-of-memory errors."""
 
 from __future__ import annotations
 
-import math
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +14,7 @@ from yolo.errors import ConfigError
 from yolo.system.available_memory import available_memory
 from yolo.system.used_memory import peak_memory, resident_memory
 
-CLEAR = Path("/proc/self/clear_refs")
+CLEAR_REFS = Path("/proc/self/clear_refs")
 SIGNS = (
     "RESOURCE_EXHAUSTED",
     "ResourceExhausted",
@@ -24,11 +23,11 @@ SIGNS = (
     "out of memory",
     "bad_alloc",
 )
-"""What the backends' errors say when memory runs out."""
+"""Texts by which the backends' out-of-memory errors are recognised."""
 
 
 def memory_is_the_hosts() -> bool:
-    """Whether the backend computes on processors, in the host's memory."""
+    """Whether the backend computes on the CPU, and so in the host's memory."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -39,16 +38,13 @@ def memory_is_the_hosts() -> bool:
 
 
 def memory_now() -> tuple[int, int]:
-    """Bytes in use and bytes free of the memory that limits the batch.
+    """Bytes in use and bytes free of the memory that limits the batch size.
 
     Raises:
-        ConfigError: the system does not tell.
+        ConfigError: the size of the GPU's memory is unknown.
     """
     if memory_is_the_hosts():
-        used = resident_memory()
-        if math.isnan(used):
-            raise ConfigError("--batch auto: this system does not tell how much memory is in use; give a number")
-        return int(used), available_memory()
+        return resident_memory(), available_memory()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -59,12 +55,12 @@ def memory_now() -> tuple[int, int]:
 
 
 def peak_of(work: Callable[[], None]) -> int:
-    """The most bytes in use while some work is done (if the system cannot tell, since the process began)."""
+    """Peak of the bytes in use while some work is done; where the peak cannot be reset, since the process began."""
     if memory_is_the_hosts():
         with suppress(OSError):
-            CLEAR.write_text("5")  # the peak begins anew
+            CLEAR_REFS.write_text("5")  # resets the peak, see proc(5)
         work()
-        return int(peak_memory())
+        return peak_memory()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -76,28 +72,26 @@ def peak_of(work: Callable[[], None]) -> int:
 
 
 def jax_statistics() -> dict[str, Any]:
-    """What JAX says of the first device's memory."""
+    """Memory statistics of JAX's first device, such as ``bytes_in_use``; empty if it has none."""
     import jax
 
     return dict(jax.local_devices()[0].memory_stats() or {})
 
 
 def gpu_memory() -> int:
-    """Bytes of the first GPU, which TensorFlow does not tell.
+    """Total bytes of the first GPU's memory, from nvidia-smi: TensorFlow reports only what is in use.
 
     Raises:
-        ConfigError: the driver's program is not there.
+        ConfigError: nvidia-smi is missing or fails.
     """
     command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
         return int(found.stdout.split()[0]) * 2**20
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        raise ConfigError(
-            "--batch auto: nvidia-smi does not tell how much memory the GPU has; give a number"
-        ) from error
+        raise ConfigError("--batch auto: nvidia-smi does not say how much memory the GPU has; give a number") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out."""
+    """Whether an error is an out-of-memory error of Python or of a backend."""
     return isinstance(error, MemoryError) or any(sign in f"{type(error).__name__}: {error}" for sign in SIGNS)

@@ -1,4 +1,4 @@
-"""Starting Keras and its backend: quietly, with the allocator tuned, and GPUs left to the backend alone."""
+"""Start-up of Keras and its backend: without log noise, with the allocator tuned, GPUs reserved for the backend."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from yolo.system.allocator import tune_allocator
 
 QUIET = ("2", "3")
-"""Levels of TensorFlow's messages at which its start-up is not shown either; `main.py` sets the last by default."""
+"""Values of ``TF_CPP_MIN_LOG_LEVEL`` at which start-up lines are hidden as well; `main.py` sets the last by default."""
 
 
 def start_keras() -> None:
-    """Import Keras and its backend, less the start-up lines their C++ parts print whatever one sets.
+    """Import Keras and its backend, hiding the lines that their C++ code prints at start-up at any log level.
 
     ``TF_CPP_MIN_LOG_LEVEL=0`` shows them.
     """
-    tune_allocator()  # before there are threads
+    tune_allocator()  # before any thread starts
     with ExitStack() as stack:
         if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in QUIET:
             kept = os.dup(2)
@@ -26,16 +26,16 @@ def start_keras() -> None:
             with Path(os.devnull).open("w") as nowhere:
                 os.dup2(nowhere.fileno(), 2)
         import keras  # noqa: F401
-        import tensorflow  # noqa: F401 - the pipeline's, on every backend
+        import tensorflow  # noqa: F401 - the input pipeline needs it on every backend
 
         leave_gpus_to_backend()
 
 
 def leave_gpus_to_backend() -> None:
-    """Keep TensorFlow, which makes the batches, away from the GPUs if Keras computes with another package.
+    """Hide the GPUs from TensorFlow if Keras computes with another backend.
 
-    It would take all of their memory that is free as soon as it does anything. To be called before; once it has done
-    something, nothing can be changed.
+    TensorFlow, which runs the input pipeline, would otherwise reserve all of their free memory with its first
+    operation. After that operation nothing can be changed any more.
     """
     import keras
     import tensorflow as tf

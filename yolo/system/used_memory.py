@@ -1,43 +1,43 @@
-"""How much memory the run has taken: the process, and the accelerators where the backend tells."""
+"""Memory in use: by this process, and on its accelerators where the backend reports it."""
 
 from __future__ import annotations
 
 import math
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 import keras
+import psutil
 
-STATM, STATUS = Path("/proc/self/statm"), Path("/proc/self/status")
-
-
-def resident_memory() -> float:
-    """Bytes of the process that are in the machine's memory; the most there were where only that is known, else NaN."""
-    with suppress(OSError, ValueError, IndexError):
-        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return peak_memory()
+STATUS = Path("/proc/self/status")
 
 
-def peak_memory() -> float:
-    """The most bytes of the process that were in the machine's memory; NaN where the system does not tell.
+def resident_memory() -> int:
+    """Resident set size of this process, in bytes."""
+    return int(psutil.Process().memory_info().rss)
 
-    On Linux the peak can be made to begin anew (see `yolo.system.device_memory.peak_of`).
+
+def peak_memory() -> int:
+    """Largest resident set size of this process so far, in bytes.
+
+    psutil reports a peak on Windows alone. On Linux the kernel's is read, because it can be reset (see
+    `yolo.system.device_memory.peak_of`).
     """
     with suppress(OSError, StopIteration, ValueError, IndexError):
         lines = STATUS.read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
-    with suppress(ImportError):
-        import resource  # not on Windows
+    on_windows = getattr(psutil.Process().memory_info(), "peak_wset", None)
+    if on_windows is not None:
+        return int(on_windows)
+    import resource  # absent on Windows, which has returned above
 
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else 1024 * peak
-    return math.nan
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def accelerator_memory() -> float:
-    """Bytes in use on all accelerators of this process together; NaN if there are none, or none that tells."""
+    """Bytes in use on all accelerators of this process together; NaN if there are none or none reports it."""
     read = {"tensorflow": _tensorflow_memory, "jax": _jax_memory}.get(keras.backend.backend(), list)
     used = read()
     return sum(used) if used else math.nan

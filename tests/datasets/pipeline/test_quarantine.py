@@ -268,7 +268,7 @@ def test_hosts_tell_each_other(tmp_path):
     detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
     run = make_run(detector, dataset, dataset, TrainConfig(batch=4), RunOptions(out=tmp_path / "run"))
     hosts = Hosts(0, 2)
-    hosts.texts = lambda own: [own, '[[2, "its file", "its reason"]]']
+    hosts.all_gather_text = lambda own: [own, '[[2, "its file", "its reason"]]']
     run.devices = replace(run.devices, hosts=hosts)
     run.loader.quarantine.add(1, "own reason")
     run.share_quarantines()

@@ -25,7 +25,7 @@ from yolo.config import AugmentConfig
 from yolo.datasets.load import available_splits
 from yolo.datasets.pipeline.batches import training_batches
 from yolo.datasets.pipeline.picture_loader import Loader
-from yolo.datasets.tfrecord.crc32c import crc32c, masked_crc32c
+from yolo.datasets.tfrecord.crc32c import MASK, masked_crc32c
 from yolo.datasets.tfrecord.records import RecordStore, find_parts, split_name
 from yolo.datasets.tfrecord.writer import Converted, remove_parts, write_tfrecords
 
@@ -72,6 +72,12 @@ def examples(shards: list[str]) -> list[list[Any]]:
 
 
 # The CRC
+
+
+def crc32c(data: bytes) -> int:
+    """The CRC without TFRecord's mask."""
+    turned = (masked_crc32c(data) - MASK) & 0xFFFFFFFF
+    return (turned << 15 | turned >> 17) & 0xFFFFFFFF
 
 
 def test_the_crc_of_the_standard():

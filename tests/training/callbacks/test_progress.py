@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import sys
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -215,16 +216,25 @@ def test_resident_memory_grows_with_what_is_taken():
     del block
 
 
-def test_resident_memory_without_proc_is_the_peak(monkeypatch, tmp_path):
+def test_peak_memory_without_proc(monkeypatch, tmp_path):
     import resource
 
-    for name in ("STATM", "STATUS"):
-        monkeypatch.setattr(memory, name, tmp_path / "none")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    assert resident_memory() == pytest.approx(peak, rel=0.05)
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert peak_memory() == pytest.approx(peak, rel=0.05)
-    monkeypatch.setitem(sys.modules, "resource", None)  # Windows
-    assert math.isnan(resident_memory())
+    monkeypatch.setattr(sys, "platform", "freebsd")
+    assert peak_memory() == pytest.approx(1024 * peak, rel=0.05)
+
+
+def test_peak_memory_on_windows(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
+    monkeypatch.setattr(memory.psutil, "Process", lambda: SimpleNamespace(memory_info=windows_memory))
+    assert (resident_memory(), peak_memory()) == (4000, 9000)
+
+
+def windows_memory():
+    return SimpleNamespace(rss=4000, peak_wset=9000)
 
 
 def test_accelerators_are_added_up(monkeypatch):

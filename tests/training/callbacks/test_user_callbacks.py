@@ -88,7 +88,7 @@ def test_a_callback_that_steers_is_refused_on_several_hosts():
 class Second(Hosts):
     """The second of two hosts, without the first."""
 
-    def share(self, text: str) -> str:  # noqa: ARG002
+    def broadcast_text(self, text: str) -> str:  # noqa: ARG002
         return "run"
 
 

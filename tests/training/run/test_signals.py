@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from yolo.system.signal_handlers import STOP_SIGNALS
 from yolo.training.run import signals as interruption
 from yolo.training.run.signals import interruptible
 
@@ -21,7 +22,7 @@ def ends():
     def end(*_):
         raise EndedError
 
-    before = {number: signal.signal(number, end) for number in interruption.SIGNALS}
+    before = {number: signal.signal(number, end) for number in STOP_SIGNALS}
     yield end
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolo.errors import AnnotationError, MediaError
-from yolo.files.atomic import write_whole
+from yolo.files.csv_table import write_csv
 from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)
@@ -115,16 +115,7 @@ class Quarantine:
         target, entries = path or self.path, self.entries()
         if target is None or not entries:
             return
-        rows = sorted((*entry, index) for index, entry in entries.items())
-
-        def save(temporary: Path) -> None:
-            # A name that is no Unicode comes back as it was.
-            with temporary.open("w", newline="", encoding="utf-8", errors="surrogatepass") as file:
-                writer = csv.writer(file)
-                writer.writerow(COLUMNS)
-                writer.writerows(rows)
-
-        write_whole(target, save)
+        write_csv(target, COLUMNS, sorted((*entry, index) for index, entry in entries.items()))
 
     def forget(self) -> None:
         """Delete the list that another run has left."""

@@ -6,16 +6,12 @@ stand in it in the order of the dataset that was converted, however the shards h
 
 from __future__ import annotations
 
-import io
 import json
-import math
-import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +19,11 @@ from numpy.typing import NDArray
 from yolo.datasets.formats.columns import check_classes, show
 from yolo.datasets.tfrecord.records import FRAME, RecordStore
 from yolo.errors import AnnotationError
+from yolo.files.arrays import DAMAGE, read_array
 from yolo.files.remote import file_size, join, named_faults, opened, write_file
 from yolo.structs import Dataset
 
 FORMAT = "yolov3-tfrecord-1"
-MALFORMED = (
-    *(ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError, EOFError),
-    *(BadZipFile, struct.error, zlib.error),
-)
-"""What `zipfile`, `json` and a look into their content raise for a damaged file."""
-LARGEST_HEADER = 4096
-"""Bytes before the numbers of an array."""
 COLUMNS: dict[str, tuple[type, int]] = {
     "sizes": (np.int32, 2),
     "offsets": (np.int64, 1),
@@ -92,7 +82,7 @@ def read_index(folder: str, name: str, *, classes: Sequence[str] | None = None) 
         with named_faults(address), opened(address) as file:
             columns = read_columns(file)
         dataset, sizes = to_dataset(folder, columns)
-    except MALFORMED as error:
+    except DAMAGE as error:
         raise AnnotationError(f"{address}: damaged ({error}); convert the data again") from error
     for shard, expected in sizes.items():
         place = join(folder, shard)
@@ -116,31 +106,12 @@ def read_columns(file: IO[bytes]) -> dict[str, NDArray[Any]]:
 
 
 def read_column(archive: ZipFile, name: str) -> NDArray[Any]:
+    """Read one array of an index and check its type and number of dimensions."""
     kind, dimensions = COLUMNS[name]
-    info = archive.getinfo(f"{name}.npy")
-    if info.compress_type != ZIP_STORED:
-        raise ValueError(f"{name} is compressed")
-    data = archive.read(info)  # compared with its checksum
-    shape, turned, dtype, begin = array_header(data)
-    if dtype != kind or len(shape) != dimensions or turned or math.prod(shape) * dtype.itemsize != len(data) - begin:
+    column = read_array(archive, name)
+    if column.dtype != kind or column.ndim != dimensions:
         raise ValueError(f"{name} has another type or shape")
-    return np.frombuffer(data, dtype, offset=begin).reshape(shape)
-
-
-def array_header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Shape, order, type and place of the numbers of a ``.npy`` file, version 1.0.
-
-    Raises:
-        ValueError: it is none.
-    """
-    file = io.BytesIO(data[:LARGEST_HEADER])
-    try:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError("it is of another version")
-        shape, turned, dtype = np.lib.format.read_array_header_1_0(file)
-    except Exception as error:  # numpy evaluates a literal there, which may fail in many ways
-        raise ValueError(f"no .npy header: {error}") from error
-    return shape, turned, dtype, file.tell()
+    return column
 
 
 def to_dataset(folder: str, columns: dict[str, NDArray[Any]]) -> tuple[Dataset, dict[str, int]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import re
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from yolo.datasets.tfrecord.index import write_index
 from yolo.datasets.tfrecord.records import FRAME, INDEX_SUFFIX, WHOLE, RecordStore, to_example
 from yolo.errors import AnnotationError, ConfigError, MediaError
+from yolo.files.csv_table import csv_bytes
 from yolo.files.remote import join, list_names, named_faults, write_file, write_with_tensorflow
 from yolo.images.codec import decode_image, read_bytes
 from yolo.structs import Dataset
@@ -206,11 +205,8 @@ def encode(dataset: Dataset, index: int) -> Record:
 
 
 def write_left_out(address: str, rows: Sequence[tuple[str, str]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("file", "reason"))
-    writer.writerows(sorted(rows))
-    write_file(address, lambda file: file.write(text.getvalue().encode(errors="surrogatepass")))
+    content = csv_bytes(("file", "reason"), sorted(rows))
+    write_file(address, lambda file: file.write(content))
 
 
 def in_shards(conversion: Conversion) -> tuple[Dataset, RecordStore]:

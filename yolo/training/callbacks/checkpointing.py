@@ -60,7 +60,7 @@ class Keeper(keras.callbacks.Callback):
 
     def wanted(self) -> bool:
         """Whether somebody wants the run to stop, on any host."""
-        return self.run.devices.hosts.any(self.interruption.signal is not None)
+        return self.run.devices.hosts.any_true(self.interruption.signal is not None)
 
     def save(self) -> Path | None:
         """Write a checkpoint.
@@ -73,7 +73,7 @@ class Keeper(keras.callbacks.Callback):
             path = self.run.save()
         except NotFiniteError:
             failed = True
-        if self.run.devices.hosts.any(failed):
+        if self.run.devices.hosts.any_true(failed):
             self.run.state.step -= 1  # that one is to be looked at
             raise NotFiniteError
         return path

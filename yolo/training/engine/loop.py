@@ -120,7 +120,7 @@ def train_on(run: Run, keeper: Keeper, watching: Sequence[keras.callbacks.Callba
                 callbacks=callbacks,
             )
     except Exception as error:
-        hosts.explain(error)
+        hosts.raise_if_host_lost(error)
         check_memory(run, error)
         if is_not_finite(error):
             raise NotFiniteError from error

@@ -1,1 +1,1 @@
-"""What an update does: optimizers, learning rate, weight averaging, class weights."""
+"""Optimizers: update rules, learning-rate schedules, EMA of the weights, class weights."""

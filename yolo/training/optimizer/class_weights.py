@@ -1,4 +1,4 @@
-"""Weights against an imbalance of the classes."""
+"""Class weights of the loss, against imbalanced classes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from yolo.errors import ConfigError
 from yolo.structs import Dataset
 
 LARGEST_WEIGHT = 10.0
-"""A class with a handful of boxes would otherwise drown all others."""
+"""Upper limit of a balanced weight: a class with a handful of boxes would otherwise dominate the loss."""
 
 
 def with_class_weights(loss: LossConfig, dataset: Dataset) -> LossConfig:
-    """The loss with a number for every class.
+    """Resolve ``class_weights`` of a loss to one number per class; unchanged if there are none.
 
-    ``balanced`` is scikit-learn's rule, boxes / (classes x boxes of the class), up to `LARGEST_WEIGHT`; a class
-    without boxes has 1.
+    ``balanced`` is scikit-learn's formula, boxes / (classes x boxes of the class), up to `LARGEST_WEIGHT`; a class
+    without boxes gets 1.
 
     Raises:
-        ConfigError: there are not as many numbers as classes.
+        ConfigError: the number of weights differs from the number of classes.
     """
     if loss.class_weights is None:
         return loss

@@ -1,4 +1,4 @@
-"""The running average of the weights (Polyak and Juditsky 1992): what is validated and saved in their place."""
+"""Exponential moving average (EMA) of the weights (Polyak and Juditsky 1992), which is validated and saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yolo.model.detector import Detector
 
 
 def pairs(detector: Detector) -> list[tuple[Any, Any]]:
-    """Each trained variable and its average, which the optimizer keeps; none if the run keeps no averages."""
+    """Pair each trained variable with its EMA, which the optimizer keeps; empty if the run uses no EMA."""
     optimizer: Any = detector.optimizer
     if not optimizer.use_ema:
         return []
@@ -22,11 +22,11 @@ def pairs(detector: Detector) -> list[tuple[Any, Any]]:
 
 @contextmanager
 def averaged(detector: Detector) -> Iterator[None]:
-    """While it lasts, the detector has the averages for weights; afterwards its own again, to the last bit."""
+    """Replace the detector's weights by their EMA inside the block; they are restored exactly afterwards."""
     both = pairs(detector)
     own = [keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)).copy() for variable, _ in both]
     for variable, average in both:
-        # A copy: JAX reuses the memory of what a step has taken, and both would be gone.
+        # A copy: JAX donates the buffers of variables to the next step, and a shared one would be deleted.
         variable.assign(keras.ops.copy(keras.ops.convert_to_tensor(average)))
     try:
         yield
@@ -36,18 +36,18 @@ def averaged(detector: Detector) -> Iterator[None]:
 
 
 def begin_averages(detector: Detector, known: Collection[str]) -> None:
-    """Let the averages that a checkpoint does not have, of layers that were frozen, begin at the weights.
+    """Initialise those averages with the weights that a checkpoint lacks because the layers were frozen.
 
     Args:
-        detector: whose weights are the checkpoint's.
+        detector: detector with the checkpoint's weights.
         known: names of the checkpoint's optimizer variables.
     """
     for variable, average in pairs(detector):
         if average.path not in known:
-            average.assign(ops.copy(variable))  # JAX would have both in one buffer
+            average.assign(ops.copy(variable))  # else JAX would keep both in one buffer
 
 
 def adopt(detector: Detector) -> None:
-    """Let the averages be the weights, at the end of a run."""
+    """Overwrite the weights by their EMA, at the end of a run."""
     for variable, average in pairs(detector):
         variable.assign(keras.ops.copy(keras.ops.convert_to_tensor(average)))

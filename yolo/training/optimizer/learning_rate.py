@@ -1,4 +1,4 @@
-"""The learning rate over a run."""
+"""Learning-rate schedules: warm-up, then cosine, steps or constant; the default rate by optimizer and batch size."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from yolo.ops.boxes import Tensor
 logger = logging.getLogger(__name__)
 
 DEFAULT_RATES = {"adamw": 0.002, "sgd": 0.01}
-"""At `NOMINAL_BATCH` pictures an update."""
+"""Default peak rates at `NOMINAL_BATCH` images per update."""
 NOMINAL_BATCH = 16
 RATE_EXPONENTS = {"adamw": 0.5, "sgd": 1.0}
-"""How the rate follows the batch: sgd's in proportion (Goyal et al. 2017, section 2.1), adamw's as its square root
-(Malladi et al. 2022, section 4)."""
+"""Exponents by which the rate scales with the batch size: linear for sgd (Goyal et al. 2017, section 2.1), square root
+for adamw (Malladi et al. 2022, section 4)."""
 LARGEST_WARMUP = 0.2
-"""Share of a run that may be spent on warming up."""
+"""Largest fraction of a run that is spent on the warm-up."""
 STEP = 0.1
-"""What the step schedule multiplies the rate with."""
+"""Factor of the rate at each step of the step schedule."""
 
 
 @keras.saving.register_keras_serializable(package="yolo")
 class WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
-    """A straight rise to the peak, then a fall.
+    """Linear warm-up to a peak, followed by a decay.
 
     Args:
         peak: highest rate.
-        warmup: updates of the rise.
-        updates: of the whole run.
-        final: rate at the end of a cosine, as a share of the peak (Loshchilov and Hutter 2017, equation 5).
-        kind: of the fall: half a cosine, steps to a tenth each, or none.
-        step_at: where the steps are, as shares of the run.
+        warmup: number of updates of the warm-up.
+        updates: number of updates of the whole run.
+        final: rate at the end of the cosine decay, as a fraction of the peak (Loshchilov and Hutter 2017, equation 5).
+        kind: decay: half a cosine, steps by a factor of 0.1 each, or none.
+        step_at: positions of the steps, as fractions of the run.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
         self.kind, self.step_at = kind, tuple(step_at)
 
     def __call__(self, step: Tensor) -> Tensor:
-        """The rate of an update, counted from 0."""
+        """Rate of an update; updates count from 0."""
         step = ops.cast(step, "float32")
         rise = (step + 1.0) / max(1, self.warmup)
         return self.peak * ops.where(step < self.warmup, rise, self.fall(step))
 
     def fall(self, step: Tensor) -> Tensor:
-        """The share of the peak after the warm-up."""
+        """Rate after the warm-up, as a fraction of the peak."""
         if self.kind == "cosine":
             progress = ops.clip((step - self.warmup) / max(1, self.updates - self.warmup), 0.0, 1.0)
             return self.final + (1.0 - self.final) * (1.0 + ops.cos(math.pi * progress)) / 2.0
@@ -75,13 +75,13 @@ class WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_schedule(config: TrainConfig, *, batch: int, steps_per_epoch: int, share: float = 1.0) -> WarmedUp:
-    """The schedule of a run.
+    """Make the schedule of a run.
 
     Args:
-        config: the run's options.
-        batch: pictures a step.
-        steps_per_epoch: of the run.
-        share: of the rate that is left, after faults.
+        config: options of the run.
+        batch: images per step.
+        steps_per_epoch: steps per epoch.
+        share: factor of the rate; below 1 after non-finite losses.
     """
     updates_per_epoch = steps_per_epoch / config.accumulate
     updates = math.ceil(config.epochs * updates_per_epoch)
@@ -96,7 +96,7 @@ def make_schedule(config: TrainConfig, *, batch: int, steps_per_epoch: int, shar
 
 
 def peak_rate(config: TrainConfig, batch: int) -> float:
-    """The rate that was asked for, or the optimizer's own, scaled to the pictures of an update."""
+    """Peak rate: the one given, or the optimizer's default scaled to the number of images per update."""
     if config.learning_rate is not None:
         return config.learning_rate
     share = (batch * config.accumulate / NOMINAL_BATCH) ** RATE_EXPONENTS[config.optimizer]
@@ -104,7 +104,7 @@ def peak_rate(config: TrainConfig, batch: int) -> float:
 
 
 def log_rate(config: TrainConfig, batch: int) -> None:
-    """Say which rate a run has, and why."""
+    """Log the learning rate if it was scaled, and how."""
     rate, pictures = peak_rate(config, batch), batch * config.accumulate
     if config.learning_rate is None and pictures != NOMINAL_BATCH:
         usual = DEFAULT_RATES[config.optimizer]

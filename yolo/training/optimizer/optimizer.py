@@ -1,4 +1,4 @@
-"""The optimizer of a run."""
+"""Construction of the optimizer of a run."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def make_optimizer(
     previous: keras.Optimizer | None = None,
     rate_share: float = 1.0,
 ) -> keras.Optimizer:
-    """The optimizer of a run, or of a stage of it; biases and batch norms are not decayed.
+    """Make the optimizer of a run or of one of its stages; biases and batch norm have no weight decay.
 
     Args:
-        config: the run's options.
-        model: what is trained.
-        steps_per_epoch: of the run.
-        batch: pictures a step, which the rate follows.
-        older: variables that learn at ``config.unfrozen_rate``; those that are not trainable do not count.
-        previous: the optimizer of the stage before, whose steps and moments go on.
-        rate_share: what is left of the learning rate, after faults.
+        config: options of the run.
+        model: model to be trained.
+        steps_per_epoch: steps per epoch.
+        batch: images per step, with which the default rate scales.
+        older: variables with the learning-rate factor ``config.unfrozen_rate``; untrainable ones are ignored.
+        previous: optimizer of the previous stage, whose step count and moments are carried over.
+        rate_share: factor of the learning rate; below 1 after non-finite losses.
     """
     options = {
         "learning_rate": make_schedule(config, batch=batch, steps_per_epoch=steps_per_epoch, share=rate_share),
@@ -42,7 +42,7 @@ def make_optimizer(
         "ema_momentum": config.ema,
         "name": config.optimizer,
     }
-    momentum = float(config.momentum)  # Keras takes no whole number
+    momentum = float(config.momentum)  # Keras refuses an int
     optimizer = AdamW(**options) if config.optimizer == "adamw" else SGD(momentum=momentum, nesterov=True, **options)
     optimizer.scales_loss = model.dtype_policy.name == "mixed_float16"
     chosen = {id(each) for each in older}
@@ -57,7 +57,7 @@ def make_optimizer(
 
 
 def carry_over(previous: keras.Optimizer, optimizer: keras.Optimizer) -> None:
-    """Give an optimizer the count of steps, and the moments of the variables that both train, of another."""
+    """Copy the step count, and the moments of variables trained by both, from the previous stage's optimizer."""
     known = {each.path: each for each in previous.variables}
     for variable in optimizer.variables:
         old = known.get(variable.path)

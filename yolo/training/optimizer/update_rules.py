@@ -1,4 +1,4 @@
-"""Keras' AdamW and SGD with what a run asks of them besides: rates of their own, averages, fused kernels."""
+"""Keras' AdamW and SGD, extended by per-layer learning rates, a growing EMA window, loss scaling and fused kernels."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from yolo.ops.boxes import Tensor
 from yolo.training.optimizer.fused_kernels import adam, clip_factor, descend, global_norm, momentum_descent
 
 FIRST_SCALE, GROWTH_STEPS = 2.0**15, 2000
-"""Of the loss in float16; it doubles after so many steps without an overflow."""
+"""Loss scale of float16: its initial value, and the number of steps without overflow after which it doubles."""
 
 
 class Updates:
-    """What both rules have in common; goes before a Keras optimizer among the bases.
+    """Mixin for Keras optimizers; list it before the optimizer class.
 
-    - Some variables learn, and decay, at a share of the rate.
-    - The running averages of the weights (``use_ema``) follow quickly at first, move with updates only, and never
-      overwrite the weights: whoever wants them takes them.
-    - Schedules count updates, not the steps whose gradients are accumulated for one.
-    - On TensorFlow the kernels are fused, and a gradient that is not finite stops the step (`apply_gradients`).
-    - For float16 the loss is scaled, so that small gradients do not vanish (Micikevicius et al. 2018, section 3.2): a
-      step whose gradient overflows is left out, and the scale halved. Keras' own wrapper around an optimizer sees one
-      replica's part of the gradient, and does not work on several.
+    - Some variables have a learning-rate factor, which applies to weight decay too.
+    - The EMA of the weights (``use_ema``) has a short window at first, is updated by updates only (not by accumulated
+      steps), and never overwrites the weights by itself.
+    - Schedules count updates, not the steps whose gradients are accumulated for one update.
+    - On TensorFlow the update kernels are fused, and a non-finite gradient stops the step (`apply_gradients`).
+    - With float16 the loss is scaled, so that small gradients do not underflow (Micikevicius et al. 2018, section
+      3.2): a step whose gradient overflows is skipped, and the scale halved. Keras' LossScaleOptimizer sees only one
+      replica's part of the gradient and does not work on several.
     """
 
-    # What it takes from the Keras optimizer behind it.
+    # Attributes of the Keras optimizer that it is mixed with.
     _iterations: Any
     _learning_rate: Any
     _trainable_variables: list[Any]
@@ -52,15 +52,15 @@ class Updates:
 
     share = 1.0
     slow: frozenset[int] = frozenset()
-    """Indices of the variables that learn at this share of the rate."""
+    """Indices of the variables with the learning-rate factor ``share``."""
     scales_loss = False
-    """Whether it scales the loss; to be set before it is built."""
+    """Whether the loss is scaled; to be set before `build`."""
     loss_scale: Any
     finite_steps: Any
-    """Steps since the scale last changed."""
+    """Steps since the loss scale last changed."""
 
     def slow_down(self, variables: Sequence[Any], share: float) -> None:
-        """Let these of the variables it was built for learn, and decay, at a share of the rate."""
+        """Set a learning-rate factor, ``share``, for some of the variables that the optimizer was built for."""
         self.share = share
         self.slow = frozenset(self._get_variable_index(each) for each in variables)
 
@@ -68,20 +68,20 @@ class Updates:
         if self.built:
             return
         super().build(variables)  # type: ignore[misc]
-        if self.use_ema:  # Keras' begin at 0 and are overwritten by the first step: a thawed layer's come later
+        if self.use_ema:  # Keras starts averages at 0 and fills them at step 0, too early for layers unfrozen later
             for variable, average in zip(variables, self._model_variables_moving_average, strict=True):
-                average.assign(ops.copy(variable))  # JAX would have both in one buffer
+                average.assign(ops.copy(variable))  # else JAX would keep both in one buffer
         if self.scales_loss:
             first = keras.initializers.Constant(FIRST_SCALE)
             self.loss_scale = self.add_variable((), dtype="float32", initializer=first, name="loss_scale")
             self.finite_steps = self.add_variable((), dtype="int32", initializer="zeros", name="finite_steps")
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        """The loss whose gradient is taken; called by Keras."""
+        """Scale the loss before its gradient is computed; called by Keras."""
         return loss * self.loss_scale if self.scales_loss else loss
 
     def next_scale(self, finite: Tensor) -> tuple[Tensor, Tensor]:
-        """The scale, and the steps since it last changed, after a step whose gradient is finite or not."""
+        """Loss scale, and steps since its last change, after a step with a finite or non-finite gradient."""
         steps = ops.where(finite, self.finite_steps + 1, 0)
         grows = steps >= GROWTH_STEPS
         factor = ops.where(finite, ops.where(grows, 2.0, 1.0), 0.5)
@@ -90,7 +90,7 @@ class Updates:
     def stateless_apply(
         self, optimizer_variables: Sequence[Tensor], grads: Sequence[Tensor], trainable_variables: Sequence[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """JAX' step; one whose scaled gradient has overflowed changes nothing but the scale."""
+        """Update on JAX; after an overflow of the scaled gradient only the loss scale changes."""
         apply = super().stateless_apply  # type: ignore[misc]
         if not self.scales_loss:
             return apply(optimizer_variables, grads, trainable_variables)
@@ -98,19 +98,21 @@ class Updates:
             scale = ops.convert_to_tensor(self.loss_scale)
             unscaled = [gradient / scale for gradient in grads]
             finite = ops.all(ops.stack([ops.isfinite(ops.sum(gradient)) for gradient in unscaled]))
-            told = self.next_scale(finite)
+            scaling = self.next_scale(finite)
         weights, state = apply(optimizer_variables, unscaled, trainable_variables)
-        taken = ops.logical_or(finite, scale <= 1.0)  # with no scale left it is the gradient's own fault
+        taken = ops.logical_or(
+            finite, scale <= 1.0
+        )  # at scale 1 the overflow is real: take the step so that it is reported
         weights, state = (
             [ops.where(taken, new, old) for new, old in zip(*pair, strict=True)]
             for pair in ((weights, trainable_variables), (state, optimizer_variables))
         )
-        own = {id(each): value for each, value in zip((self.loss_scale, self.finite_steps), told, strict=True)}
+        own = {id(each): value for each, value in zip((self.loss_scale, self.finite_steps), scaling, strict=True)}
         state = [own.get(id(each), value) for each, value in zip(self.variables, state, strict=True)]
         return weights, state
 
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
-        """Decay and move one variable; called by Keras, on TensorFlow by `change`."""
+        """Apply weight decay and the update rule to one variable; called by Keras, on TensorFlow by `change`."""
         index = self._get_variable_index(variable)
         if index in self.slow:
             learning_rate = learning_rate * self.share
@@ -123,21 +125,21 @@ class Updates:
             super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
 
     def fused_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor, index: int) -> None:
-        """The rule itself, on TensorFlow; ``index`` is the variable's."""
+        """Apply the update rule by a fused kernel, on TensorFlow; ``index`` is the variable's."""
         raise NotImplementedError
 
     def change(self, variable: Any, total: Tensor, factor: Tensor, rate: Tensor) -> None:
-        """On TensorFlow: update a replica's copy of a variable by ``factor`` times a gradient, then its average."""
+        """Update a replica's copy of a variable by ``factor`` times a gradient, then its EMA, on TensorFlow."""
         self.update_step(total * factor, variable, rate)
         if self.use_ema:
             average = self._model_variables_moving_average[self._get_variable_index(variable)].value
             descend(average, average - variable, self.average_weight())
 
     def average_weight(self) -> Tensor:
-        """The weight of the new variables in their averages; 0 in a step that updates nothing.
+        """Weight of the current variables in the EMA; 0 in a step that only accumulates.
 
-        As long as there were few updates it is larger than ``1 - ema_momentum``, so that the first weights,
-        which are random, do not linger.
+        During the first updates it is larger than ``1 - ema_momentum``, so that the initial, random weights are soon
+        forgotten.
         """
         steps = self.gradient_accumulation_steps or 1
         count = self._iterations + 1
@@ -151,10 +153,10 @@ class Updates:
             average.assign(average + (variable - average) * weight)
 
     def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
-        """Keras would make the averages the weights whenever a ``fit`` ends."""
+        """Leave the weights alone: Keras would overwrite them by the EMA at the end of each ``fit``."""
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
-        """Each variable decays at its own rate, in `update_step`."""
+        """Do nothing: `update_step` decays each variable at its own rate."""
 
     def _get_current_learning_rate(self) -> Tensor:
         rate = self._learning_rate
@@ -169,13 +171,13 @@ class Updates:
 
 
 def apply_gradients(optimizer: Updates, gradients: Sequence[Tensor], variables: Sequence[Any]) -> None:
-    """Sum over the replicas, add to what was accumulated, clip, and update if an update is due.
+    """Sum gradients over the replicas, accumulate and clip them, and update the variables if an update is due.
 
-    Keras' own clips each replica's part by itself, and cannot accumulate on several. If the loss is scaled, a gradient
-    that has overflowed is left out.
+    Keras itself clips each replica's part separately and cannot accumulate on several replicas. With loss scaling, a
+    step whose gradient has overflowed is skipped.
 
     Raises:
-        tensorflow.errors.InvalidArgumentError: the gradient is not finite, when the step runs; nothing was updated.
+        tensorflow.errors.InvalidArgumentError: when the step runs, if the gradient is not finite; nothing is updated.
     """
     import tensorflow as tf
 
@@ -188,10 +190,10 @@ def apply_gradients(optimizer: Updates, gradients: Sequence[Tensor], variables: 
         totals = [total + before for total, before in zip(totals, accumulated, strict=True)]
     norm = global_norm(totals)
     finite = tf.math.is_finite(norm)
-    if optimizer.scales_loss:  # as long as there is a scale to lower, that is what has overflowed
+    if optimizer.scales_loss:  # above scale 1 an overflow is due to the scale
         norm = tf.where(tf.logical_and(optimizer.loss_scale > 1.0, tf.logical_not(finite)), 0.0, norm)
     norm = stop_unless_finite(norm, NOT_FINITE_GRADIENT) / steps
-    with tf.control_dependencies([norm]):  # what has no gradient in it, such as decay, has the rate
+    with tf.control_dependencies([norm]):  # weight decay uses no gradient: make it wait for the check through the rate
         totals, rate = [tf.identity(total) for total in totals], tf.identity(optimizer.learning_rate)
     factor = clip_factor(norm, optimizer.global_clipnorm) / steps
     tf.__internal__.distribute.interim.maybe_merge_call(
@@ -214,9 +216,9 @@ def _accumulators(optimizer: Updates, variables: Sequence[Any]) -> list[Any]:
 
 
 def _update_everywhere(strategy: Any, optimizer: Updates, totals: Any, *, finite: Tensor, **update: Any) -> None:
-    """Update the copies of all replicas; outside any replica, where conditions may stand around updates.
+    """Update the variables of all replicas, in cross-replica context, where updates may be conditional.
 
-    If the loss is scaled, an overflow changes nothing but the scale. ``update`` is as of `_update_if_due`.
+    With loss scaling, an overflow changes only the scale. ``update``: as the arguments of `_update_if_due`.
     """
     import tensorflow as tf
 
@@ -226,12 +228,12 @@ def _update_everywhere(strategy: Any, optimizer: Updates, totals: Any, *, finite
     if not optimizer.scales_loss:
         return step()
 
-    def leave_out() -> None:  # Keras counts every step: what is left out is to count for nothing
+    def skip() -> None:  # Keras counts every step; a skipped one must not count
         count = optimizer._iterations.value
         strategy.extended.update(count, lambda own: own.assign_sub(tf.ones_like(own)), group=False)
 
     everywhere = strategy.experimental_local_results(finite)[0]
-    tf.cond(everywhere, step, leave_out)
+    tf.cond(everywhere, step, skip)
     own = (optimizer.loss_scale, optimizer.finite_steps)
     for variable, value in zip(own, optimizer.next_scale(everywhere), strict=True):
         strategy.extended.update(variable.value, lambda own, new: own.assign(new), args=(value,), group=False)
@@ -248,7 +250,7 @@ def _update_if_due(
     factor: Tensor,
     rate: Tensor,
 ) -> None:
-    """Update the variables by ``factor`` times the gradients; or, if it is not yet time, keep these."""
+    """Update the variables by ``factor`` times the gradients if an update is due, else accumulate the gradients."""
     import tensorflow as tf
 
     def each(change: Callable[..., None], targets: Sequence[Any], *shared: Any) -> None:
@@ -269,7 +271,7 @@ def _update_if_due(
 
 @keras.saving.register_keras_serializable(package="yolo")
 class AdamW(Updates, keras.optimizers.AdamW):
-    """Keras' AdamW (Loshchilov and Hutter 2019, algorithm 2) with what `Updates` adds."""
+    """Keras' AdamW (Loshchilov and Hutter 2019, algorithm 2) with the extensions of `Updates`."""
 
     def fused_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor, index: int) -> None:
         adam(
@@ -286,7 +288,7 @@ class AdamW(Updates, keras.optimizers.AdamW):
 
 @keras.saving.register_keras_serializable(package="yolo")
 class SGD(Updates, keras.optimizers.SGD):
-    """Keras' SGD, with decoupled weight decay and what `Updates` adds."""
+    """Keras' SGD, with decoupled weight decay and the extensions of `Updates`."""
 
     def fused_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor, index: int) -> None:
         if self.momentum == 0:

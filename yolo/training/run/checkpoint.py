@@ -1,15 +1,13 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped, in one file that is whole or not there.
+"""Checkpoints: everything needed to resume a run exactly, in one file that is written whole or not at all.
 
-A checkpoint is an uncompressed zip of ``.npy`` arrays (no pickle) and a ``meta.json``. The zip's own checksums tell
-damaged contents, the names of all arrays in ``meta.json`` a damaged directory of the zip.
+A checkpoint is an uncompressed zip of ``.npy`` arrays (no pickle) and a ``meta.json``. The zip's checksums
+reveal damaged contents, the names of all arrays in ``meta.json`` a damaged directory of the zip.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-import math
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,22 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import ConfigError, WeightsError
+from yolo.files.arrays import DAMAGE, read_array, read_member
 from yolo.files.atomic import remove_abandoned, write_whole
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "checkpoints"
 KEPT = 2
-"""The newest, and the one before it in case that the newest is damaged."""
+"""Checkpoints kept: the newest, and the one before it in case the newest is damaged."""
 META = "meta.json"
 NAMES = "arrays"
-"""Under this key of `META` stand the names of all arrays."""
-DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RuntimeError)
-"""What reading a damaged file may raise; zipfile's RuntimeError: the file seems to be encrypted."""
+"""Key of `META` that holds the names of all arrays."""
 
 
 class Checkpoint(NamedTuple):
-    """The state of a run after some steps."""
+    """State of a run after ``step`` steps."""
 
     step: int
     arrays: dict[str, NDArray[Any]]
@@ -45,21 +42,21 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder of their own within the run's, in which one process writes."""
+    """Checkpoints of one run, in a subfolder of the run's; only one process may write there."""
 
     def __init__(self, run: str | Path):
         self.path = Path(run) / FOLDER
 
     def save(self, step: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Path:
-        """Write a checkpoint; those before the last one are deleted once it is safely on the disk.
+        """Write a checkpoint, then delete all but the newest `KEPT` once it is safely on the disk.
 
         Raises:
-            ConfigError: it cannot be written, for instance because the disk is full; the older ones are left.
+            ConfigError: it cannot be written, for instance because the disk is full; older ones are kept.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"{self.path}: cannot be made ({error.strerror})") from error
+            raise ConfigError(f"{self.path}: cannot be created ({error.strerror})") from error
         remove_abandoned(self.path)
         target = self._file(step)
         write_whole(target, lambda temporary: write(temporary, arrays, meta), durable=True)
@@ -69,12 +66,12 @@ class Checkpoints:
         return target
 
     def latest(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole, None if there is none; damaged ones are named in a warning."""
+        """Read the newest undamaged checkpoint; None if there is none. Damaged ones are named in a warning."""
         for path in reversed(self._files()):
             try:
                 return read(path)
             except WeightsError as error:
-                logger.warning("%s; the checkpoint before it is taken", error)
+                logger.warning("%s; the checkpoint before it is used", error)
         return None
 
     def discard(self, step: int) -> None:
@@ -84,7 +81,7 @@ class Checkpoints:
             self._file(step).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Delete all of them, and what is left of others: a new run begins."""
+        """Delete all checkpoints, and temporary files of unfinished ones, before a new run."""
         remove_abandoned(self.path)
         for path in self._files():
             path.unlink()
@@ -106,37 +103,19 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any
 
 
 def read(path: str | Path) -> Checkpoint:
-    """The checkpoint in a file.
+    """Read a checkpoint file.
 
     Raises:
-        WeightsError: it is damaged, or none.
+        WeightsError: it is damaged, or not a checkpoint.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            meta = json.loads(_member(archive, META))
+            meta = json.loads(read_member(archive, META))
             names = meta[NAMES]
             del meta[NAMES]
             if archive.namelist() != [META, *(f"{name}.npy" for name in names)]:
                 raise ValueError("its arrays are not those that were written")
-            arrays = {name: _array(_member(archive, f"{name}.npy")) for name in names}
+            arrays = {name: read_array(archive, name) for name in names}
         return Checkpoint(int(meta["state"]["step"]), arrays, meta)
     except DAMAGE as error:
         raise WeightsError(f"{path}: damaged ({error})") from error
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:  # then it is no larger than the file
-        raise ValueError(f"{name} is compressed")
-    return archive.read(name)
-
-
-def _array(data: bytes) -> NDArray[Any]:
-    """The array of ``.npy`` bytes, whose length is checked before anything is allocated."""
-    stream = io.BytesIO(data)
-    version = np.lib.format.read_magic(stream)
-    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-    shape, fortran, dtype = header(stream)
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
-        raise ValueError("an array of another size than its header says")
-    values = np.frombuffer(data, dtype, offset=stream.tell())
-    return values.reshape(shape, order="F" if fortran else "C")

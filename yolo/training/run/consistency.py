@@ -1,9 +1,9 @@
-"""What must stay equal: between the hosts of a run, and between a run and its resumption."""
+"""Conditions that must be equal on all hosts of a run, and when a run is resumed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from yolo.errors import ConfigError
 from yolo.structs import Dataset
 
 NAMES = ("dataset.name", "validation.name")
-"""Of a run's conditions those that say where something lies, not what it is."""
+"""Conditions that name a location only; they may change between runs."""
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
-    """What a checkpoint remembers of a dataset."""
+    """Describe a dataset as checkpoints store it."""
     return {
         "name": dataset.name,
         "split": dataset.split,
@@ -30,7 +30,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 def describe_file(option: str, path: str | None) -> str | None:
-    """What a checkpoint remembers of the text of a file that an option names; None without a file.
+    """Digest of a file that an option names, as checkpoints store it; None without a file.
 
     Raises:
         ConfigError: it cannot be read.
@@ -44,45 +44,58 @@ def describe_file(option: str, path: str | None) -> str | None:
 
 
 def agree_on(hosts: Hosts, conditions: dict[str, Any]) -> None:
-    """Raise a ConfigError that names every condition, with dots where they are nested, in which two hosts differ."""
-    passed = {*(f"config.{name}" for name in HARMLESS), *NAMES}
-    own = {name: value for name, value in flat(conditions).items() if name not in passed}
-    first, *others = (json.loads(text) for text in hosts.texts(json.dumps(own, sort_keys=True, default=str)))
-    differing = []
-    for name in sorted({name for found in (first, *others) for name in found}):
-        rank = next((rank for rank, found in enumerate(others, 1) if found.get(name) != first.get(name)), None)
-        if rank is not None:
-            values = f"rank 0: {brief(first.get(name))}, rank {rank}: {brief(others[rank - 1].get(name))}"
-            differing.append(f"{name} ({values})")
-    if differing:
-        raise ConfigError(
-            f"the hosts do not have the same {', '.join(differing)}; give all of them the same options and pictures"
-        )
+    """Check that all hosts of a run have the same conditions.
+
+    Raises:
+        ConfigError: two hosts differ; every such condition is named, with dots where conditions are nested.
+    """
+    ignored = {*(f"config.{name}" for name in HARMLESS), *NAMES}
+    own = {name: value for name, value in flatten(conditions).items() if name not in ignored}
+    first, *others = (json.loads(text) for text in hosts.all_gather_text(json.dumps(own, sort_keys=True, default=str)))
+    found: dict[str, str] = {}
+    for rank, other in enumerate(others, 1):
+        for name, (zero, value) in differences(first, other).items():
+            found.setdefault(name, f"{name} (rank 0: {brief(zero)}, rank {rank}: {brief(value)})")
+    if found:
+        listed = ", ".join(found[name] for name in sorted(found))
+        raise ConfigError(f"the hosts do not have the same {listed}; give all of them the same options and pictures")
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmless: Iterable[str] = ()) -> None:
-    """Raise a ConfigError that names every difference between what a run began with and what it would go on with.
+    """Check that a run would be resumed under the conditions it began with.
 
-    What the datasets are called is none, for that is their folder's name: the fingerprint tells them apart.
+    Dataset names are ignored (they are folder names); the fingerprint identifies the data.
+
+    Raises:
+        ConfigError: something has changed; every difference is named.
     """
-    old, new, passed = flat(before), flat(now), {*harmless, *NAMES}
-    changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name not in passed]
+    changed = differences(before, now, ignoring={*harmless, *NAMES})
     if changed:
-        shown = "; ".join(f"{name}: {brief(old.get(name))} -> {brief(new.get(name))}" for name in sorted(changed))
+        shown = "; ".join(f"{name}: {brief(old)} -> {brief(new)}" for name, (old, new) in changed.items())
         raise ConfigError(
             f"the run cannot go on as it began, this has changed: {shown}. Undo that, or begin a new run from "
             "this one's last.keras (--weights)"
         )
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted names."""
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, ignoring: Collection[str] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """Old and new value of everything in which two nested mappings differ, by dotted name in alphabetical order."""
+    before, after = flatten(old), flatten(new)
+    pairs = {name: (before.get(name), after.get(name)) for name in sorted({*before, *after}) if name not in ignoring}
+    return {name: (one, other) for name, (one, other) in pairs.items() if one != other}
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn nested mappings into one, with dotted names."""
     result: dict[str, Any] = {}
     for name, value in values.items():
-        result |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {prefix + name: value}
+        result |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {prefix + name: value}
     return result
 
 
 def brief(value: Any) -> str:
+    """Format a value in at most 60 characters."""
     text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,8 +1,7 @@
-"""What a run leaves behind: best.keras, last.keras, history.csv, metrics.json, config.yaml, curves.png, batches.jpg."""
+"""Output files of a run: best.keras, last.keras, history.csv, metrics.json, config.yaml, curves.png, batches.jpg."""
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from yolo.files.atomic import to_json, write_text, write_whole
+from yolo.files.atomic import to_json, write_text
+from yolo.files.csv_table import write_csv
 
 COLUMNS = (
     *("epoch", "loss", "box_loss", "objectness_loss", "class_loss", "learning_rate"),
@@ -19,11 +19,11 @@ COLUMNS = (
     "evaluation_seconds",
 )
 PLOT_SECONDS = 30.0
-"""The curves are drawn anew when they are this old, and at the end."""
+"""Age at which the curves are drawn again; they are also drawn at the end."""
 
 
 class RunFolder:
-    """The files of one run, each written whole or not at all.
+    """Output folder of one run; each file is written whole or not at all.
 
     Raises:
         ConfigError: a file cannot be written.
@@ -44,7 +44,7 @@ class RunFolder:
 
     @property
     def preview(self) -> Path:
-        """The first pictures that are learned from, as augmented."""
+        """Picture of the first training batches, as augmented."""
         return self.path / "batches.jpg"
 
     def write_config(self, values: Mapping[str, Any]) -> None:
@@ -54,20 +54,14 @@ class RunFolder:
         write_text(self.path / "metrics.json", to_json(metrics, indent=2) + "\n")
 
     def write_history(self, history: Sequence[Mapping[str, float]]) -> None:
-        """The epochs so far as a table, and now and then as curves."""
-
-        def write(path: Path) -> None:
-            with path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
-                writer.writeheader()
-                writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in history)
-
-        write_whole(self.path / "history.csv", write)
+        """Write the metrics of all epochs so far as CSV and, at most every `PLOT_SECONDS`, as curves."""
+        rows = [[f"{row[name]:.6g}" if name in row else "" for name in COLUMNS] for row in history]
+        write_csv(self.path / "history.csv", COLUMNS, rows)
         if time.monotonic() - self._plotted > PLOT_SECONDS:
             self.draw_curves(history)
 
     def draw_curves(self, history: Sequence[Mapping[str, float]]) -> None:
-        """The epochs so far as curves."""
+        """Plot the metrics of all epochs so far."""
         from yolo.images.plots import plot_training
 
         series = {key: [row.get(key, math.nan) for row in history] for key in COLUMNS}

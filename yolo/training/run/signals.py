@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: a run is told, saves, and leaves."""
+"""SIGTERM and Ctrl-C during a run: it saves a checkpoint and stops."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from yolo.system.signal_handlers import stop_signal_handler
+
 ECHO_SECONDS = 2.0
-"""A signal that comes again so soon is the same one: Slurm and systemd send it to every process of a job, and the one
-that watches over this one (`yolo/distributed/supervisor.py`) passes it on."""
+"""Time within which a repeated signal counts as an echo of the first: Slurm and systemd signal every process of a job,
+and the supervisor of this one (`yolo/distributed/supervisor.py`) forwards it as well."""
 
 
 class Interruption:
-    """Whether somebody has asked the run to stop."""
+    """Request to stop the run: the signal received, or None."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     def leave(self) -> None:
-        """End as the signal would have ended the program.
+        """End the program as the signal would have done.
 
         Raises:
-            KeyboardInterrupt: it was Ctrl-C.
-            SystemExit: it was SIGTERM; with the shell's exit status for it.
+            KeyboardInterrupt: the signal was Ctrl-C.
+            SystemExit: the signal was SIGTERM; with the shell's exit status for it.
         """
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt
@@ -35,30 +35,23 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """While it lasts, the first signal is noted for the run to see; a second one, if it is no echo, ends the program.
+    """Note the first stop signal inside the block, for the run to see; a second one, unless an echo, ends the program.
 
-    Outside the main thread, where Python takes no signals, nothing is noted.
+    Outside the main thread, where Python delivers no signals, nothing is noted.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
     noted = 0.0
 
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+    def note(number: int) -> None:
         nonlocal noted
         if interruption.signal is None:
             interruption.signal, noted = number, time.monotonic()
         elif number != interruption.signal or time.monotonic() - noted > ECHO_SECONDS:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            restore()
             signal.raise_signal(number)
 
-    for number in SIGNALS:
-        signal.signal(number, note)
-    try:
+    with stop_signal_handler(note) as restore:
         yield interruption
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""What a search may try: options of training by dotted name, each with a range or a list of values."""
+"""Search space: training options by dotted name, each with a range or a list of values."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from yolo.config import TrainConfig, check, train_config
 from yolo.config_types import describe, is_a
 from yolo.errors import ConfigError
 from yolo.training.optimizer.learning_rate import peak_rate
+from yolo.training.run.consistency import flatten
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -22,22 +23,22 @@ if TYPE_CHECKING:
 Value = float | int | bool | str | None
 Kind = Literal["float", "log", "int", "choice"]
 FIXED = ("epochs", "seed")
-"""Options that all trials share, or their results could not be compared."""
+"""Options that all trials share, so that their results are comparable."""
 EXPONENTIAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
 class Range(NamedTuple):
-    """The values that an option may have."""
+    """Range or choice of values of one option."""
 
     kind: Kind
     low: float = 0.0
     high: float = 0.0
     values: tuple[Value, ...] = ()
-    """Of a choice."""
+    """Values of a choice."""
 
     @property
     def extremes(self) -> tuple[Value, ...]:
-        """Values of which, if they are all allowed, every other one is."""
+        """Boundary values: if the option accepts these, it accepts the whole range."""
         return self.values if self.kind == "choice" else (self.low, self.high)
 
     def __contains__(self, value: object) -> bool:
@@ -47,7 +48,7 @@ class Range(NamedTuple):
         return number and self.low <= value <= self.high and (self.kind != "int" or isinstance(value, int))  # type: ignore[operator]
 
     def distribution(self) -> BaseDistribution:
-        """The same for Optuna."""
+        """Convert to a distribution of Optuna."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         if self.kind == "choice":
@@ -58,18 +59,18 @@ class Range(NamedTuple):
 
 
 Space = dict[str, Range]
-"""By dotted name of the option."""
+"""Ranges by dotted name of the option."""
 
 
 def read_space(path: str | Path, config: TrainConfig) -> Space:
-    """The space of a YAML file such as `yolo/spaces/default.yaml`.
+    """Read a search space from a YAML file such as `yolo/spaces/default.yaml`.
 
     Args:
-        path: of the file.
-        config: what the trials have in common, with which every value has to go together.
+        path: file to read.
+        config: options shared by all trials, with which every value must be compatible.
 
     Raises:
-        ConfigError: it cannot be read, or a range is wrong or not allowed to the option.
+        ConfigError: the file cannot be read, or a range is malformed or not allowed for its option.
     """
     try:
         rows = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -89,10 +90,10 @@ def read_space(path: str | Path, config: TrainConfig) -> Space:
 
 
 def read_range(name: str, row: Any, config: TrainConfig) -> Range:
-    """One row of a space.
+    """Read one row of a search space.
 
     Raises:
-        ConfigError: it is no range, or no option, or holds values that the option may not have.
+        ConfigError: the row is not a range, the option does not exist, or it does not accept these values.
     """
     check(isinstance(row, Mapping), name, "a range such as {kind: float, low: 0, high: 1}", row)
     kind, keys = row.get("kind"), {"kind", "values"} if row.get("kind") == "choice" else {"kind", "low", "high"}
@@ -106,13 +107,13 @@ def read_range(name: str, row: Any, config: TrainConfig) -> Range:
 
 
 def read_choice(name: str, values: Any) -> Range:
-    """A choice of values; errors as of `read_range`."""
+    """Read a choice of values; raises as `read_range`."""
     check(isinstance(values, list) and len(values) > 0, f"{name}: values", "a list", values)
     return Range("choice", values=tuple(map(as_number, values)))
 
 
 def read_ends(name: str, row: Mapping[str, Any]) -> Range:
-    """A range of numbers; errors as of `read_range`."""
+    """Read a range of numbers; raises as `read_range`."""
     low, high = as_number(row["low"]), as_number(row["high"])
     number = int if row["kind"] == "int" else float
     check(is_a(low, number) and is_a(high, number), name, f"between two, each {describe(number)}", dict(row))
@@ -121,15 +122,15 @@ def read_ends(name: str, row: Mapping[str, Any]) -> Range:
 
 
 def as_number(value: Any) -> Any:
-    """1e-4 as the number it is: without a point, PyYAML reads it as text."""
+    """Convert text such as 1e-4, which PyYAML reads as text for lack of a point, to a number."""
     return float(value) if isinstance(value, str) and EXPONENTIAL.fullmatch(value) else value
 
 
 def changed(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
-    """The configuration with some options changed, by dotted name.
+    """Return the configuration with some options changed, by dotted name.
 
     Raises:
-        ConfigError: there is no such option, or its value is wrong.
+        ConfigError: an option does not exist, or a value is not allowed.
     """
     plain = asdict(config)
     for name, value in values.items():
@@ -144,15 +145,8 @@ def changed(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
 
 
 def present_values(config: TrainConfig, space: Space) -> dict[str, Value]:
-    """What a configuration has for the options of a space, as far as that lies in it: where a search begins."""
-    plain = asdict(config)
+    """Values that a configuration has for the options of a space, where they lie within it: the first trial."""
+    present = flatten(asdict(config))
     if config.learning_rate is None and config.batch != "auto":
-        plain["learning_rate"] = peak_rate(config, config.batch)
-    values = {}
-    for name, allowed in space.items():
-        value: Any = plain
-        for part in name.split("."):
-            value = value[part]
-        if value in allowed:
-            values[name] = value
-    return values
+        present["learning_rate"] = peak_rate(config, config.batch)
+    return {name: present[name] for name, allowed in space.items() if present[name] in allowed}

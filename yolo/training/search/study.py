@@ -1,4 +1,4 @@
-"""The store of a search: which trials there are, what came of them, and which are to be repeated (Optuna)."""
+"""Storage of a hyperparameter search: its trials, their results, and which to repeat (an Optuna study in SQLite)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from yolo.errors import ConfigError
 from yolo.files.locks import locked_folder
-from yolo.training.run.consistency import flat
+from yolo.training.run.consistency import differences
 
 if TYPE_CHECKING:
     import optuna
@@ -23,27 +23,27 @@ logger = logging.getLogger("yolo.tuning")
 
 STORE = "study.db"
 RANDOM_TRIALS = 8
-"""Trials before the sampler begins to learn from them."""
+"""Random trials before the sampler uses their results."""
 COMPARED = 4
-"""Trials that run to their end before others are measured by them."""
+"""Trials that are never pruned; later ones are compared with them."""
 LARGEST_REPEATS = 2
-"""How often a trial is begun again that ended with the program: it may be what ended it."""
+"""Restarts of a trial that was running when the process died; bounded, as it may be the cause."""
 CONDITIONS, REPEATED, SECONDS, REASON = "conditions", "repeated", "seconds", "reason"
-"""Names in the store."""
+"""Names of attributes in the study."""
 
 
 @contextmanager
 def opened(folder: Path, conditions: Mapping[str, Any], *, epochs: int) -> Iterator[optuna.Study]:
-    """The study in a folder, which no other process works on meanwhile.
+    """Open or create the study in a folder, which is locked against other processes meanwhile.
 
     Args:
-        folder: of the search; it is made if there is none.
-        conditions: what must not change when a search goes on, as plain data.
-        epochs: of a trial.
+        folder: folder of the search, created if missing.
+        conditions: everything that must be unchanged when a search is resumed, as plain data.
+        epochs: epochs of a trial.
 
     Raises:
-        ConfigError: Optuna is missing, another process writes into the folder, it holds another search, or its store
-            cannot be written.
+        ConfigError: Optuna is not installed, another process writes into the folder, it holds another search, or its
+            store cannot be written.
     """
     optuna = require_optuna()
     from sqlalchemy.engine import URL
@@ -83,10 +83,10 @@ def named_faults(store: Path) -> Iterator[None]:
 
 
 def require_optuna() -> Any:
-    """The package.
+    """Import Optuna.
 
     Raises:
-        ConfigError: it is missing.
+        ConfigError: it is not installed.
     """
     try:
         import optuna
@@ -96,24 +96,23 @@ def require_optuna() -> Any:
 
 
 def check_conditions(study: optuna.Study, conditions: Mapping[str, Any], folder: Path) -> None:
-    """Note what the search begins with, or see that it is the same as then.
+    """Store the conditions of a new search, or compare them with those of the one being resumed.
 
     Raises:
-        ConfigError: something has changed.
+        ConfigError: a condition has changed.
     """
     before = study.user_attrs.get(CONDITIONS)
     if before is None:
         study.set_user_attr(CONDITIONS, dict(conditions))
         return
-    old, new = flat(before), flat(json.loads(json.dumps(conditions)))  # as the store gives them back
-    differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    if differing:
-        shown = "; ".join(f"{name}: {old.get(name)} -> {new.get(name)}" for name in differing)
+    changed = differences(before, json.loads(json.dumps(conditions)))  # as the store gives them back
+    if changed:
+        shown = "; ".join(f"{name}: {old} -> {new}" for name, (old, new) in changed.items())
         raise ConfigError(f"{folder}: holds a search that began otherwise ({shown}); give another --out")
 
 
 def repeat_interrupted(study: optuna.Study) -> None:
-    """Count trials that ended with the program as failed, and begin them again."""
+    """Mark trials that were running when the process died as failed, and enqueue them again."""
     from optuna.trial import TrialState
 
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
@@ -121,22 +120,22 @@ def repeat_interrupted(study: optuna.Study) -> None:
         repeated = trial.user_attrs.get(REPEATED, 0)
         if repeated < LARGEST_REPEATS:
             study.enqueue_trial(trial.params, user_attrs={REPEATED: repeated + 1})
-            logger.info("the trial that was interrupted is begun again")
+            logger.info("the interrupted trial is repeated")
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that count: those that ended by themselves, whatever the end."""
+    """List the trials that ended by themselves: completed, pruned or failed."""
     return [trial for trial in study.trials if trial.state.is_finished() and SECONDS in trial.user_attrs]
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
-    """The one with the highest AP, of equal ones the first; trials that were cut short do not count."""
+    """Return the completed trial with the highest AP, the first of equal ones; None if there is none."""
     whole = [trial for trial in finished(study) if trial.value is not None and trial.state.name == "COMPLETE"]
     return max(whole, key=lambda trial: trial.value or 0.0, default=None)
 
 
 def sampler(seed: int, number: int) -> Any:
-    """What chooses the next trial's values: the same after an interruption as without it."""
+    """Make the sampler of a trial; seeded by its number, so that a resumed search chooses the same values."""
     from optuna.samplers import TPESampler
 
     own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])

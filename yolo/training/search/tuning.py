@@ -1,12 +1,11 @@
-"""A search for better options: short runs, the hopeless ones cut short (Optuna)."""
+"""Hyperparameter search: short training runs, the unpromising ones pruned (Optuna)."""
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,8 @@ import yaml
 
 from yolo.config import HARMLESS, TrainConfig
 from yolo.errors import AnnotationError, ConfigError
-from yolo.files.atomic import write_text, write_whole
+from yolo.files.atomic import write_text
+from yolo.files.csv_table import write_csv
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.callbacks.progress import duration
@@ -31,33 +31,31 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial, Trial
 
-logger = logging.getLogger("yolo.tuning")  # not below yolo.training, whose messages are held back within a trial
+logger = logging.getLogger("yolo.tuning")  # not below yolo.training, which is silenced during a trial
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched, and with what.
-
-    ``make`` gives a detector as it is before training, a new one each time.
-    """
+    """Everything that defines a search."""
 
     make: Callable[[], Detector]
+    """Makes a new, untrained detector for each trial."""
     dataset: Dataset
     validation: Dataset | None
-    """None: a fixed tenth of the dataset, as in training."""
+    """Validation data; None: a fixed tenth of the dataset, as in training."""
     config: TrainConfig
-    """What all trials have in common; the first one has it unchanged."""
+    """Options shared by all trials; the first trial has them unchanged."""
     space: Space
     folder: Path
     about: Mapping[str, Any]
-    """Further options that a run needs to be like the trials; they are written into best.yaml."""
+    """Further command line options of the trials, copied to best.yaml."""
     devices: str | None = None
-    """Where to train."""
+    """Devices as in `choose_devices`."""
     live: bool = False
-    """Show the progress of a trial on the terminal."""
+    """Whether to show the progress of trials on the terminal."""
 
     def conditions(self) -> dict[str, Any]:
-        """What must not change when a search goes on."""
+        """Everything that must be unchanged when the search is resumed."""
         return {
             "space": {name: str(each) for name, each in self.space.items()},
             "config": {name: value for name, value in asdict(self.config).items() if name not in HARMLESS},
@@ -68,11 +66,11 @@ class Search:
 
 
 def tune(search: Search, *, trials: int, broken_off: Callable[[FrozenTrial], Any] = lambda _best: None) -> FrozenTrial:
-    """Search until there are so many trials, those of earlier calls included; the best one.
+    """Search until there are ``trials`` trials, those of earlier calls included; returns the best one.
 
     Each trial trains a new detector for ``config.epochs``; its value is the best AP of its epochs. A trial that is
-    behind the median of the others after an epoch is cut short. After each trial best.yaml, trials.csv and trials.png
-    are written to the folder.
+    below the median of the others after an epoch is pruned. After each trial best.yaml, trials.csv and trials.png are
+    written to the folder.
 
     Args:
         search: what is searched.
@@ -80,9 +78,9 @@ def tune(search: Search, *, trials: int, broken_off: Callable[[FrozenTrial], Any
         broken_off: is given the best trial so far, if there is one, when an exception such as Ctrl-C ends the search.
 
     Raises:
-        ConfigError: Optuna is missing, another process writes into the folder, it holds another search, or no trial
-            came to an end.
-        AnnotationError: AP is undefined, as there is no box in the validation pictures.
+        ConfigError: Optuna is not installed, another process writes into the folder, it holds another search, or no
+            trial was completed.
+        AnnotationError: AP is undefined, because the validation data has no box.
     """
     with opened(search.folder, search.conditions(), epochs=search.config.epochs) as study:
         repeat_interrupted(study)
@@ -107,7 +105,7 @@ def tune(search: Search, *, trials: int, broken_off: Callable[[FrozenTrial], Any
 
 
 def carry_out(search: Search, study: optuna.Study, *, total: int) -> None:
-    """One trial; its result goes into the study.
+    """Run one trial and store its result in the study.
 
     Raises:
         AnnotationError: AP is undefined.
@@ -121,10 +119,10 @@ def carry_out(search: Search, study: optuna.Study, *, total: int) -> None:
     pruning = Pruning(trial, search.config.epochs)
     try:
         result = train_quietly(search, trial.params, pruning)
-    except ConfigError as error:  # options that do not go together, or a loss that is no longer finite
+    except ConfigError as error:  # incompatible options, or a non-finite loss
         diverged = isinstance(error.__context__, NotFiniteError)
         trial.set_user_attr(REASON, str(error))
-        # A run that ends so finds nothing; what only fails teaches the sampler nothing either.
+        # A diverged run detects nothing: AP 0, from which the sampler learns; incompatible options say nothing of AP.
         value, state = (0.0, TrialState.COMPLETE) if diverged else (None, TrialState.FAIL)
         logger.warning("trial %d/%d  %s", number, total, error)
     else:
@@ -136,7 +134,7 @@ def carry_out(search: Search, study: optuna.Study, *, total: int) -> None:
 
 
 class Pruning(keras.callbacks.Callback):
-    """Tells a trial its AP after each epoch, and ends the run if the trial has no prospects."""
+    """Callback that reports AP to Optuna after each epoch, and stops the run if the trial is to be pruned."""
 
     def __init__(self, trial: Trial, epochs: int):
         super().__init__()
@@ -154,7 +152,7 @@ class Pruning(keras.callbacks.Callback):
 
 
 def train_quietly(search: Search, values: Mapping[str, Value], pruning: Pruning) -> TrainResult:
-    """The run of a trial, without messages; nothing of it stays in memory."""
+    """Train for a trial, without log messages, and free its memory afterwards."""
     training = logging.getLogger("yolo.training")
     level = training.level
     training.setLevel(logging.ERROR)
@@ -174,12 +172,12 @@ def train_quietly(search: Search, values: Mapping[str, Value], pruning: Pruning)
 
 
 def best_ap(result: TrainResult) -> float:
-    """The best of a run's epochs."""
+    """Best AP of a run's epochs; 0 if there is none."""
     return max((row["AP"] for row in result.history), default=0.0)
 
 
 def log_trial(study: optuna.Study, *, number: int, total: int) -> None:
-    """A line about the last trial and how long the search will take."""
+    """Log the result of the last trial and the time left."""
     done, best = finished(study), best_trial(study)
     last = done[-1]
     seconds = float(np.mean([trial.user_attrs[SECONDS] for trial in done]))
@@ -197,14 +195,14 @@ def log_trial(study: optuna.Study, *, number: int, total: int) -> None:
 
 
 def describe_values(values: Mapping[str, Value]) -> str:
-    """The values of a trial on a line."""
+    """Format the values of a trial on one line."""
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
     )
 
 
 def write_results(search: Search, study: optuna.Study) -> None:
-    """best.yaml for ``yolov3 train --config``, trials.csv and trials.png.
+    """Write best.yaml (for ``yolov3 train --config``), trials.csv and trials.png.
 
     Raises:
         ConfigError: a file cannot be written.
@@ -221,7 +219,7 @@ def write_results(search: Search, study: optuna.Study) -> None:
 
 
 def describe_best(search: Search, best: FrozenTrial) -> str:
-    """The options of the best trial as YAML; how long to train is left to the user."""
+    """Format the options of the best trial as YAML, without ``epochs``, which is the user's choice."""
     options = {**search.about, **asdict(changed(search.config, best.params))}
     del options["epochs"]
     head = f"# AP {best.value:.4f} after at most {search.config.epochs} epochs, the best of a search.\n"
@@ -229,21 +227,15 @@ def describe_best(search: Search, best: FrozenTrial) -> str:
 
 
 def write_table(search: Search, trials: list[FrozenTrial]) -> None:
-    """A row a trial: how it ended, AP, epochs, time, values."""
-    names = list(search.space)
+    """Write trials.csv, a row per trial: state, AP, epochs, seconds, the values of its options, reason of a failure."""
+    header = ["trial", "state", "AP", "epochs", "seconds", *search.space, "reason"]
+    rows = [table_row(number, trial, list(search.space)) for number, trial in enumerate(trials, 1)]
+    write_csv(search.folder / "trials.csv", header, rows)
 
-    def write(path: Path) -> None:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["trial", "state", "AP", "epochs", "seconds", *names, "reason"])
-            for number, trial in enumerate(trials, 1):
-                reached = trial.value if trial.value is not None else max(trial.intermediate_values.values(), default=0)
-                own = [trial.params.get(name) for name in names]
-                seconds = f"{trial.user_attrs[SECONDS]:.1f}"
-                epochs = len(trial.intermediate_values)
-                state = trial.state.name.lower()
-                writer.writerow(
-                    [number, state, f"{reached:.6g}", epochs, seconds, *own, trial.user_attrs.get(REASON, "")]
-                )
 
-    write_whole(search.folder / "trials.csv", write)
+def table_row(number: int, trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
+    """Format one trial as a row of trials.csv."""
+    reached = trial.value if trial.value is not None else max(trial.intermediate_values.values(), default=0)
+    seconds, epochs = f"{trial.user_attrs[SECONDS]:.1f}", len(trial.intermediate_values)
+    own = [trial.params.get(name) for name in names]
+    return [number, trial.state.name.lower(), f"{reached:.6g}", epochs, seconds, *own, trial.user_attrs.get(REASON, "")]
