@@ -26,9 +26,9 @@ from yolo.config import LossConfig, TrainConfig
 from yolo.errors import AnnotationError, ConfigError
 from yolo.images import plots
 from yolo.training.optimizer.learning_rate import peak_rate
+from yolo.training.result import TrainResult
 from yolo.training.run.state import NotFiniteError
 from yolo.training.search.space import Range, changed, present_values, read_space
-from yolo.training.trainer import TrainResult
 
 optuna = pytest.importorskip("optuna")
 
@@ -170,7 +170,8 @@ class Runs:
         self.error = None
 
     def __call__(self, *_, config, callbacks, **options):
-        assert set(options) == {"validation", "live", "devices"}  # and no folder: nothing is written
+        assert set(options) == {"validation", "live", "devices", "out"}
+        assert options["out"] is None  # nothing is written
         self.configs.append(config)
         if self.error is not None:
             self.error(len(self.configs))

@@ -26,12 +26,12 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "checkpoints"
 KEPT = 2
-"""The newest, and the one before it in case that the newest is damaged."""
+"""Number of checkpoints kept: the newest, and the one before it in case that the newest is damaged."""
 META = "meta.json"
 NAMES = "arrays"
-"""Under this key of `META` stand the names of all arrays."""
+"""Key of `META` with the names of all arrays."""
 DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RuntimeError)
-"""What reading a damaged file may raise; zipfile's RuntimeError: the file seems to be encrypted."""
+"""Exceptions of reading a damaged file; zipfile's RuntimeError: the file seems to be encrypted."""
 
 
 class Checkpoint(NamedTuple):
@@ -39,7 +39,7 @@ class Checkpoint(NamedTuple):
 
     step: int
     arrays: dict[str, NDArray[Any]]
-    """Variables by name."""
+    """Variables by name; none in the record of a finished run, whose weights are in last.keras."""
     meta: dict[str, Any]
     """Everything else, as plain data."""
 
@@ -50,8 +50,8 @@ class Checkpoints:
     def __init__(self, run: str | Path):
         self.path = Path(run) / FOLDER
 
-    def save(self, step: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Path:
-        """Write a checkpoint; those before the last one are deleted once it is safely on the disk.
+    def save(self, step: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], *, keep: int = KEPT) -> Path:
+        """Write a checkpoint, and delete all but the newest ``keep`` once it is safely on the disk.
 
         Raises:
             ConfigError: it cannot be written, for instance because the disk is full; the older ones are left.
@@ -63,7 +63,7 @@ class Checkpoints:
         remove_abandoned(self.path)
         target = self._file(step)
         write_whole(target, lambda temporary: write(temporary, arrays, meta), durable=True)
-        for old in self._files()[:-KEPT]:
+        for old in self._files()[:-keep]:
             with suppress(OSError):
                 old.unlink()
         return target

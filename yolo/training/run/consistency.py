@@ -1,4 +1,4 @@
-"""What must stay equal: between the hosts of a run, and between a run and its resumption."""
+"""Checks that hosts agree with each other, and a resumed run with its beginning."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from yolo.errors import ConfigError
 from yolo.structs import Dataset
 
 NAMES = ("dataset.name", "validation.name")
-"""Of a run's conditions those that say where something lies, not what it is."""
+"""Conditions that name a location only; they may change between runs."""
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
-    """What a checkpoint remembers of a dataset."""
+    """Describe a dataset as a checkpoint remembers it."""
     return {
         "name": dataset.name,
         "split": dataset.split,
@@ -30,7 +30,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 def describe_file(option: str, path: str | None) -> str | None:
-    """What a checkpoint remembers of the text of a file that an option names; None without a file.
+    """Give the fingerprint of the file that an option names, for the checkpoint; None without a file.
 
     Raises:
         ConfigError: it cannot be read.
@@ -63,7 +63,7 @@ def agree_on(hosts: Hosts, conditions: dict[str, Any]) -> None:
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmless: Iterable[str] = ()) -> None:
     """Raise a ConfigError that names every difference between what a run began with and what it would go on with.
 
-    What the datasets are called is none, for that is their folder's name: the fingerprint tells them apart.
+    Dataset names are ignored, for they are folder names; the fingerprint identifies the data.
     """
     old, new, passed = flat(before), flat(now), {*harmless, *NAMES}
     changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name not in passed]
@@ -73,6 +73,11 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmle
             f"the run cannot go on as it began, this has changed: {shown}. Undo that, or begin a new run from "
             "this one's last.keras (--weights)"
         )
+
+
+def more_epochs(folder: str | Path) -> str:
+    """Say how to train further than the epochs that a run began with: its learning rate was scheduled for these."""
+    return f"to train further, begin a new run from its weights: yolov3 train DATA --weights {folder}/last.keras"
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
