@@ -23,6 +23,7 @@ from yolo.datasets.digits import make_digits
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.model.detector import Detector
 from yolo.training.optimizer.optimizer import make_optimizer
+from yolo.training.result import TrainResult
 from yolo.training.run.checkpoint import Checkpoints
 from yolo.training.run.folder import RunFolder
 from yolo.training.setup import hold_out
@@ -123,6 +124,35 @@ def test_a_run_writes_its_files_and_equal_seeds_give_equal_weights(digits, tmp_p
         np.testing.assert_array_equal(one, other)
     assert last.origin["fingerprint"] == dataset.fingerprint
     assert last.origin["config"]["seed"] == 5
+
+
+def test_by_default_a_run_has_the_next_folder_and_its_result_says_where(digits, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "train-1").mkdir(parents=True)
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    result = train(make_detector(dataset), dataset, validation=validation, epochs=1, batch=8)
+    assert (result.folder, result.best, result.last) == (
+        Path("runs/train-2"),
+        Path("runs/train-2/best.keras"),
+        Path("runs/train-2/last.keras"),
+    )
+    assert result.best.is_file()
+    assert result.last.is_file()
+    unwritten = train(make_detector(dataset), dataset, validation=dataset, out=None, epochs=1, batch=8)
+    assert (unwritten.folder, unwritten.best, unwritten.last) == (None, None, None)
+    assert [path.name for path in Path("runs").iterdir()] == ["train-1", "train-2"]
+    assert "8 of the 8 validation pictures are trained on too: the metrics flatter" in caplog.messages
+    with pytest.raises(ConfigError, match="train has no option 'epoch'"):
+        train(make_detector(dataset), dataset, epoch=3)
+    assert len(list(Path("runs").iterdir())) == 2  # a refused run leaves none
+
+
+def test_a_result_prints_as_one_line():
+    rows = [{"train_seconds": 60.0, "evaluation_seconds": 12.0}, {"train_seconds": 48.0}]  # the second one of old
+    result = TrainResult(rows, {"coco": {"AP": 0.25, "AP50": 0.5}}, 2, Path("runs/train-3"))
+    assert result.minutes == pytest.approx(2.0)
+    assert str(result) == "best epoch 2 of 2: AP 0.2500, AP50 0.5000; 2.0 minutes; runs/train-3/best.keras"
+    assert repr(TrainResult()) == "best epoch 0 of 0: AP nan, AP50 nan; 0.0 minutes"
 
 
 def test_another_seed_gives_other_weights(digits):
