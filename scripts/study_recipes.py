@@ -87,7 +87,7 @@ def run(dataset: Dataset, validation: Dataset, size: int, change: Change, *, epo
     if prepare is not None:
         prepare(detector)
     config = replace(TrainConfig(epochs=epochs, seed=seed), **options)
-    history = yolo.train(detector, dataset, validation=validation, config=config).history
+    history = yolo.train(detector, dataset, validation=validation, out=None, config=config).history
     curve = [row["AP50"] for row in history]
     return {"mean": mean(curve), "end": curve[-1], "AP": history[-1]["AP"], "curve": curve}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolo.structs import Dataset
+from yolo.structs import Dataset, Detections
 
 
 @pytest.fixture
@@ -149,3 +149,75 @@ def test_fingerprint_follows_boxes_classes_and_pictures(dataset):
 
 def test_fingerprint_of_a_name_that_is_no_unicode(dataset):
     assert replace(dataset, files=["a\udcff.jpg", "b\ud800.jpg", "c.jpg"]).fingerprint
+
+
+def test_a_dataset_prints_as_three_lines(dataset):
+    lines = str(dataset).split("\n")
+    assert lines == [
+        "animals, split train",
+        "3 images, 3 boxes, 2 classes: cat, dog",
+        f"in {Path('pictures').absolute()}",
+    ]
+    assert repr(dataset) == "<Dataset animals, split train: 3 images, 3 boxes, 2 classes>"
+    one = replace(dataset.subset([1]), split=None, classes=tuple("abcdefghij"), category_ids=tuple(range(10)))
+    assert repr(one) == "<Dataset animals: 1 image, 0 boxes, 10 classes>"
+    assert str(one).split("\n")[1] == "1 image, 0 boxes, 10 classes: a, b, c, d, e, f, g, h and 2 more"
+
+
+@pytest.fixture
+def detections() -> Detections:
+    return Detections(
+        boxes=np.array([[0, 1, 2, 3], [4, 5, 6.25, 8], [7, 8, 9, 10]], np.float32),
+        scores=np.array([0.9, 0.75, 0.3], np.float32),
+        labels=np.array([1, 0, 1], np.int32),
+        classes=("cat", "dog"),
+    )
+
+
+def test_detections_iterate_best_first(detections):
+    assert [each.name for each in detections] == ["dog", "cat", "dog"]
+    first = next(iter(detections))
+    assert (first.box.tolist(), first.score, first.label) == ([0, 1, 2, 3], pytest.approx(0.9), 1)
+    box, _, label, name = detections[-1]
+    assert (box.tolist(), label, name) == ([7, 8, 9, 10], 1, "dog")
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (slice(1), [0.9]),
+        (slice(None, None, -1), [0.3, 0.75, 0.9]),
+        (np.array([False, True, True]), [0.75, 0.3]),
+        ([True, False, True], [0.9, 0.3]),
+        ([2, 0], [0.3, 0.9]),
+        ([], []),
+    ],
+)
+def test_parts_of_detections_are_detections(detections, index, expected):
+    part = detections[index]
+    assert isinstance(part, Detections)
+    assert part.scores.tolist() == pytest.approx(expected)
+    assert (len(part.boxes), len(part.labels), part.classes) == (len(expected), len(expected), ("cat", "dog"))
+
+
+@pytest.mark.parametrize("index", [3, -4, np.int64(3)])
+def test_there_is_no_detection_beyond_the_last(detections, index):
+    with pytest.raises(IndexError, match=f"detection {index} of 3"):
+        detections[index]
+
+
+def test_a_mask_has_the_length_of_the_detections(detections):
+    with pytest.raises(IndexError, match="boolean"):
+        detections[np.array([True, False])]
+
+
+def test_detections_print_a_line_each(detections):
+    assert str(detections) == (
+        "3 detections\n"
+        "  dog 0.90 at (0.0, 1.0, 2.0, 3.0)\n"
+        "  cat 0.75 at (4.0, 5.0, 6.2, 8.0)\n"
+        "  dog 0.30 at (7.0, 8.0, 9.0, 10.0)"
+    )
+    assert repr(detections) == "<Detections: dog 0.90, cat 0.75, dog 0.30>"
+    assert (str(detections[:0]), repr(detections[:0])) == ("0 detections", "<Detections: none>")
+    assert repr(detections[[0] * 10]).endswith(", dog 0.90 and 2 more>")

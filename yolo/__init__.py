@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from yolo.evaluation.evaluator import evaluate
     from yolo.model.detector import Detector
     from yolo.structs import Dataset, Detections, Sample
+    from yolo.training.setup import make_detector
     from yolo.training.trainer import resume, train
     from yolo.weights.load import load
 
@@ -31,9 +33,11 @@ _MODULES = {
     "fit_anchors": "yolo.anchors",
     "load": "yolo.weights.load",
     "load_dataset": "yolo.datasets.load",
+    "make_detector": "yolo.training.setup",
     "resume": "yolo.training.trainer",
     "train": "yolo.training.trainer",
 }
+_ON_KERAS = {"Detector", "evaluate", "load", "make_detector", "resume", "train"}
 
 __all__ = [
     "AnnotationError",
@@ -49,6 +53,7 @@ __all__ = [
     "fit_anchors",
     "load",
     "load_dataset",
+    "make_detector",
     "resume",
     "train",
 ]
@@ -58,6 +63,10 @@ def __getattr__(name: str) -> Any:
     # Importing TensorFlow takes seconds: each name is imported when it is first asked for.
     if name not in _MODULES:
         raise AttributeError(f"module 'yolo' has no attribute {name!r}")
+    if name in _ON_KERAS and "keras" not in sys.modules:
+        from yolo.system.startup import import_keras
+
+        import_keras()
     value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value

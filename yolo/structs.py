@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Boxes = NDArray[np.float32]
 Size = tuple[int, int]
 """(height, width) in pixels."""
+
+LISTED = 8
+"""Most class names or detections that a printed Dataset or the repr of Detections names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,7 @@ class PictureStore(Protocol):
         """The pictures at ``indices``, in that order."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Annotated pictures as columns: box k of picture i lies in ``offsets[i] <= k < offsets[i + 1]``."""
 
@@ -102,6 +105,25 @@ class Dataset:
             raise ValueError(f"Dataset.offsets: expected a rise from 0 to {boxes}")
         if boxes and not (self.labels.min() >= 0 and self.labels.max() < len(self.classes)):
             raise ValueError(f"Dataset.labels: expected 0..{len(self.classes) - 1}")
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self._title}: {self._counts}>"
+
+    def __str__(self) -> str:
+        """Three lines: name and split; images, boxes and classes; and where the images lie."""
+        return (
+            f"{self._title}\n{self._counts}: {abridged(list(self.classes))}\n"
+            f"in {self.folder.absolute()}{'' if self.store is None else ' (TFRecord)'}"
+        )
+
+    @property
+    def _title(self) -> str:
+        return self.name if self.split is None else f"{self.name}, split {self.split}"
+
+    @property
+    def _counts(self) -> str:
+        parts = ((len(self), "image"), (len(self.boxes), "box"), (len(self.classes), "class"))
+        return ", ".join(counted(number, noun) for number, noun in parts)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -178,9 +200,29 @@ class Dataset:
         )
 
 
-@dataclass(frozen=True, eq=False)
+class Detection(NamedTuple):
+    """One detected object: an item of `Detections`."""
+
+    box: Boxes
+    """(4,) x1, y1, x2, y2 in pixels of the image."""
+    score: float
+    """Confidence in 0..1."""
+    label: int
+    """Index into the class names."""
+    name: str
+    """Class name."""
+
+    def __repr__(self) -> str:
+        return f"{self.name} {self.score:.2f} at ({', '.join(f'{side:.1f}' for side in self.box)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
-    """What was found in one picture, best first, in the picture's own pixels."""
+    """Detected objects of one image, best first, in the image's own pixels.
+
+    Iterating gives one `Detection` an object; ``detections[0]`` is the best one, and a slice, a boolean
+    mask or a list of indices selects several as `Detections`.
+    """
 
     boxes: Boxes
     """(N, 4) xyxy."""
@@ -200,8 +242,41 @@ class Detections:
             if received != wanted:
                 raise ValueError(f"Detections.{column}: expected shape {wanted}, got {received}")
 
+    def __repr__(self) -> str:
+        listed = abridged([f"{each.name} {each.score:.2f}" for each in self[:LISTED]], of=len(self))
+        return f"<Detections: {listed or 'none'}>"
+
+    def __str__(self) -> str:
+        """A line that counts the detections, and one for each."""
+        return "\n".join([counted(len(self), "detection"), *(f"  {each!r}" for each in self)])
+
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __iter__(self) -> Iterator[Detection]:
+        return (self[index] for index in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> Detections: ...
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> Detection | Detections:
+        """One detection at an integer; those of a slice, a boolean mask or indices.
+
+        Raises:
+            IndexError: there is no such detection, or the mask has another length.
+        """
+        if isinstance(index, int | np.integer):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"detection {index} of {len(self)}")
+            label = int(self.labels[index])
+            return Detection(self.boxes[index], float(self.scores[index]), label, self.classes[label])
+        rows = index if isinstance(index, slice) else np.asarray(index)
+        if isinstance(rows, np.ndarray) and not rows.size and rows.dtype != bool:
+            rows = rows.astype(np.int64)  # numpy takes an empty list for floats
+        return replace(self, boxes=self.boxes[rows], scores=self.scores[rows], labels=self.labels[rows])
 
     @property
     def names(self) -> list[str]:
@@ -227,3 +302,15 @@ class Detections:
 
         pixels = image if isinstance(image, np.ndarray) else read_image(image)
         return draw_boxes(pixels, self.boxes, self.labels, self.classes, scores=self.scores)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 box``, ``2 boxes``."""
+    plural = f"{noun}es" if noun.endswith(("x", "s")) else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
+def abridged(words: Sequence[str], *, of: int | None = None) -> str:
+    """The first `LISTED` words, and how many more there are; ``of`` is their number if not all are given."""
+    more = (len(words) if of is None else of) - LISTED
+    return ", ".join(words[:LISTED]) + (f" and {more} more" if more > 0 else "")

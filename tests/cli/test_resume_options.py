@@ -95,6 +95,17 @@ def test_what_is_refused_by_name(meta, words, message):
     assert message in str(caught.value)
 
 
+def test_more_epochs_are_a_new_run_from_its_weights(meta):
+    """The rate of the run was scheduled for its own epochs: the refusal says what to do instead."""
+    advice = "(to train further, begin a new run from its weights: yolov3 train DATA --weights runs/train-1/last.keras)"
+    with pytest.raises(ConfigError) as caught:
+        check_given(parsed("--epochs", "100").given, meta, Path("runs/train-1"))
+    assert str(caught.value) == f"--epochs 100: the run began with 60; a run goes on as it began {advice}"
+    with pytest.raises(ConfigError) as caught:
+        check_given(parsed("--epochs", "60", "--batch", "8").given, meta, Path("runs/train-1"))
+    assert advice not in str(caught.value)
+
+
 def gone_on(*options):
     """Go on as if the run had been killed before its last checkpoint; the exit code."""
     for path in sorted(Checkpoints("run").path.iterdir())[1:]:
@@ -112,6 +123,7 @@ def test_the_data_may_have_moved_and_who_watches_is_remembered(tmp_path, monkeyp
     Path("net.cfg").write_text(STAGED)
     options = ["--model", "net.cfg", "--epochs", "2", "--batch", "3", "--out", "run", "--save-every", "1"]
     watchers = ["--tensorboard", "--callbacks", "[{keras.callbacks.CSVLogger: {filename: log.csv}}]"]
+    watchers += ["--keep-checkpoints"]
     assert main(["train", "old", "--val", "seen", *options, *watchers]) == 0
     end = Checkpoints("run").latest()
     Path("old").rename("new")

@@ -19,6 +19,7 @@ OPTIONS = {
     "learning_rate": 0.01,
     "warmup_epochs": 0.0,
     "ema": 0.9,
+    "keep_checkpoints": True,
 }
 """The gradients' norm is far above the clip, and the weights go far: what is summed wrongly shows."""
 

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from cfg_texts import STAGED
 
-OPTIONS = {"epochs": 12, "batch": 3, "seed": 1, "save_every": 2, "freeze": "1", "unfreeze_at": 5, "ema": 0.9}
+OPTIONS = {
+    "epochs": 12,
+    "batch": 3,
+    "seed": 1,
+    "save_every": 2,
+    "freeze": "1",
+    "unfreeze_at": 5,
+    "ema": 0.9,
+    "keep_checkpoints": True,
+}
 """Three steps an epoch, and a border of stages within the run."""
 
 
@@ -30,7 +39,7 @@ def begin_or_go_on(folder: Path, digits: Path) -> None:
 
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
     if Checkpoints(folder).latest() is not None:
-        yolo.resume(folder, dataset, validation=validation)
+        yolo.resume(folder, dataset, validation=validation, keep_checkpoints=True)
     else:
         detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
         yolo.train(detector, dataset, validation=validation, out=folder, **OPTIONS)
@@ -61,7 +70,7 @@ def killed_after(seconds: float, folder: Path, digits: Path) -> None:
 
 
 def killed_inside_a_save(number: int, share: float, folder: Path, digits: Path) -> None:
-    """Train, and die when a share of the bytes of the so-manieth checkpoint is written."""
+    """Train, and die when a share of the bytes of the n-th checkpoint is written."""
     from yolo.training.run import checkpoint
 
     write, count = checkpoint.write, 0

@@ -23,9 +23,11 @@ from yolo.datasets.digits import make_digits
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.model.detector import Detector
 from yolo.training.optimizer.optimizer import make_optimizer
+from yolo.training.result import TrainResult
 from yolo.training.run.checkpoint import Checkpoints
 from yolo.training.run.folder import RunFolder
-from yolo.training.trainer import hold_out, make_run, train
+from yolo.training.setup import hold_out
+from yolo.training.trainer import make_run, train
 
 PLAIN = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)
 
@@ -100,7 +102,7 @@ def test_a_run_writes_its_files_and_equal_seeds_give_equal_weights(digits, tmp_p
     options = {"validation": validation, "epochs": 2, "batch": 4, "seed": 5}
     detectors = [make_detector(dataset) for _ in range(2)]
     result = train(detectors[0], dataset, out=tmp_path / "a", workers=1, **options)
-    train(detectors[1], dataset, workers=4, **options)
+    train(detectors[1], dataset, out=None, workers=4, **options)
     for one, other in zip(detectors[0].get_weights(), detectors[1].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     names = {path.name for path in (tmp_path / "a").iterdir()}
@@ -124,12 +126,41 @@ def test_a_run_writes_its_files_and_equal_seeds_give_equal_weights(digits, tmp_p
     assert last.origin["config"]["seed"] == 5
 
 
+def test_by_default_a_run_has_the_next_folder_and_its_result_says_where(digits, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "train-1").mkdir(parents=True)
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    result = train(make_detector(dataset), dataset, validation=validation, epochs=1, batch=8)
+    assert (result.folder, result.best, result.last) == (
+        Path("runs/train-2"),
+        Path("runs/train-2/best.keras"),
+        Path("runs/train-2/last.keras"),
+    )
+    assert result.best.is_file()
+    assert result.last.is_file()
+    unwritten = train(make_detector(dataset), dataset, validation=dataset, out=None, epochs=1, batch=8)
+    assert (unwritten.folder, unwritten.best, unwritten.last) == (None, None, None)
+    assert [path.name for path in Path("runs").iterdir()] == ["train-1", "train-2"]
+    assert "8 of the 8 validation pictures are trained on too: the metrics flatter" in caplog.messages
+    with pytest.raises(ConfigError, match="train has no option 'epoch'"):
+        train(make_detector(dataset), dataset, epoch=3)
+    assert len(list(Path("runs").iterdir())) == 2  # a refused run leaves none
+
+
+def test_a_result_prints_as_one_line():
+    rows = [{"train_seconds": 60.0, "evaluation_seconds": 12.0}, {"train_seconds": 48.0}]  # the second one of old
+    result = TrainResult(rows, {"coco": {"AP": 0.25, "AP50": 0.5}}, 2, Path("runs/train-3"))
+    assert result.minutes == pytest.approx(2.0)
+    assert str(result) == "best epoch 2 of 2: AP 0.2500, AP50 0.5000; 2.0 minutes; runs/train-3/best.keras"
+    assert repr(TrainResult()) == "best epoch 0 of 0: AP nan, AP50 nan; 0.0 minutes"
+
+
 def test_another_seed_gives_other_weights(digits):
     dataset = yolo.load_dataset(digits, "train")
     weights = []
     for seed in (0, 1):
         detector = make_detector(dataset)
-        train(detector, dataset, validation=dataset, epochs=1, batch=8, seed=seed)
+        train(detector, dataset, validation=dataset, out=None, epochs=1, batch=8, seed=seed)
         weights.append(detector.get_weights()[0])
     assert not np.array_equal(*weights)
 
@@ -141,7 +172,7 @@ def test_four_pictures_can_be_learned_by_heart(digits):
     config = TrainConfig(epochs=60, batch=4, learning_rate=0.002, augment=PLAIN, loss=LossConfig(assign_iou=0.4))
     # An epoch is a single step: validating each of them would take longer than training.
     every = dataset.subset([0] * 1)
-    train(detector, dataset.subset([0, 1, 2, 3] * 4), validation=every, config=config)
+    train(detector, dataset.subset([0, 1, 2, 3] * 4), validation=every, out=None, config=config)
     metrics = yolo.evaluate(detector, dataset)
     assert metrics["coco"]["AP50"] > 0.95
 
@@ -153,7 +184,7 @@ def test_other_classes_are_refused(digits):
     dataset = yolo.load_dataset(digits, "train")
     detector = Detector("yolov3-tiny", classes=["a"], size=96)
     with pytest.raises(AnnotationError, match="are not the detector's"):
-        train(detector, dataset)
+        train(detector, dataset, out=None)
     with pytest.raises(AnnotationError, match="are not the detector's"):
         yolo.evaluate(detector, dataset)
 
@@ -161,7 +192,7 @@ def test_other_classes_are_refused(digits):
 def test_unknown_options_are_refused(digits):
     dataset = yolo.load_dataset(digits, "train")
     with pytest.raises(ConfigError, match="no option 'epoch'; there are epochs"):
-        train(make_detector(dataset), dataset, epoch=3)
+        train(make_detector(dataset), dataset, out=None, epoch=3)
 
 
 def with_bad_pictures(dataset, folder, count):
@@ -189,7 +220,7 @@ def test_too_many_corrupt_pictures_end_the_run(digits, tmp_path):
     dataset = yolo.load_dataset(digits, "train")
     broken = with_bad_pictures(dataset, tmp_path, 2)
     with pytest.raises(MediaError, match=rf"2 of {len(dataset)} pictures .* cannot be read, more than 5%.*bad\d\.jpg"):
-        train(make_detector(dataset), broken, validation=dataset, epochs=1, batch=4)
+        train(make_detector(dataset), broken, validation=dataset, out=None, epochs=1, batch=4)
 
 
 # The command line
@@ -351,7 +382,7 @@ def test_a_network_file_is_trained_from_nothing(digits, darknet, caplog):
     [
         (
             ["--model", "yolov3", "--cfg", "net.cfg"],
-            "--model yolov3 and --cfg net.cfg, but no --weights: give one",
+            "model yolov3 and cfg net.cfg are given, but no weights: give one",
         ),
         (["--model", "yolov3", "--backbone", "keras:VGG16"], "--model yolov3 and --backbone keras:VGG16: give one"),
         (["--weights", "net.weights"], "is the size of none of the networks"),
@@ -410,7 +441,7 @@ def test_patience_needs_boxes_to_find(digits):
     nothing = yolo.load_dataset(digits, "val").subset([0])
     nothing = replace(nothing, ignore=np.ones_like(nothing.ignore))
     with pytest.raises(ConfigError, match="no validation picture has a box to find; patience needs mAP"):
-        train(make_detector(dataset), dataset, validation=nothing, epochs=1, batch=4, patience=1)
+        train(make_detector(dataset), dataset, validation=nothing, out=None, epochs=1, batch=4, patience=1)
 
 
 def test_the_last_tenth_is_plain(digits):

@@ -27,7 +27,7 @@ def describe_command(arguments: Namespace, precision: str) -> dict[str, Any]:
 
 def changeable(arguments: Namespace) -> dict[str, Any]:
     """The part of the command line that may change whenever the run is resumed."""
-    watchers = {name: arguments[name] for name in ("tensorboard", "callbacks")}
+    watchers = {name: arguments[name] for name in ("tensorboard", "callbacks", "keep_checkpoints")}
     return {"data": describe_data(arguments), "watchers": watchers}
 
 
@@ -71,7 +71,10 @@ def check_given(given: Namespace, meta: Mapping[str, Any], folder: Path) -> Trai
         elif name in before and comparable(name, value) not in before[name]:
             refused.append(f"--{name.replace('_', '-')} {value}: the run began {listed(before[name])}")
     if refused:
-        raise ConfigError(f"{'; '.join(refused)}; a run goes on as it began")
+        from yolo.training.run.consistency import more_epochs
+
+        longer = f" ({more_epochs(folder)})" if any(each.startswith("--epochs ") for each in refused) else ""
+        raise ConfigError(f"{'; '.join(refused)}; a run goes on as it began{longer}")
     return train_config(config)
 
 

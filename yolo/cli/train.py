@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
-from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
 from yolo.cli import presets
 from yolo.cli.common import (
     add_data_arguments,
@@ -28,17 +24,15 @@ from yolo.cli.resume_options import changeable, check_given, completed, describe
 from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
-from yolo.files.atomic import exists, is_file, is_folder, to_json
+from yolo.files.atomic import exists, is_folder, to_json
 from yolo.structs import Dataset
 from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
-    from yolo.training.trainer import TrainResult
+    from yolo.training.result import TrainResult
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_MODEL = "yolov3"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -129,6 +123,11 @@ def add_run_arguments(parser: ArgumentParser) -> None:
     )
     group.add_argument("--tensorboard", action="store_true", help="write TensorBoard logs to OUT/tensorboard")
     group.add_argument(
+        "--keep_checkpoints",
+        action="store_true",
+        help="keep the checkpoints when the run is finished",
+    )
+    group.add_argument(
         "--callbacks",
         type=str | list[str | dict[str, dict[str, Any] | None]] | None,
         metavar="NAMES",
@@ -155,6 +154,7 @@ def begin_run(arguments: Namespace) -> None:
     dataset, validation = load_data(arguments)
     start_keras()
     from yolo.distributed.hosts import present_hosts
+    from yolo.training.run.folder import RunFolder, next_folder
 
     hosts = present_hosts()
     if hosts.first:
@@ -164,7 +164,6 @@ def begin_run(arguments: Namespace) -> None:
     precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)
     from yolo.training.callbacks.user_callbacks import load_for_host
-    from yolo.training.run.folder import RunFolder
     from yolo.training.trainer import train, with_whole_path
 
     config = with_whole_path(config)  # config.yaml may be used in another folder too
@@ -222,8 +221,9 @@ def go_on(arguments: Namespace) -> None:
 
 
 def how(arguments: Namespace) -> dict[str, Any]:
-    """Where a run computes and what it shows, which a resumed one may do otherwise."""
-    return {"live": True, "devices": arguments.devices, "tensorboard": arguments.tensorboard}
+    """The arguments of `train` that say where a run computes and what it shows and keeps; a resume may change them."""
+    same = ("devices", "tensorboard", "keep_checkpoints")
+    return {"live": True, **{name: arguments[name] for name in same}}
 
 
 def replay(arguments: Namespace) -> None:
@@ -296,24 +296,7 @@ def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
     else:
         has = ", ".join(splits) or "it has none"
         raise AnnotationError(f"--val {chosen}: neither a split of {arguments.data} ({has}) nor a dataset")
-    warn_of_overlap(dataset, validation)
     return dataset, validation
-
-
-def warn_of_overlap(dataset: Dataset, validation: Dataset) -> None:
-    """Say so if the metrics will come from pictures that are learned."""
-    learned = {dataset.path(index) for index in range(len(dataset))}
-    shared = sum(validation.path(index) in learned for index in range(len(validation)))
-    if shared:
-        logger.warning(
-            "%d of the %d validation pictures are trained on too: the metrics flatter", shared, len(validation)
-        )
-
-
-def next_folder() -> Path:
-    """The first of runs/train-1, runs/train-2, ... that does not exist."""
-    folders: Iterator[Path] = (Path("runs") / f"train-{number}" for number in count(1))
-    return next(folder for folder in folders if not folder.exists())
 
 
 def describe(arguments: Namespace, detector: Detector) -> dict[str, Any]:
@@ -327,71 +310,15 @@ def describe(arguments: Namespace, detector: Detector) -> dict[str, Any]:
 
 
 def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int] | None, seed: int) -> Detector:
-    """A new detector for the dataset's classes, begun from ``--weights`` if there are any.
+    """The detector that the options describe.
 
     Raises:
         YoloError: the options do not fit each other, or the weights do not fit the network.
     """
-    from yolo.model.detector import Detector
-    from yolo.weights.pretrained import begin, read_source
+    from yolo.training import setup
 
-    source = read_source(arguments.weights, cfg=arguments.cfg, names=arguments.names, offline=arguments.offline)
-    options = network_options(arguments, source)
-    if size is not None:
-        options["size"] = size
-    anchors = choose_anchors(arguments.anchors, dataset, options, seed=seed)
-    if anchors is not None:
-        options["anchors"] = anchors
-    detector = Detector(**options, classes=dataset.classes, seed=seed)
-    if arguments.weights is not None:
-        begin(detector, source or arguments.weights, new=arguments.new, seed=seed, offline=arguments.offline)
-        logger.info("beginning from %s: %s at %d x %d", arguments.weights, detector.variant, *detector.canvas)
-    return detector
-
-
-def network_options(arguments: Namespace, source: Detector | None) -> dict[str, Any]:
-    """Which network to build: the one that is named, else that of the weights, else the default.
-
-    Raises:
-        ConfigError: several are named.
-    """
-    wanted = arguments.model or arguments.backbone
     if arguments.model and arguments.backbone:
         raise ConfigError(f"--model {arguments.model} and --backbone {arguments.backbone}: give one of them")
-    if arguments.cfg and arguments.weights is None:  # it describes the weights; without any it can only be the model
-        if wanted:
-            raise ConfigError(f"--model {wanted} and --cfg {arguments.cfg}, but no --weights: give one of them")
-        wanted = arguments.cfg
-    letterbox = {} if arguments.letterbox is None else {"letterbox": arguments.letterbox}
-    if source is not None and wanted in (None, source.variant):
-        config = source.get_config()
-        kept = ("model", "cfg", "anchors", "size", "letterbox", "nms")
-        return {**{name: config[name] for name in kept}, **letterbox}
-    return {"model": wanted or arguments.cfg or DEFAULT_MODEL, **letterbox}
-
-
-def choose_anchors(wanted: str | None, dataset: Dataset, options: dict[str, Any], *, seed: int) -> Any:
-    """The anchors of a file or a published set, or those fitted to the boxes; None: the network's own.
-
-    They are fitted (``auto``) where nothing else is said and there are no weights that have learned others.
-    """
-    if wanted is None and "anchors" in options:
-        return None
-    from yolo.model.architecture import design
-
-    given = {name: options.get(name) for name in ("cfg", "anchors", "size", "letterbox")}
-    shape = design(options["model"], classes=len(dataset.classes), **given)
-    if wanted not in (None, "auto"):
-        return read_anchors(wanted, shape.canvas) if is_file(wanted) else published_anchors(wanted, shape.canvas)
-    current = np.concatenate(shape.anchors[::-1])
-    try:
-        fitted = fit_anchors(dataset, len(current), shape.canvas, seed=seed, mode=shape.letterbox)
-    except (AnnotationError, ConfigError) as error:
-        logger.warning("%s; the network's own anchors are used", error)
-        return None
-    shapes = canvas_shapes(dataset, shape.canvas, mode=shape.letterbox)
-    logger.info(
-        "anchors fitted to the boxes: mean IoU %.3f (the network's own: %.3f)",
-        *(measure_anchors(shapes, each).mean_iou for each in (fitted, current)),
-    )
-    return fitted
+    same = ("weights", "anchors", "letterbox", "new", "cfg", "names", "offline")
+    options = {name: arguments[name] for name in same}
+    return setup.make_detector(dataset, model=arguments.model or arguments.backbone, size=size, seed=seed, **options)

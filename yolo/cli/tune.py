@@ -50,6 +50,7 @@ def run(arguments: Namespace) -> None:
     from yolo.training.search.space import read_space
     from yolo.training.search.study import require_optuna
     from yolo.training.search.tuning import Search, tune
+    from yolo.training.setup import warn_of_overlap
     from yolo.training.trainer import with_whole_path
 
     require_optuna()
@@ -57,6 +58,8 @@ def run(arguments: Namespace) -> None:
     check_folder(folder, force=arguments.force)
     train.set_precision(arguments.precision)
     dataset, validation = train.load_data(arguments)
+    if validation is not None:
+        warn_of_overlap(dataset, validation)  # its trials' own warnings are silenced
     space = read_space(arguments.space or default_space_path(), config)
     detector = train.make_detector(arguments, dataset, size, config.seed)
     search = Search(
@@ -91,10 +94,10 @@ def check_arguments(arguments: Namespace) -> None:
     alone = arguments.hosts in (None, "none") and arguments.rank is None and arguments.world is None
     if not alone:
         raise ConfigError("tune: a search runs on one host; leave out --hosts, --rank and --world, which are train's")
-    if arguments.tensorboard or arguments.callbacks:
+    if arguments.tensorboard or arguments.callbacks or arguments.keep_checkpoints:
         raise ConfigError(
-            "tune: trials are shown in trials.csv and trials.png alone; leave out --tensorboard and --callbacks, "
-            "which are train's"
+            "tune: trials are shown in trials.csv and trials.png alone; leave out --tensorboard, --callbacks and "
+            "--keep-checkpoints, which are train's"
         )
 
 

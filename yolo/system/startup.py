@@ -3,32 +3,53 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from yolo.system.allocator import tune_allocator
 
-QUIET = ("2", "3")
-"""Values of ``TF_CPP_MIN_LOG_LEVEL`` at which start-up lines are hidden as well; `main.py` sets the last by default."""
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+"""Environment variable with the lowest level of TensorFlow's messages that is shown; ours is `SILENT`."""
+SILENT = "3"
+QUIET = ("2", SILENT)
+"""Levels at which the start-up lines are not shown either."""
 
 
 def start_keras() -> None:
-    """Import Keras and its backend, hiding the lines that their C++ code prints at start-up at any log level.
+    """Import Keras and its backend as a command does: quietly, and with the allocator tuned for training."""
+    tune_allocator()  # before there are threads
+    import_keras()
 
-    ``TF_CPP_MIN_LOG_LEVEL=0`` shows them.
+
+def import_keras() -> None:
+    """Import Keras and its backend, less the start-up lines their C++ parts print whatever one sets.
+
+    ``TF_CPP_MIN_LOG_LEVEL=0`` shows them, and all other messages of TensorFlow's.
     """
-    tune_allocator()  # before any thread starts
-    with ExitStack() as stack:
-        if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in QUIET:
-            kept = os.dup(2)
-            stack.callback(os.close, kept)
-            stack.callback(os.dup2, kept, 2)
-            with Path(os.devnull).open("w") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
+    level = os.environ.setdefault(LEVEL, SILENT)
+    with silenced_stderr() if level in QUIET else nullcontext():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401 - the input pipeline needs it on every backend
 
         leave_gpus_to_backend()
+
+
+@contextmanager
+def silenced_stderr() -> Iterator[None]:
+    """Discard what is written to the process's stderr, by C++ code too."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # the process has no stderr
+        yield
+        return
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def leave_gpus_to_backend() -> None:

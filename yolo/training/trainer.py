@@ -1,4 +1,4 @@
-"""`train`: from a detector and a dataset to a trained detector."""
+"""`train` and `resume`: from a detector and a dataset to a trained detector."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from yolo.anchors import canvas_shapes, measure_anchors
 from yolo.config import TrainConfig, train_config
-from yolo.darknet.weights import Header
 from yolo.datasets.pipeline.cache import make_cache
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
@@ -24,80 +20,83 @@ from yolo.distributed.devices import choose_devices
 from yolo.distributed.hosts import present_hosts
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.evaluator import check_classes
+from yolo.files.atomic import is_file
 from yolo.files.locks import REMEDY, locked_folder
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
+from yolo.system.notices import notices
 from yolo.training.engine.batch_size import fitting_batch
 from yolo.training.engine.loop import carry_out
 from yolo.training.engine.preflight import check_canvases
 from yolo.training.optimizer.learning_rate import log_rate
+from yolo.training.result import TrainResult, result_of
 from yolo.training.run.checkpoint import Checkpoint, Checkpoints
-from yolo.training.run.folder import RunFolder
+from yolo.training.run.consistency import more_epochs
+from yolo.training.run.folder import RunFolder, next_folder
 from yolo.training.run.run import Run
 from yolo.training.run.stages import freeze_layers, frozen_layers
+from yolo.training.setup import check_anchors, describe_origin, hold_out, warn_of_overlap
+from yolo.weights.load import load
 
 logger = logging.getLogger(__name__)
 
-GOOD_RECALL = 0.98
-"""Anchors that fit fewer of the boxes are worth a warning."""
-HELD_OUT = 0.1
-"""Share of the pictures taken for validation where there are no others."""
+AUTO = "auto"
+"""As the folder of a run: the next of runs/train-1, runs/train-2, ..."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What `train` and `resume` take besides what is learned and how; their arguments say what each means."""
+    """Options of `train` and `resume` that do not change what is learned; their arguments say what each means."""
 
     out: str | Path | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
-    live: bool = False
+    live: bool = True
     command: Mapping[str, Any] | None = None
     devices: str | None = None
     tensorboard: bool = False
+    keep_checkpoints: bool = False
 
 
-@dataclass
-class TrainResult:
-    """What came of a run."""
-
-    history: list[dict[str, float]] = field(default_factory=list)
-    """A row an epoch: loss and its terms, AP, AP50, rate, time."""
-    metrics: dict[str, Any] = field(default_factory=dict)
-    """The metrics object of the best epoch."""
-    best_epoch: int = 0
-    """Counted from 1."""
-
-
+@notices()
 def train(
     detector: Detector,
     dataset: Dataset,
     *,
     validation: Dataset | None = None,
-    out: str | Path | None = None,
+    out: str | Path | None = AUTO,
     config: TrainConfig | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    live: bool = False,
+    live: bool = True,
     command: Mapping[str, Any] | None = None,
     devices: str | None = None,
     tensorboard: bool = False,
+    keep_checkpoints: bool = False,
     **options: Any,
 ) -> TrainResult:
-    """Train a detector; afterwards it holds the last epoch's weights (the best one's are in ``out``).
+    """Train a detector; afterwards it holds the last epoch's weights (the best one's are in the run's folder).
+
+    Messages are printed as by the command line, unless the program has configured logging.
 
     Args:
         detector: what is trained, in place.
         dataset: pictures to learn from; its classes are the detector's.
         validation: pictures to measure mAP on after each epoch; None: a fixed tenth of the dataset.
         out: folder for best.keras, last.keras, history.csv, metrics.json, curves.png and checkpoints, from which
-            `resume` goes on; None: none.
+            `resume` goes on; ``auto``: the first of runs/train-1, runs/train-2, ... that does not exist;
+            None: nothing is written.
         config: the run's options.
         callbacks: further Keras callbacks.
-        live: show a progress line on the terminal.
+        live: show the progress: a line that is drawn anew on a terminal or in a notebook, elsewhere a plain
+            line every half minute.
         command: kept in the checkpoints: what the command line needs to begin the run again.
         devices: where to train, such as ``gpu:0,gpu:1``, ``gpus`` or a number of devices; None: on all GPUs, if there
             are any, or as many of them as a batch can be shared out among evenly; what is learned is the same.
         tensorboard: write what TensorBoard shows to ``out``/tensorboard.
+        keep_checkpoints: keep the checkpoints of the finished run, which nothing needs any more.
         **options: fields of `TrainConfig`, over those of ``config``.
+
+    Returns:
+        The history, the best epoch and its metrics, and where the run's files are; it prints as one line.
 
     Raises:
         ConfigError: an option is wrong, another process writes into ``out``, or the loss is no longer finite.
@@ -108,13 +107,21 @@ def train(
     if config.batch == "auto":
         config = replace(config, batch=fitting_batch(detector, dataset, config, choose_devices(devices)))
     given = RunOptions(
-        out=out, callbacks=callbacks, live=live, command=command, devices=devices, tensorboard=tensorboard
+        out=present_hosts().broadcast_text(str(next_folder())) if out == AUTO else out,
+        callbacks=callbacks,
+        live=live,
+        command=command,
+        devices=devices,
+        tensorboard=tensorboard,
+        keep_checkpoints=keep_checkpoints,
     )
     run = make_run(detector, dataset, validation, config, given)
+    if validation is not None:
+        warn_of_overlap(dataset, validation)
     check_anchors(detector, run.dataset)
     log_rate(config, run.batch)
     detector.origin = describe_origin(detector, run.dataset, config)
-    with locked_run(out):
+    with locked_run(given.out):
         if run.checkpoints is not None and run.devices.hosts.first:
             run.checkpoints.clear()  # those of another run in this folder, and its lists
             for quarantine in run.quarantines:
@@ -123,31 +130,34 @@ def train(
     return result_of(run)
 
 
+@notices()
 def resume(
     folder: str | Path,
     dataset: Dataset,
     *,
     validation: Dataset | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    live: bool = False,
+    live: bool = True,
     checkpoint: Checkpoint | None = None,
     command: Mapping[str, Any] | None = None,
     devices: str | None = None,
     tensorboard: bool = False,
+    keep_checkpoints: bool = False,
     **options: Any,
 ) -> tuple[Detector, TrainResult]:
-    """Go on with a run that was stopped, as if it had not been.
+    """Continue a run that was stopped, as if it had not been; of a finished run, give back what came of it.
 
     Args:
         folder: ``out`` of the run.
         dataset: the pictures it began with.
         validation: as in `train`.
         callbacks: further Keras callbacks; what they had counted begins anew.
-        live: show a progress line on the terminal.
+        live: as in `train`.
         checkpoint: the last one of the run, if it is at hand already.
         command: as in `train`; None: what the checkpoint says.
         devices: as in `train`; others than before are fine.
         tensorboard: as in `train`.
+        keep_checkpoints: as in `train`.
         **options: fields of `TrainConfig` that change nothing of what is learned, such as ``workers``.
 
     Returns:
@@ -162,18 +172,40 @@ def resume(
         config = with_whole_path(override(train_config(checkpoint.meta["config"]), options))
         detector = Detector.from_config(checkpoint.meta["detector"])
         freeze_layers(detector, checkpoint.meta["frozen"])
-        command = checkpoint.meta["command"] if command is None else command
         given = RunOptions(
-            out=folder, callbacks=callbacks, live=live, command=command, devices=devices, tensorboard=tensorboard
+            out=folder,
+            callbacks=callbacks,
+            live=live,
+            command=checkpoint.meta["command"] if command is None else command,
+            devices=devices,
+            tensorboard=tensorboard,
+            keep_checkpoints=keep_checkpoints,
         )
         run = make_run(detector, dataset, validation, config, given)
         run.take_up(checkpoint)
-        for quarantine in run.quarantines:
-            quarantine.read()
-        state = run.state
-        logger.info("going on from step %d of %d, in epoch %d", state.step, run.total, state.step // run.steps + 1)
-        carry_out(run)
+        continue_run(run, folder, has_values=bool(checkpoint.arrays))
     return detector, result_of(run)
+
+
+def continue_run(run: Run, folder: str | Path, *, has_values: bool) -> None:
+    """Train a run from its restored checkpoint to its end; of a finished one, restore the weights it ended with.
+
+    Args:
+        run: the run, at the step of its checkpoint.
+        folder: the run's folder.
+        has_values: whether the checkpoint holds arrays; those of a finished run may have been dropped.
+    """
+    for quarantine in run.quarantines:
+        quarantine.read()
+    state = run.state
+    if run.finished:
+        logger.info("%s: this run is finished, after %d epochs; %s", folder, len(state.history), more_epochs(folder))
+        if not has_values:
+            restore_last(run.detector, folder)
+            return
+    else:
+        logger.info("going on from step %d of %d, in epoch %d", state.step, run.total, state.step // run.steps + 1)
+    carry_out(run)
 
 
 def locked_run(folder: str | Path | None, *, remedy: str = REMEDY) -> AbstractContextManager[None]:
@@ -187,6 +219,18 @@ def locked_run(folder: str | Path | None, *, remedy: str = REMEDY) -> AbstractCo
     return locked_folder(folder, remedy=remedy)
 
 
+def restore_last(detector: Detector, folder: str | Path) -> None:
+    """Restore the weights that a finished run, whose checkpoints were dropped, ended with.
+
+    Raises:
+        ConfigError: its last.keras is no longer there.
+    """
+    path = RunFolder(folder).last
+    if not is_file(path):
+        raise ConfigError(f"{path}: gone, and the checkpoints of this finished run were dropped; begin the run again")
+    detector.set_weights(load(path).get_weights())
+
+
 def make_run(
     detector: Detector,
     dataset: Dataset,
@@ -194,7 +238,7 @@ def make_run(
     config: TrainConfig,
     options: RunOptions = RunOptions(),
 ) -> Run:
-    """The run of these options, at its beginning; arguments and errors as of `train`."""
+    """Make the run of these options, at its beginning; arguments and errors as of `train`."""
     check_classes(detector, dataset)
     if not len(dataset.boxes):
         raise AnnotationError(f"{dataset.name}: there is no box to learn from")
@@ -223,12 +267,13 @@ def make_run(
         devices=chosen,
         live=options.live,
         tensorboard=options.tensorboard,
+        keep_checkpoints=options.keep_checkpoints,
         callbacks=options.callbacks,
     )
 
 
 def make_loader(detector: Detector, dataset: Dataset, config: TrainConfig, out: str | Path | None) -> Loader:
-    """What reads the pictures to learn from: with a cache, and a list of those that cannot be read."""
+    """Make the loader of the training pictures, with a cache and a list of those that cannot be read."""
     return Loader(
         dataset,
         detector.letterbox,
@@ -240,27 +285,6 @@ def make_loader(detector: Detector, dataset: Dataset, config: TrainConfig, out: 
 def make_quarantine(dataset: Dataset, out: str | Path | None, name: str, *, replaced: bool = True) -> Quarantine:
     """A list of pictures that cannot be read, in the run's folder if it has one."""
     return Quarantine(dataset, path=None if out is None else Path(out) / name, replaced=replaced)
-
-
-def result_of(run: Run) -> TrainResult:
-    """What came of a run."""
-    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch)
-
-
-def check_anchors(detector: Detector, dataset: Dataset) -> None:
-    """Say how well the anchors fit the boxes, and what to do if they do not."""
-    shapes = canvas_shapes(dataset, detector.canvas, mode=detector.letterbox)
-    if not len(shapes):
-        return
-    found = measure_anchors(shapes, detector.anchors)
-    recall = found.best_possible_recall
-    logger.info("anchors: mean IoU %.3f with the boxes, best possible recall %.3f", found.mean_iou, recall)
-    if recall < GOOD_RECALL:
-        logger.warning(
-            "the anchors are far from %.1f %% of the boxes, which will hardly be found: fit anchors to them "
-            "(yolov3 train --anchors auto, yolo.fit_anchors), or take a larger --size",
-            100 * (1 - recall),
-        )
 
 
 def last_checkpoint(folder: str | Path) -> Checkpoint:
@@ -294,40 +318,3 @@ def with_whole_path(config: TrainConfig) -> TrainConfig:
     if not augment.albumentations:
         return config
     return replace(config, augment=replace(augment, albumentations=str(Path(augment.albumentations).resolve())))
-
-
-def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """A dataset without a fixed tenth of its pictures, and that tenth; always the same of the same number."""
-    count = len(dataset)
-    if count < 2:
-        logger.warning("%s: a single picture: it is validated on what it learns from", dataset.name)
-        return dataset, dataset
-    order = np.random.default_rng(0).permutation(count)
-    taken = max(1, round(count * HELD_OUT))
-    logger.info(
-        "no validation split: a fixed tenth is held out, %d of %d pictures (name others with --val)",
-        taken,
-        count,
-    )
-    return dataset.subset(np.sort(order[taken:])), dataset.subset(np.sort(order[:taken]), split="held out")
-
-
-def describe_origin(detector: Detector, dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
-    """What a model file says of where its weights come from; ``start`` is what it said before."""
-    return {
-        **({"start": dict(detector.origin)} if detector.origin else {}),
-        "darknet": dict(detector.origin.get("darknet", asdict(Header()))),
-        "dataset": dataset.name,
-        "split": dataset.split,
-        "images": len(dataset),
-        "fingerprint": dataset.fingerprint,
-        "config": asdict(config),
-        "versions": {name: package_version(name) for name in ("yolov3-keras", "keras", keras.backend.backend())},
-    }
-
-
-def package_version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"

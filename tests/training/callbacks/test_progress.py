@@ -6,14 +6,16 @@ import logging
 import math
 import os
 import sys
+import types
 from types import SimpleNamespace
 
 import keras
 import pytest
 
 from yolo.system import used_memory as memory
+from yolo.system.notices import in_notebook
 from yolo.system.used_memory import accelerator_memory, peak_memory, resident_memory
-from yolo.training.callbacks import progress
+from yolo.training.callbacks import display, progress
 from yolo.training.callbacks.progress import DataClock, Progress, duration, recent
 
 LOGS = {"loss": 6.0, "box_loss": 1.0, "objectness_loss": 2.0, "class_loss": 3.0}
@@ -152,11 +154,9 @@ def test_memory_of_an_accelerator_is_shown_where_it_is_known(now, monkeypatch):
 )
 def test_a_live_line_fits_the_terminal(now, monkeypatch, capsys, columns, expected):
     """The terminal of stderr: stdout may be a file."""
-    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(progress.sys.stderr, "fileno", lambda: 2, raising=False)
-    monkeypatch.setattr(
-        progress.os, "get_terminal_size", lambda number: os.terminal_size((columns * (number == 2), 24))
-    )
+    monkeypatch.setattr(display.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(display.sys.stderr, "fileno", lambda: 2, raising=False)
+    monkeypatch.setattr(display.os, "get_terminal_size", lambda number: os.terminal_size((columns * (number == 2), 24)))
     monkeypatch.setattr(progress, "resident_memory", lambda: 12.5e9)
     monkeypatch.setattr(progress, "accelerator_memory", lambda: 70e9)
     shown = Progress(DataClock(), epochs=100, steps=14786, batch=8, live=True)
@@ -164,7 +164,7 @@ def test_a_live_line_fits_the_terminal(now, monkeypatch, capsys, columns, expect
     train_steps(shown, now, [0.02] * 1000, first=0.02, wait=0.005)
     line = capsys.readouterr().err.split("\r")[-1]
     assert shown.live_line(1001, LOGS) == expected
-    assert len(line.removesuffix(progress.CLEAR)) < columns
+    assert len(line.removesuffix(display.CLEAR)) < columns
 
 
 @pytest.mark.parametrize("size", [OSError, (0, 0)])
@@ -176,20 +176,62 @@ def test_without_a_terminal_the_environment_tells_the_width(monkeypatch, size):
 
     monkeypatch.setattr(os, "get_terminal_size", ask)
     monkeypatch.setenv("COLUMNS", "123")
-    assert progress.terminal_columns() == 123
+    assert display.terminal_columns() == 123
 
 
 def test_the_live_line_is_not_drawn_at_every_step_of_a_fast_network(now, monkeypatch, capsys):
-    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(display.sys.stderr, "isatty", lambda: True, raising=False)
     shown = Progress(DataClock(), epochs=3, steps=100, batch=4, live=True)
     train_steps(shown, now, [0.03125] * 31, first=0.03125)  # a second in all, in exact binary fractions
     assert capsys.readouterr().err.count("\r") == 8  # every fourth step: 0.125 s
 
 
-def test_no_live_line_elsewhere_than_on_a_terminal(now, capsys):
-    shown = Progress(DataClock(), epochs=3, steps=10, batch=4, live=True)
-    train_steps(shown, now, [1.0])
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize("live", [True, False])
+def test_off_a_terminal_a_plain_line_says_every_half_minute_where_the_run_is(now, capsys, caplog, live):
+    shown = Progress(DataClock(), epochs=3, steps=100, batch=4, live=live)
+    with caplog.at_level(logging.INFO):
+        train_steps(shown, now, [8.0] * 9, first=8.0)  # plain lines are due at 32 and 64 of 80 s
+        now.seconds += 9.0
+        shown.show_validation(8, 20)  # 25 s after the last line
+        now.seconds += 6.0
+        shown.show_validation(24, 20)  # the last batch is not full
+    assert capsys.readouterr() == ("", "")
+    expected = [
+        "epoch 1/3  step 4/100  loss 6.00 (box 1.00, objectness 2.00, class 3.00)  0.5 images/s  "
+        "left: epoch 12:48, run 39:28  waiting for data 0%  2.5 GB",
+        "epoch 1/3  step 8/100  loss 6.00 (box 1.00, objectness 2.00, class 3.00)  0.5 images/s  "
+        "left: epoch 12:16, run 38:56  waiting for data 0%  2.5 GB",
+        "epoch 1/3  validation: image 20/20",
+    ]
+    assert caplog.messages == (expected if live else [])
+
+
+class Kernel:
+    """What IPython gives in a notebook."""
+
+    kernel = object()
+
+
+@pytest.mark.parametrize(("shell", "there"), [(Kernel(), True), (object(), False), (None, False)])
+def test_a_notebook_is_a_shell_with_a_kernel(monkeypatch, shell, there):
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    assert in_notebook() is there
+
+
+def test_in_a_notebook_the_line_is_drawn_anew_on_stdout_without_terminal_codes(now, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=Kernel))
+    shown = Progress(DataClock(), epochs=3, steps=100, batch=4, live=True)
+    train_steps(shown, now, [1.0], first=1.0)
+    second = shown.live_line(2, LOGS)
+    now.seconds += 1.0
+    shown.show_validation(4, 20)
+    shown.display.clear()
+    found = capsys.readouterr()
+    _, first, *rest = found.out.split("\r")
+    third = "epoch 1/3  validation: image 4/20"
+    assert rest == [second.ljust(len(first)), third.ljust(len(second)), " " * len(third), ""]
+    assert "\x1b" not in found.out
+    assert found.err == ""
 
 
 @pytest.mark.parametrize(

@@ -221,16 +221,16 @@ def test_a_run_that_does_not_fit_says_what_would(detector, dataset, monkeypatch,
     monkeypatch.setattr(fitting, "measure_need", lambda *_: Need(0.0, 0.8, measured))
     message = rf"out of memory with 12 pictures of 64 x 64 a step; --batch {smaller} would fit"
     with pytest.raises(ConfigError, match=message):
-        yolo.train(detector, dataset, epochs=1, batch=12)
+        yolo.train(detector, dataset, out=None, epochs=1, batch=12)
 
 
 def test_without_a_measurement_half_is_advised(detector, dataset, monkeypatch):
     monkeypatch.setattr(Detector, "fit", fail)
     monkeypatch.setattr(fitting, "measure_need", fail)
     with pytest.raises(ConfigError, match="out of memory with 9 pictures of 64 x 64 a step; --batch 4 would fit"):
-        yolo.train(detector, dataset, epochs=1, batch=9)
+        yolo.train(detector, dataset, out=None, epochs=1, batch=9)
     with pytest.raises(ConfigError, match="out of memory with 1 pictures of 64 x 64 a step; take a smaller --size"):
-        yolo.train(detector, dataset, epochs=1, batch=1)
+        yolo.train(detector, dataset, out=None, epochs=1, batch=1)
 
 
 def test_a_run_keeps_the_batch_it_found(detector, dataset, tmp_path):

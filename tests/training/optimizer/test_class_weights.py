@@ -58,7 +58,7 @@ def test_a_run_makes_numbers_of_the_word(tmp_path):
     histories = []
     for loss in (LossConfig(), LossConfig(class_weights="balanced"), LossConfig(class_weights=expected.tolist())):
         detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
-        result = yolo.train(detector, dataset, validation=dataset, epochs=1, batch=8, seed=1, loss=loss)
+        result = yolo.train(detector, dataset, validation=dataset, out=None, epochs=1, batch=8, seed=1, loss=loss)
         histories.append(result.history[0])
         if loss.class_weights == "balanced":
             np.testing.assert_allclose(detector.loss_config.class_weights, expected, atol=5e-5)

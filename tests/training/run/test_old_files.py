@@ -29,7 +29,7 @@ def test_an_old_run_resumes_and_ends_where_it_ended(tmp_path):
     (folder / "checkpoints" / "step-000000012.npz").unlink()
     assert Checkpoints(folder).latest().step == 10
     dataset, validation = (yolo.load_dataset(OLD / "digits", split) for split in ("train", "val"))
-    yolo.resume(folder, dataset, validation=validation)
+    yolo.resume(folder, dataset, validation=validation, keep_checkpoints=True)
     found = Checkpoints(folder).latest()
     assert found.step == end.step == 12
     assert set(found.arrays) == set(end.arrays)

@@ -90,7 +90,7 @@ def test_killed_a_dozen_times_the_run_ends_as_if_it_had_not_been(digits, unbroke
 def test_what_a_killed_run_left_half_written_goes(digits, tmp_path, again):
     """When it is resumed, and when another one is begun in its folder."""
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
-    options = {"validation": validation, "out": tmp_path, "epochs": 1, "batch": 8}
+    options = {"validation": validation, "out": tmp_path, "epochs": 1, "batch": 8, "keep_checkpoints": True}
     train(Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0), dataset, **options)
     left = tmp_path / ".1-7f00.keras", tmp_path / "checkpoints" / ".1-7f00.npz"
     for path in left:
@@ -147,7 +147,7 @@ def test_signals_save_and_leave(digits, unbroken, tmp_path, caplog, leaving):
     left = Checkpoints(tmp_path).latest()
     assert left.step == step
     assert len(left.meta["state"]["history"]) == rows
-    yolo.resume(tmp_path, dataset, validation=validation, workers=1)
+    yolo.resume(tmp_path, dataset, validation=validation, workers=1, keep_checkpoints=True)
     found = Checkpoints(tmp_path).latest()
     found.meta["config"]["workers"] = 0
     found.meta["detector"]["origin"]["config"]["workers"] = 0
@@ -176,12 +176,13 @@ def pretrained(dataset):
 def test_layers_that_thaw_right_after_a_resume(digits, tmp_path):
     """Their running averages begin at the checkpoint's weights, as in a run that was never stopped."""
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
-    options = {"epochs": 2, "batch": 4, "freeze": "1", "unfreeze_at": 1, "validation": validation}
+    options = {"epochs": 2, "batch": 4, "freeze": "1", "unfreeze_at": 1, "keep_checkpoints": True}
+    options["validation"] = validation
     train(pretrained(dataset), dataset, out=tmp_path / "unbroken", **options)
     late = Leave(2, signal.SIGTERM, late=True)
     with pytest.raises(SystemExit):
         train(pretrained(dataset), dataset, out=tmp_path / "stopped", callbacks=[late], **options)
-    yolo.resume(tmp_path / "stopped", dataset, validation=validation)
+    yolo.resume(tmp_path / "stopped", dataset, validation=validation, keep_checkpoints=True)
     found, expected = (Checkpoints(tmp_path / name).latest().arrays for name in ("stopped", "unbroken"))
     assert set(found) == set(expected)
     for name, array in expected.items():
@@ -201,7 +202,7 @@ def test_the_loss_scale_goes_on(digits, tmp_path, monkeypatch):
             continue
         with pytest.raises(SystemExit):
             train(detector, dataset, out=tmp_path / name, callbacks=[Leave(4, signal.SIGTERM)], **options)
-    yolo.resume(tmp_path / "stopped", dataset, validation=validation)
+    yolo.resume(tmp_path / "stopped", dataset, validation=validation, keep_checkpoints=True)
     found, expected = (Checkpoints(tmp_path / name).latest().arrays for name in ("stopped", "unbroken"))
     assert expected["optimizer/adamw/loss_scale"] > 2**16
     for name, array in expected.items():
@@ -296,9 +297,10 @@ def test_layers_that_the_caller_froze_stay_frozen(digits, tmp_path):
         detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
         detector.convolutions[1].trainable = False
         options = {"epochs": 3, "batch": 3, "freeze": "1", "unfreeze_at": 2, "callbacks": callbacks}
+        options["keep_checkpoints"] = True
         with pytest.raises(KeyboardInterrupt) if callbacks else nullcontext():
             train(detector, dataset, validation=validation, out=tmp_path / folder, **options)
-    resumed, _ = yolo.resume(tmp_path / "stopped", dataset, validation=validation)
+    resumed, _ = yolo.resume(tmp_path / "stopped", dataset, validation=validation, keep_checkpoints=True)
     assert [layer.trainable for layer in resumed.convolutions] == [True, False, True, True]
     ends = [Checkpoints(tmp_path / folder).latest().arrays for folder in ("unbroken", "stopped")]
     assert set(ends[0]) == set(ends[1])
@@ -311,16 +313,54 @@ def test_a_folder_without_checkpoints_is_named(digits, tmp_path):
         yolo.resume(tmp_path, yolo.load_dataset(digits, "train"))
 
 
-def test_a_finished_run_stays_as_it_is(digits, tmp_path):
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_finished_run_stays_as_it_is(digits, tmp_path, caplog, kept):
+    """Its checkpoints are dropped unless they are to be kept; a resume gives back the same either way."""
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
     detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
-    result = train(detector, dataset, validation=validation, out=tmp_path, epochs=1, batch=4)
+    options = {"validation": validation, "keep_checkpoints": kept}
+    result = train(detector, dataset, out=tmp_path, epochs=2, batch=4, **options)
+    files = sorted((tmp_path / "checkpoints").iterdir())
+    assert [path.name for path in files] == ["step-000000002.npz", "step-000000004.npz"][0 if kept else 1 :]
+    assert (files[-1].stat().st_size < 20_000) != kept
     last = Checkpoints(tmp_path).latest()
-    again, same = yolo.resume(tmp_path, dataset, validation=validation)
-    assert repr(same) == repr(result)  # some metrics are not a number
+    assert bool(last.arrays) == kept
+    with caplog.at_level(logging.INFO):
+        again, same = yolo.resume(tmp_path, dataset, **options)
+    assert (
+        f"{tmp_path}: this run is finished, after 2 epochs; to train further, begin a new run from its weights: "
+        f"yolov3 train DATA --weights {tmp_path}/last.keras"
+    ) in caplog.messages
+    assert repr(asdict(same)) == repr(asdict(result))  # some metrics are not a number
     assert Checkpoints(tmp_path).latest().meta == last.meta
     for one, other in zip(detector.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_finished_run_needs_its_last_model(digits, tmp_path):
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    train(detector, dataset, validation=validation, out=tmp_path, epochs=1, batch=8)
+    (tmp_path / "last.keras").unlink()
+    with pytest.raises(ConfigError, match=r"last\.keras: gone, and the checkpoints of this finished run were dropped"):
+        yolo.resume(tmp_path, dataset, validation=validation)
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_the_checkpoints(digits, tmp_path, monkeypatch, caplog):
+    """The run has ended well nevertheless."""
+    dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
+    save = Checkpoints.save
+
+    def full(self, step, arrays, meta, **options):
+        if not arrays:
+            raise ConfigError("checkpoints: cannot be written (no space left)")
+        return save(self, step, arrays, meta, **options)
+
+    monkeypatch.setattr(Checkpoints, "save", full)
+    train(detector, dataset, validation=validation, out=tmp_path, epochs=1, batch=8)
+    assert "checkpoints: cannot be written (no space left); the checkpoints are kept" in caplog.messages
+    assert Checkpoints(tmp_path).latest().arrays
 
 
 def test_a_new_run_in_an_old_folder_begins_anew(digits, tmp_path):
@@ -342,7 +382,7 @@ def test_the_command_goes_on(digits, tmp_path):
     command = [sys.executable, "-m", "yolo", "train"]
     (tmp_path / "net.cfg").write_text(STAGED)
     options = ["--model", "net.cfg", "--size", "64", "--epochs", "2", "--batch", "3", "--out", "run", "--anchors"]
-    first = run_in(tmp_path, *command, str(digits), *options, "auto", "--save-every", "1")
+    first = run_in(tmp_path, *command, str(digits), *options, "auto", "--save-every", "1", "--keep-checkpoints")
     assert first.returncode == 0, first.stderr
     folder = Checkpoints(tmp_path / "run")
     end = folder.latest()
@@ -359,4 +399,7 @@ def test_the_command_goes_on(digits, tmp_path):
         np.testing.assert_array_equal(found.arrays[name], array, err_msg=name)
     wrong = run_in(tmp_path, *command, "--resume", "run", "--epochs", "9")
     assert wrong.returncode == 2
-    assert wrong.stderr.strip().endswith("--epochs 9: the run began with 2; a run goes on as it began")
+    assert wrong.stderr.strip().endswith(
+        "--epochs 9: the run began with 2; a run goes on as it began (to train further, begin a new run from its "
+        "weights: yolov3 train DATA --weights run/last.keras)"
+    )

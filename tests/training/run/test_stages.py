@@ -93,7 +93,7 @@ def test_frozen_really_is_frozen_weights_and_statistics(digits):
     dataset, validation = digits
     detector = make(dataset.classes)
     before = [layer.get_weights() for layer in detector.convolutions]
-    train(detector, dataset, validation=validation, epochs=2, batch=4, freeze="backbone", augment=PLAIN)
+    train(detector, dataset, validation=validation, out=None, epochs=2, batch=4, freeze="backbone", augment=PLAIN)
     assert changed(before, detector) == ["conv_2", "conv_3"]
     assert all(layer.trainable for layer in detector.convolutions)  # free again afterwards
 
@@ -113,6 +113,7 @@ def test_thawed_layers_learn_in_the_same_run(digits, caplog):
             detector,
             dataset,
             validation=validation,
+            out=None,
             epochs=3,
             batch=4,
             freeze="2",
@@ -140,7 +141,7 @@ def test_two_stages_see_the_pictures_of_one_run(digits, monkeypatch):
 
     monkeypatch.setattr(run, "training_batches", spy)
     dataset, validation = digits
-    train(make(dataset.classes), dataset, validation=validation, epochs=2, batch=3, freeze="1", unfreeze_at=1)
+    train(make(dataset.classes), dataset, validation=validation, out=None, epochs=2, batch=3, freeze="1", unfreeze_at=1)
     assert starts == [0, 9]  # three steps of three pictures
 
 
@@ -153,14 +154,14 @@ def test_a_callback_that_stops_the_run_stops_it_for_good(digits):
             self.model.stop_training = epoch == 1
 
     options = {"epochs": 4, "batch": 4, "freeze": "1", "unfreeze_at": 2, "callbacks": [Stop()]}
-    assert len(train(detector, dataset, validation=validation, **options).history) == 2
+    assert len(train(detector, dataset, validation=validation, out=None, **options).history) == 2
 
 
 def test_what_the_caller_froze_is_frozen_again_afterwards(digits):
     dataset, validation = digits
     detector = make(dataset.classes)
     detector.convolutions[2].trainable = False
-    train(detector, dataset, validation=validation, epochs=1, batch=8, freeze="1")
+    train(detector, dataset, validation=validation, out=None, epochs=1, batch=8, freeze="1")
     assert [layer.trainable for layer in detector.convolutions] == [True, True, False, True]
 
 

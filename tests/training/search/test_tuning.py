@@ -28,9 +28,9 @@ from yolo.config import LossConfig, TrainConfig
 from yolo.errors import AnnotationError, ConfigError
 from yolo.images import plots
 from yolo.training.optimizer.learning_rate import peak_rate
+from yolo.training.result import TrainResult
 from yolo.training.run.state import NotFiniteError
 from yolo.training.search.space import Range, changed, present_values, read_space
-from yolo.training.trainer import TrainResult
 
 optuna = pytest.importorskip("optuna")
 
@@ -172,7 +172,8 @@ class Runs:
         self.error = None
 
     def __call__(self, *_, config, callbacks, **options):
-        assert set(options) == {"validation", "live", "devices"}  # and no folder: nothing is written
+        assert set(options) == {"validation", "live", "devices", "out"}
+        assert options["out"] is None  # nothing is written
         self.configs.append(config)
         if self.error is not None:
             self.error(len(self.configs))
@@ -450,8 +451,8 @@ def test_the_command_searches_and_its_result_trains(digits, tmp_path, capsys, mo
         (["DATA", "--hosts", "a:9000", "--rank", "0", "--world", "2"], "leave out --hosts, --rank and --world"),
         (["DATA", "--rank", "0"], "leave out --hosts, --rank and --world"),
         (["DATA", "--world", "1"], "leave out --hosts, --rank and --world"),
-        (["DATA", "--tensorboard"], "leave out --tensorboard and --callbacks"),
-        (["DATA", "--callbacks", "wandb"], "leave out --tensorboard and --callbacks"),
+        (["DATA", "--tensorboard"], "leave out --tensorboard, --callbacks and --keep-checkpoints"),
+        (["DATA", "--callbacks", "wandb"], "leave out --tensorboard, --callbacks and --keep-checkpoints"),
         (["DATA", "--out", "."], "exists; give another --out"),
         (["DATA", "--out", "new", "--space", "none.yaml"], "none.yaml: cannot be read"),
     ],

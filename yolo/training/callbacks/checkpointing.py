@@ -1,4 +1,4 @@
-"""Keeps a run safe: counts its steps, watches its loss, writes its checkpoints, and heeds who wants it to stop."""
+"""Checkpoint callback: counts steps, stops on a non-finite loss, saves, and handles stop requests."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ logger = logging.getLogger(__name__)
 
 
 ASK_EVERY = 10
-"""Steps after which several hosts ask each other whether somebody wants the run to stop."""
+"""Number of steps after which several hosts ask each other for stop requests."""
 
 
 class Keeper(keras.callbacks.Callback):
-    """The last of a run's callbacks, so that a checkpoint knows what the others did.
+    """Checkpoint callback; the last of a run's callbacks, so that a checkpoint contains what the others did.
 
     Args:
         run: whose state it keeps.
-        interruption: says when somebody wants the run to stop.
+        interruption: says whether a stop was requested.
     """
 
     def __init__(self, run: Run, interruption: Interruption):
@@ -55,11 +55,14 @@ class Keeper(keras.callbacks.Callback):
             self.leave()
 
     def time_to_leave(self, count: int) -> bool:
-        """Whether somebody wants the run to stop; asked once a step, which ``count`` counts the same on all hosts."""
+        """Whether a stop was requested on any host.
+
+        ``count`` must be equal on all hosts: several of them synchronise only every `ASK_EVERY` calls.
+        """
         return (self.run.devices.hosts.world == 1 or count % ASK_EVERY == 0) and self.wanted()
 
     def wanted(self) -> bool:
-        """Whether somebody wants the run to stop, on any host."""
+        """Whether a stop was requested on any host; all hosts must ask together."""
         return self.run.devices.hosts.any_true(self.interruption.signal is not None)
 
     def save(self) -> Path | None:
@@ -74,12 +77,12 @@ class Keeper(keras.callbacks.Callback):
         except NotFiniteError:
             failed = True
         if self.run.devices.hosts.any_true(failed):
-            self.run.state.step -= 1  # that one is to be looked at
+            self.run.state.step -= 1  # the step that broke the weights is the one to record
             raise NotFiniteError
         return path
 
     def leave(self) -> None:
-        """Save, say how to go on, and end."""
+        """Save a checkpoint, say how to resume, and end the program."""
         path = self.save()
         step = self.run.state.step
         if path is not None:

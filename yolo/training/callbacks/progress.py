@@ -1,15 +1,11 @@
-"""What a run says while it goes on: losses, rate, memory, how long it waits for data, and how long it will take."""
+"""Progress of a run: losses, images per second, memory, waiting for data, and the time left."""
 
 from __future__ import annotations
 
 import logging
 import math
-import os
-import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +14,7 @@ import numpy as np
 
 from yolo.datasets.pipeline.tf_errors import guarded
 from yolo.system.used_memory import accelerator_memory, resident_memory
+from yolo.training.callbacks.display import Display, terminal_columns
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -26,19 +23,15 @@ logger = logging.getLogger(__name__)
 
 TERMS = {"box_loss": "box", "objectness_loss": "objectness", "class_loss": "class"}
 SHORTENED = ("loss", "data", "left", "memory", "epoch", "step", "rate", "memory", "loss")
-"""What gives way, in this order, where the line is longer than the terminal is wide: each time a part takes its next
-shorter form. Rate, time left, wait for data and memory are to be seen at 80 columns."""
-REDRAWN = 0.1
-"""Seconds between two drawings of the live line."""
+"""Order in which parts are shortened when the line does not fit the terminal: each time a part takes its next shorter
+form. Rate, time left, wait for data and memory are visible at 80 columns."""
 REMEMBERED = 5
-"""Epochs from whose median the time of the coming ones is estimated: one slow epoch changes nothing."""
+"""Number of past epochs whose median predicts the coming ones: one slow epoch changes nothing."""
 GB = 1e9
-CLEAR = "\x1b[K"
-"""Tells a terminal to wipe the line from here on."""
 
 
 class DataClock:
-    """How long the steps of an epoch wait for their batches.
+    """Measures how long the steps of an epoch wait for their batches.
 
     A step asks for its batch when it begins; the clock is stamped when the batch arrives.
     """
@@ -67,15 +60,15 @@ class DataClock:
 
 
 class Progress(keras.callbacks.Callback):
-    """Adds rate, data wait, memory and seconds to the epoch's logs, and shows a line.
+    """Keras callback that adds speed, data wait, memory and seconds to the epoch's logs, and shows the progress.
 
     Args:
-        clock: of the batches.
-        epochs: of the run.
-        steps: of an epoch.
-        batch: pictures a step.
-        live: show the line while the epoch runs (on a terminal).
-        first_step: how many steps of the epoch that it begins with are done already.
+        clock: measures the wait for batches.
+        epochs: number of epochs of the run.
+        steps: number of steps of an epoch.
+        batch: images a step.
+        live: show the progress within an epoch too, as a `Display` does.
+        first_step: number of steps of the first epoch that were done before, if the run is resumed within it.
         history: the rows of the epochs done so far, which may grow meanwhile; the time left is estimated from them.
     """
 
@@ -92,18 +85,19 @@ class Progress(keras.callbacks.Callback):
     ):
         super().__init__()
         self.clock, self.epochs, self.steps, self.batch = clock, epochs, steps, batch
-        self.live = live and sys.stderr.isatty()
+        self.display = Display(live)
         self.first_step, self.history = first_step, history
-        self.epoch, self.began, self.drawn, self.compiling = 0, 0.0, 0.0, False
+        self.epoch, self.began, self.compiling = 0, 0.0, False
         self.started = 0.0
-        """When the first step of the epoch was done: it alone may take long, as the network is compiled in it."""
+        """Time at which the first step of the epoch was done: it alone may take long, for the network is compiled."""
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
         self.compiling = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         self.epoch, self.clock.waited = epoch, 0.0
-        self.began = self.started = self.drawn = time.perf_counter()
+        self.began = self.started = time.perf_counter()
+        self.display.begin(self.began)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         self.clock.asked = time.perf_counter()
@@ -114,16 +108,15 @@ class Progress(keras.callbacks.Callback):
             self.started = now
         if self.compiling:  # TensorFlow does it between asking for the first batch and taking it
             self.clock.waited, self.compiling = 0.0, False
-        if self.live and now - self.drawn >= REDRAWN:
-            self.drawn = now
-            print(f"\r{self.live_line(batch + 1, logs or {})}{CLEAR}", end="", file=sys.stderr, flush=True)
+        if self.display.due(now):
+            line = self.live_line if self.display.redrawn else self.line
+            self.display.show(line(batch + 1, logs or {}))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         done = self.steps - self.first_step
         if logs is not None:
             seconds = time.perf_counter() - self.began
-            if self.live:
-                print(f"\r{CLEAR}", end="", file=sys.stderr)
+            self.display.clear()
             logger.info("%s", self.line(done, logs))
             logs["images_per_second"] = done * self.batch / seconds
             logs["data_wait"] = self.clock.waited / seconds
@@ -131,8 +124,13 @@ class Progress(keras.callbacks.Callback):
             logs |= {name: used / GB for name, used in memory_in_use().items()}
         self.first_step = 0
 
+    def show_validation(self, done: int, total: int) -> None:
+        """Show that so many of the epoch's validation images are done."""
+        if self.display.due(time.perf_counter()):
+            self.display.show(f"epoch {self.epoch + 1}/{self.epochs}  validation: image {min(done, total)}/{total}")
+
     def live_line(self, done: int, logs: Mapping[str, float]) -> str:
-        """The line as it fits the terminal: of a longer one, the next would not take the place."""
+        """The line cut to the terminal's width: a wrapped line could not be drawn over."""
         width, forms = terminal_columns() - 1, self.parts(done, logs)
         for name in SHORTENED:
             if len(joined(forms)) <= width:
@@ -141,7 +139,7 @@ class Progress(keras.callbacks.Callback):
         return joined(forms)[:width]
 
     def line(self, done: int, logs: Mapping[str, float]) -> str:
-        """The epoch so far, ``done`` steps after it was begun or taken up."""
+        """The progress line of the epoch, ``done`` steps after it was begun or resumed."""
         return joined(self.parts(done, logs))
 
     def parts(self, done: int, logs: Mapping[str, float]) -> dict[str, list[str]]:
@@ -162,7 +160,7 @@ class Progress(keras.callbacks.Callback):
         }
 
     def time_left(self, done: int) -> list[str]:
-        """How long the epoch and the run will still take, and the run alone; empty while nothing is known."""
+        """The time left of epoch and run, and of the run alone; empty while nothing is known."""
         per_step = self.seconds_per_step(done)
         if per_step is None:
             return [""]
@@ -174,7 +172,7 @@ class Progress(keras.callbacks.Callback):
         return [f"left: epoch {duration(left)}, run {run}" if left else f"left: run {run}", f"left {run}"]
 
     def seconds_per_step(self, done: int) -> float | None:
-        """Of the present epoch, less its first step; before there is a second one, of the last epochs."""
+        """Seconds a step of this epoch, its first one left out; before the second step, of the last epochs."""
         if done > 1:
             return (time.perf_counter() - self.started) / (done - 1)
         rate = recent(self.history, "images_per_second")
@@ -186,17 +184,8 @@ def joined(forms: Mapping[str, Sequence[str]]) -> str:
     return "  ".join(each[0] for each in forms.values() if each[0])
 
 
-def terminal_columns() -> int:
-    """Of the terminal that the line is drawn on; stdout may be a file."""
-    with suppress(OSError, ValueError):  # it is none
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
-        if columns:
-            return columns
-    return shutil.get_terminal_size().columns
-
-
 def describe_memory(used: Mapping[str, float]) -> list[str]:
-    """What `memory_in_use` says, from the longest form to the shortest, which is that of the GPU alone."""
+    """The result of `memory_in_use` as text, from the longest form to the shortest, which is the GPU's alone."""
     process, gpu = (f"{used[name] / GB:.1f} GB" if name in used else "" for name in ("memory_gb", "gpu_memory_gb"))
     if not gpu:
         return [process]
@@ -205,7 +194,7 @@ def describe_memory(used: Mapping[str, float]) -> list[str]:
 
 
 def memory_in_use() -> dict[str, float]:
-    """Bytes in use by column of the history; without those that nobody knows."""
+    """Bytes in use by column of the history; unknown ones are left out."""
     used = {"memory_gb": resident_memory(), "gpu_memory_gb": accelerator_memory()}
     return {name: each for name, each in used.items() if math.isfinite(each)}
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from yolo.evaluation.evaluator import evaluate
 from yolo.training.callbacks.checkpointing import Keeper
+from yolo.training.callbacks.progress import Progress
 from yolo.training.optimizer.ema import averaged
 from yolo.training.run.run import Run
 
@@ -27,11 +28,12 @@ class Validation(keras.callbacks.Callback):
     Args:
         run: whose pictures and tables.
         keeper: says when the run is to stop: then the validation is broken off, and done again when the run goes on.
+        progress: shows how far the validation is.
     """
 
-    def __init__(self, run: Run, keeper: Keeper):
+    def __init__(self, run: Run, keeper: Keeper, progress: Progress):
         super().__init__()
-        self.run, self.keeper = run, keeper
+        self.run, self.keeper, self.progress = run, keeper, progress
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
@@ -66,7 +68,8 @@ class Validation(keras.callbacks.Callback):
         )
 
     def heed(self, batches: int) -> None:
-        """Break off if somebody wants the run to stop."""
+        """Show the progress after so many batches, and break off if the run is to stop."""
+        self.progress.show_validation(batches * self.run.batch, len(self.run.validation))
         if self.keeper.time_to_leave(batches):
             raise BrokenOffError
 
@@ -85,6 +88,7 @@ class Validation(keras.callbacks.Callback):
             state.best, state.metrics, state.best_epoch = found, metrics, epoch
         state.history.append({"epoch": epoch, **{key: float(value) for key, value in logs.items()}})
         run.write_models(better=better)
+        self.progress.display.clear()
         logger.info(
             "epoch %d/%d  AP50 %.4f  AP %.4f%s",
             epoch,

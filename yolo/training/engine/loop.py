@@ -1,4 +1,4 @@
-"""What drives a run: it goes from its place to its end whatever happens."""
+"""Training loop: takes a run from its current step to its end, stage by stage."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from yolo.training.run.state import NotFiniteError, put_back
 logger = logging.getLogger(__name__)
 
 PREVIEWED = 4
-"""Batches at most that are drawn before a run begins."""
+"""Largest number of batches that are drawn before a run begins."""
 
 
 def carry_out(run: Run) -> None:
-    """Train to the end, on the run's devices; its detector then has what was learned there.
+    """Train to the end, on the run's devices; afterwards the run's detector has the weights learned there.
 
     Raises:
         ConfigError: its hosts do not agree, or the loss was not finite too often.
@@ -50,6 +50,7 @@ def carry_out(run: Run) -> None:
             run.folder.draw_curves(run.state.history)
         report_quarantines(run)
     run.detector = own
+    run.finish()
 
 
 def agree(run: Run) -> None:
@@ -80,11 +81,11 @@ def train_to_the_end(run: Run) -> None:
 
 
 def train_on(run: Run, keeper: Keeper, watching: Sequence[keras.callbacks.Callback]) -> None:
-    """Train from the present step to the end of its stage; of an epoch begun before, only to that one's end.
+    """Call `fit` once: to the end of the stage or, if resumed within an epoch, of that epoch.
 
     Args:
         run: what is trained.
-        keeper: keeps it safe.
+        keeper: its checkpoint callback.
         watching: further callbacks; they and the keeper are the same in all fits of a run.
     """
     epoch, place = run.place
@@ -104,7 +105,7 @@ def train_on(run: Run, keeper: Keeper, watching: Sequence[keras.callbacks.Callba
         first_step=place,
         history=run.state.history,
     )
-    callbacks = [progress, Validation(run, keeper), *watching, keeper]
+    callbacks = [progress, Validation(run, keeper, progress), *watching, keeper]
     try:
         if place == run.steps:
             end_epoch(run, epoch, callbacks)
@@ -128,7 +129,7 @@ def train_on(run: Run, keeper: Keeper, watching: Sequence[keras.callbacks.Callba
 
 
 def end_epoch(run: Run, epoch: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-    """What is left of an epoch whose validation was broken off: fit cannot be begun at an epoch's end."""
+    """Finish an epoch interrupted during validation by calling the callbacks directly; `fit` cannot start there."""
     told = keras.callbacks.CallbackList(callbacks, model=run.detector)
     told.on_train_begin()
     told.on_epoch_begin(epoch)
@@ -137,7 +138,7 @@ def end_epoch(run: Run, epoch: int, callbacks: Sequence[keras.callbacks.Callback
 
 
 def watchers(run: Run) -> list[keras.callbacks.Callback]:
-    """The user's callbacks, which see the run as one fit, and TensorBoard's."""
+    """List the user's callbacks, which see the run as one fit, and TensorBoard's."""
     seen = [OneFit(run.callbacks, lambda: run.finished)]
     return [*seen, TensorBoard(run)] if run.tensorboard else seen
 
@@ -169,7 +170,7 @@ def prepare(run: Run, stage: Stage) -> None:
 
 
 def draw_first_batches(run: Run) -> None:
-    """A picture of what is about to be learned."""
+    """Draw the first training batches into the run's folder."""
     if run.folder is not None and run.devices.hosts.first:
         with reported_failures():
             batches = run.batches(0).take(PREVIEWED).as_numpy_iterator()

@@ -36,7 +36,7 @@ class Checkpoint(NamedTuple):
 
     step: int
     arrays: dict[str, NDArray[Any]]
-    """Variables by name."""
+    """Variables by name; none in the record of a finished run, whose weights are in last.keras."""
     meta: dict[str, Any]
     """Everything else, as plain data."""
 
@@ -47,8 +47,8 @@ class Checkpoints:
     def __init__(self, run: str | Path):
         self.path = Path(run) / FOLDER
 
-    def save(self, step: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Path:
-        """Write a checkpoint, then delete all but the newest `KEPT` once it is safely on the disk.
+    def save(self, step: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], *, keep: int = KEPT) -> Path:
+        """Write a checkpoint, and delete all but the newest ``keep`` once it is safely on the disk.
 
         Raises:
             ConfigError: it cannot be written, for instance because the disk is full; older ones are kept.
@@ -60,7 +60,7 @@ class Checkpoints:
         remove_abandoned(self.path)
         target = self._file(step)
         write_whole(target, lambda temporary: write(temporary, arrays, meta), durable=True)
-        for old in self._files()[:-KEPT]:
+        for old in self._files()[:-keep]:
             with suppress(OSError):
                 old.unlink()
         return target

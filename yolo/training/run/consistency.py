@@ -78,6 +78,11 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmle
         )
 
 
+def more_epochs(folder: str | Path) -> str:
+    """Say how to train further than the epochs that a run began with: its learning rate was scheduled for these."""
+    return f"to train further, begin a new run from its weights: yolov3 train DATA --weights {folder}/last.keras"
+
+
 def differences(
     old: Mapping[str, Any], new: Mapping[str, Any], *, ignoring: Collection[str] = ()
 ) -> dict[str, tuple[Any, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ COLUMNS = (
 )
 PLOT_SECONDS = 30.0
 """Age at which the curves are drawn again; they are also drawn at the end."""
+
+
+def next_folder() -> Path:
+    """The first of runs/train-1, runs/train-2, ... that does not exist."""
+    folders = (Path("runs") / f"train-{number}" for number in count(1))
+    return next(folder for folder in folders if not folder.exists())
 
 
 class RunFolder:

@@ -1,8 +1,9 @@
-"""One training run as data: its parts, its place, and what it writes. `yolo/training/engine/loop.py` drives it."""
+"""One training run as data: its parts, its position, and what it writes. `yolo/training/engine/loop.py` drives it."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,7 @@ from yolo.datasets.pipeline.quarantine import Entry, Quarantine
 from yolo.datasets.pipeline.stream import TrainingStream
 from yolo.distributed.devices import ONE, Devices
 from yolo.distributed.hosts import ALONE, Hosts
+from yolo.errors import ConfigError
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.run.checkpoint import Checkpoint, Checkpoints
@@ -30,36 +32,40 @@ from yolo.training.run.state import RunState, capture
 if TYPE_CHECKING:
     import tensorflow as tf
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass
 class Run:
-    """One run and all it works with."""
+    """One training run and all it works with."""
 
     detector: Detector
     dataset: Dataset
     validation: Dataset
     config: TrainConfig
     batch: int
-    """Pictures a step."""
+    """Images per step, over all devices and hosts."""
     loader: Loader
-    """Reads the pictures to learn from."""
+    """Loader of the training images."""
     left_out: Quarantine
-    """Lists the pictures that could not be validated on."""
+    """List of the validation images that could not be read."""
     steps: int
-    """Of an epoch."""
+    """Steps per epoch."""
     folder: RunFolder | None
     command: dict[str, Any] = field(default_factory=dict)
-    """What the command line needs to begin it again."""
+    """Options that the command line needs to begin it again."""
     frozen: Sequence[int] = ()
-    """The layers that the caller had frozen (`frozen_layers`)."""
+    """Indices of the layers that the caller had frozen (`frozen_layers`)."""
     state: RunState = field(default_factory=RunState)
     devices: Devices = ONE
-    """Where it computes."""
+    """Devices and hosts that it computes on."""
     live: bool = False
     tensorboard: bool = False
+    keep_checkpoints: bool = False
+    """Whether the checkpoints stay when the run is finished."""
     callbacks: Sequence[keras.callbacks.Callback] = ()
     pending: dict[str, NDArray[Any]] = field(default_factory=dict)
-    """Values of variables that are put back as soon as there are such variables."""
+    """Checkpoint arrays not yet restored: optimizer variables exist only once the detector is compiled."""
 
     @property
     def quarantines(self) -> list[Quarantine]:
@@ -75,7 +81,7 @@ class Run:
 
     @property
     def place(self) -> tuple[int, int]:
-        """The present epoch, counted from 0, and how many of its steps are done: all, while its validation is not."""
+        """(current epoch from 0, steps done in it); (epoch, steps) while the validation is not yet done."""
         epoch = len(self.state.history)
         return epoch, self.state.step - epoch * self.steps
 
@@ -88,7 +94,7 @@ class Run:
         return None if self.folder is None else Checkpoints(self.folder.path)
 
     def describe(self) -> dict[str, Any]:
-        """What a checkpoint says besides the variables' values."""
+        """Give what a checkpoint holds besides the variables' values, as plain data."""
         return {
             "state": self.state.to_plain(),
             "detector": self.detector.get_config(),
@@ -98,7 +104,7 @@ class Run:
         }
 
     def conditions(self) -> dict[str, Any]:
-        """What must not change within a run."""
+        """Give what must not change within a run: options, precision, data."""
         return {
             "config": asdict(self.config),
             "file of augment.albumentations": self.transforms,
@@ -109,7 +115,7 @@ class Run:
 
     @cached_property
     def transforms(self) -> str | None:
-        """What the albumentations file said when the run was begun or taken up."""
+        """Fingerprint of the albumentations file when the run was begun or resumed."""
         return describe_file("augment.albumentations", self.config.augment.albumentations)
 
     # What it writes
@@ -124,8 +130,17 @@ class Run:
             return None
         return self.checkpoints.save(self.state.step, capture(self.detector), self.describe())
 
+    def finish(self) -> None:
+        """Drop the checkpoints of the finished run, unless they are to be kept; a record of how it ended stays."""
+        if self.checkpoints is None or self.keep_checkpoints or not self.devices.hosts.first:
+            return
+        try:
+            self.checkpoints.save(self.state.step, {}, self.describe(), keep=1)
+        except ConfigError as error:  # the disk may be full: the run has ended well nevertheless
+            logger.warning("%s; the checkpoints are kept", error)
+
     def write_models(self, *, better: bool) -> None:
-        """The files of an epoch that are for people: models, metrics, tables."""
+        """Write the files of an epoch that are for people: models, metrics, tables."""
         if self.folder is None or not self.devices.hosts.first:
             return
         self.detector.save(self.folder.last)
@@ -137,7 +152,7 @@ class Run:
     # Going on
 
     def take_up(self, checkpoint: Checkpoint) -> None:
-        """Go back to, or on from, a checkpoint.
+        """Restore the state of a checkpoint.
 
         Raises:
             ConfigError: it belongs to a run on other pictures or with other options, or other hosts have another one.
@@ -150,14 +165,14 @@ class Run:
         self.pending = checkpoint.arrays
 
     def restore_running_losses(self) -> None:
-        """Let an epoch that is taken up in its middle go on with the mean losses it had."""
+        """Restore the mean losses of an epoch that is resumed in its middle."""
         if self.pending and self.place[1]:
             for variable in self.detector.metrics_variables:
                 variable.assign(self.pending[f"metrics/{variable.path}"])
         self.pending = {}
 
     def share_quarantines(self) -> None:
-        """Let each host know which pictures the others could not read."""
+        """Merge the lists of unreadable images of all hosts."""
         for quarantine in self.quarantines:
             own = json.dumps([(index, *entry) for index, entry in quarantine.entries().items()])
             for found in self.devices.hosts.all_gather_text(own):
@@ -166,7 +181,7 @@ class Run:
     # What it learns from
 
     def batches(self, start: int, hosts: Hosts = ALONE) -> tf.data.Dataset:
-        """The training stream from a position on; of several hosts, this one's rows of it."""
+        """Training batches from a position of the stream on; of several hosts, the rows of this one."""
         return training_batches(
             self.dataset,
             self.detector.canvas,
@@ -190,7 +205,7 @@ class Run:
         return epoch * self.steps * self.batch
 
     def files_of(self, start: int) -> list[list[str]]:
-        """For each picture of the batch that begins at a position: the files it is made of."""
+        """List, for each image of the batch that begins at a position, the files it is made of."""
         stream = TrainingStream(
             self.loader,
             self.config.augment,
@@ -202,6 +217,6 @@ class Run:
         return [[str(self.dataset.path(index)) for index in stream.sources(position)] for position in positions]
 
     def rate(self) -> float:
-        """The learning rate of the present step."""
+        """Learning rate of the current step."""
         optimizer: Any = self.detector.optimizer
         return float(keras.ops.convert_to_numpy(optimizer.learning_rate))

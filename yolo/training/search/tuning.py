@@ -21,11 +21,12 @@ from yolo.files.csv_table import write_csv
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.callbacks.progress import duration
+from yolo.training.result import TrainResult
 from yolo.training.run.consistency import describe_dataset
 from yolo.training.run.state import NotFiniteError
 from yolo.training.search.space import Space, Value, changed, present_values
 from yolo.training.search.study import REASON, SECONDS, best_trial, finished, opened, repeat_interrupted, sampler
-from yolo.training.trainer import TrainResult, train
+from yolo.training.trainer import train
 
 if TYPE_CHECKING:
     import optuna
@@ -163,6 +164,7 @@ def train_quietly(search: Search, values: Mapping[str, Value], pruning: Pruning)
             validation=search.validation,
             config=changed(search.config, values),
             callbacks=[pruning],
+            out=None,
             live=search.live,
             devices=search.devices,
         )

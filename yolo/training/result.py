@@ -1,0 +1,55 @@
+"""The outcome of a run, as `train` and `resume` give it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from yolo.training.run.folder import RunFolder
+from yolo.training.run.run import Run
+
+TIMES = ("train_seconds", "evaluation_seconds")
+"""Columns of the history that add up to the time of an epoch."""
+
+
+@dataclass(repr=False)
+class TrainResult:
+    """The outcome of a run."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    """A row an epoch: loss and its terms, AP, AP50, learning rate, times."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """The metrics object of the best epoch."""
+    best_epoch: int = 0
+    """Epoch with the highest AP, counted from 1."""
+    folder: Path | None = None
+    """Folder of the run; None: it wrote nothing."""
+
+    @property
+    def best(self) -> Path | None:
+        """The model file of the best epoch."""
+        return None if self.folder is None else RunFolder(self.folder).best
+
+    @property
+    def last(self) -> Path | None:
+        """The model file of the last epoch."""
+        return None if self.folder is None else RunFolder(self.folder).last
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of training and validation, those before a resume included."""
+        return sum(row.get(name, 0.0) for row in self.history for name in TIMES) / 60
+
+    def __repr__(self) -> str:
+        coco = self.metrics.get("coco", {})
+        figures = ", ".join(f"{name} {coco.get(name, math.nan):.4f}" for name in ("AP", "AP50"))
+        where = "" if self.best is None else f"; {self.best}"
+        return f"best epoch {self.best_epoch} of {len(self.history)}: {figures}; {self.minutes:.1f} minutes{where}"
+
+
+def result_of(run: Run) -> TrainResult:
+    """Give the outcome of a run."""
+    folder = None if run.folder is None else run.folder.path
+    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch, folder)

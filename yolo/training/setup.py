@@ -1,0 +1,195 @@
+"""Preparation of a run: a detector for a dataset, anchors that fit its boxes, validation images, and the origin."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
+from yolo.config import LetterboxMode, NewClasses, TrainConfig
+from yolo.darknet.weights import Header
+from yolo.errors import AnnotationError, ConfigError
+from yolo.files.atomic import is_file
+from yolo.model.architecture import Architecture, design
+from yolo.model.detector import Detector
+from yolo.structs import Dataset
+from yolo.system.notices import notices
+from yolo.weights.pretrained import begin, read_source
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_MODEL = "yolov3"
+GOOD_RECALL = 0.98
+"""Best possible recall below which the anchors are worth a warning."""
+HELD_OUT = 0.1
+"""Fraction of the images taken for validation where there are no others."""
+AUTO = "auto"
+"""In place of anchors: fit them to the boxes."""
+
+
+@notices()
+def make_detector(
+    dataset: Dataset,
+    *,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    anchors: Any = None,
+    size: int | tuple[int, int] | None = None,
+    letterbox: LetterboxMode | None = None,
+    new: NewClasses = "fresh",
+    cfg: str | Path | None = None,
+    names: str | Path | Sequence[str] | None = None,
+    seed: int = 0,
+    offline: bool = False,
+) -> Detector:
+    """Make a detector for a dataset's classes, as `yolov3 train` does.
+
+    Args:
+        dataset: gives the classes, and the boxes that anchors are fitted to.
+        model: as of `Detector`; None: the network of the weights, else ``yolov3``.
+        weights: what to begin from: a ``.keras`` file, Darknet ``.weights``, a published name such as
+            ``yolov3-coco``, Darknet's first convolutions, Keras' ``.h5``, or ``imagenet``; None: random weights.
+        anchors: ``auto`` to fit them to the boxes, a file, a published set, or an array as of `Detector`;
+            None: those of the weights, else ``auto``.
+        size: side of the canvas, or (height, width); None: that of the weights, else 416.
+        letterbox: as of `Detector`; None: that of the weights.
+        new: initial filters of classes that the weights do not know.
+        cfg: Darknet network file of the weights; without weights, the network itself.
+        names: file of the class names of Darknet weights, or the names.
+        seed: of the random weights and the fit of the anchors.
+        offline: download nothing.
+
+    Raises:
+        YoloError: the arguments do not fit each other, or the weights do not fit the network.
+    """
+    given = None if weights is None else str(weights)
+    source = read_source(given, cfg=cfg, names=names, offline=offline)
+    if cfg is not None and weights is None and model is not None:  # without weights it can only be the model
+        raise ConfigError(f"model {model} and cfg {cfg} are given, but no weights: give one of them")
+    options = network_options(model, source, cfg)
+    options |= {name: value for name, value in (("size", size), ("letterbox", letterbox)) if value is not None}
+    chosen = choose_anchors(anchors, dataset, options, seed=seed)
+    if chosen is not None:
+        options["anchors"] = chosen
+    detector = Detector(**options, classes=dataset.classes, seed=seed)
+    if given is not None:
+        begin(detector, source or given, new=new, seed=seed, offline=offline)
+        logger.info("beginning from %s: %s at %d x %d", weights, detector.variant, *detector.canvas)
+    return detector
+
+
+def network_options(model: str | None, source: Detector | None, cfg: str | Path | None) -> dict[str, Any]:
+    """Choose the network: the arguments of `Detector` for the one named, else that of the weights, else the default.
+
+    Args:
+        model: its name; None: not named.
+        source: the detector that the weights hold; None: they hold no whole one, or there are none.
+        cfg: a Darknet network file, which describes the weights or is the network.
+    """
+    if source is None or model not in (None, source.variant):
+        return {"model": model or (DEFAULT_MODEL if cfg is None else str(cfg))}
+    config = source.get_config()
+    return {name: config[name] for name in ("model", "cfg", "anchors", "size", "letterbox", "nms")}
+
+
+def choose_anchors(wanted: Any, dataset: Dataset, options: Mapping[str, Any], *, seed: int) -> Any:
+    """The anchors of an array, a file or a published set, or those fitted to the boxes; None: the network's own.
+
+    They are fitted (``auto``) where nothing else is said and the weights have learned no others.
+    """
+    if wanted is None and "anchors" in options:
+        return None
+    if wanted is not None and not isinstance(wanted, str | Path):
+        return wanted
+    given = {name: options.get(name) for name in ("cfg", "anchors", "size", "letterbox")}
+    shape = design(options["model"], classes=len(dataset.classes), **given)
+    if wanted not in (None, AUTO):
+        return read_anchors(wanted, shape.canvas) if is_file(wanted) else published_anchors(str(wanted), shape.canvas)
+    return fitted_anchors(dataset, shape, seed=seed)
+
+
+def fitted_anchors(dataset: Dataset, shape: Architecture, *, seed: int) -> NDArray[np.float32] | None:
+    """As many anchors as the network has, fitted to the boxes; None, with a warning: they allow no fit."""
+    own = np.concatenate(shape.anchors[::-1])
+    try:
+        fitted = fit_anchors(dataset, len(own), shape.canvas, seed=seed, mode=shape.letterbox)
+    except (AnnotationError, ConfigError) as error:
+        logger.warning("%s; the network's own anchors are used", error)
+        return None
+    shapes = canvas_shapes(dataset, shape.canvas, mode=shape.letterbox)
+    logger.info(
+        "anchors fitted to the boxes: mean IoU %.3f (the network's own: %.3f)",
+        *(measure_anchors(shapes, each).mean_iou for each in (fitted, own)),
+    )
+    return fitted
+
+
+def warn_of_overlap(dataset: Dataset, validation: Dataset) -> None:
+    """Warn if images of the validation are trained on too."""
+    trained = {dataset.path(index) for index in range(len(dataset))}
+    shared = sum(validation.path(index) in trained for index in range(len(validation)))
+    if shared:
+        logger.warning(
+            "%d of the %d validation pictures are trained on too: the metrics flatter", shared, len(validation)
+        )
+
+
+def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """A dataset without a fixed tenth of its pictures, and that tenth; always the same of the same number."""
+    count = len(dataset)
+    if count < 2:
+        logger.warning("%s: a single picture: it is validated on what it learns from", dataset.name)
+        return dataset, dataset
+    order = np.random.default_rng(0).permutation(count)
+    taken = max(1, round(count * HELD_OUT))
+    logger.info(
+        "no validation split: a fixed tenth is held out, %d of %d pictures (name others with --val)",
+        taken,
+        count,
+    )
+    return dataset.subset(np.sort(order[taken:])), dataset.subset(np.sort(order[:taken]), split="held out")
+
+
+def check_anchors(detector: Detector, dataset: Dataset) -> None:
+    """Say how well the anchors fit the boxes, and what to do if they do not."""
+    shapes = canvas_shapes(dataset, detector.canvas, mode=detector.letterbox)
+    if not len(shapes):
+        return
+    found = measure_anchors(shapes, detector.anchors)
+    recall = found.best_possible_recall
+    logger.info("anchors: mean IoU %.3f with the boxes, best possible recall %.3f", found.mean_iou, recall)
+    if recall < GOOD_RECALL:
+        logger.warning(
+            "the anchors are far from %.1f %% of the boxes, which will hardly be found: fit anchors to them "
+            "(yolov3 train --anchors auto, yolo.fit_anchors), or take a larger --size",
+            100 * (1 - recall),
+        )
+
+
+def describe_origin(detector: Detector, dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
+    """Describe where the weights of a model file come from; ``start`` is the description of those it began with."""
+    return {
+        **({"start": dict(detector.origin)} if detector.origin else {}),
+        "darknet": dict(detector.origin.get("darknet", asdict(Header()))),
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "images": len(dataset),
+        "fingerprint": dataset.fingerprint,
+        "config": asdict(config),
+        "versions": {name: package_version(name) for name in ("yolov3-keras", "keras", keras.backend.backend())},
+    }
+
+
+def package_version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
