@@ -13,6 +13,7 @@ from typing import Any, Literal, get_type_hints
 
 from yolo.config_types import describe, is_a
 from yolo.errors import ConfigError
+from yolo.files.quoted import quoted
 
 LetterboxMode = Literal["letterbox", "stretch"]
 BoxLoss = Literal["giou", "diou", "ciou", "squared"]
@@ -32,7 +33,7 @@ STRIDE = 32
 def check(condition: bool, option: str, requirement: str, received: object) -> None:
     """Raise a ConfigError that names the option unless the condition holds."""
     if not condition:
-        raise ConfigError(f"{option} must be {requirement}, got {received}")
+        raise ConfigError(f"{option} must be {requirement}, got {received!s:.200}")
 
 
 def check_kinds(config: Any, group: str = "") -> None:
@@ -44,7 +45,7 @@ def check_kinds(config: Any, group: str = "") -> None:
     """
     for name, kind in get_type_hints(type(config)).items():
         value = getattr(config, name)
-        check(is_a(value, kind), group + name, describe(kind), repr(value))
+        check(is_a(value, kind), group + name, describe(kind), quoted(value, 200))
         if isinstance(value, Real) and not isinstance(value, bool):
             object.__setattr__(config, name, int(value) if isinstance(value, Integral) else float(value))
 
