@@ -270,10 +270,13 @@ def read_anchors(path: str | Path, size: int | tuple[int, int] | None = None) ->
     if not pairs:
         raise ConfigError(f"{path}: holds no anchors; expected lines of width,height")
     anchors = sort_anchors(np.array(pairs))
-    stated = re.search(r"^#\s*size:\s*(\d+)\s*x\s*(\d+)", "\n".join(lines), re.MULTILINE)
+    stated = re.search(r"^#\s*size:\s*(\d{1,9})\s*x\s*(\d{1,9})\b", "\n".join(lines), re.MULTILINE)
     if stated is None or size is None:
         return anchors
-    return scale_anchors(anchors, (int(stated[1]), int(stated[2])), size)
+    try:
+        return scale_anchors(anchors, (int(stated[1]), int(stated[2])), size)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: in its comment: {error}") from error
 
 
 def _pairs(line: str, place: str) -> list[tuple[float, float]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
+from jsonargparse import ArgumentParser, Namespace
 
 from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
 from yolo.cli import presets
@@ -24,6 +24,7 @@ from yolo.cli.common import (
     parse_size,
     prepare_output,
 )
+from yolo.cli.config_file import BoundedConfigFile
 from yolo.cli.hosts import add_host_arguments, on_hosts
 from yolo.cli.resume_options import changeable, check_given, completed, describe_command
 from yolo.config import NewClasses, Precision, TrainConfig
@@ -43,7 +44,9 @@ DEFAULT_MODEL = "yolov3"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of options, such as a run's config.yaml")
+    parser.add_argument(
+        "--config", action=BoundedConfigFile, help="a YAML file of options, such as a run's config.yaml"
+    )
     add_data_arguments(parser, split="train if there is one, else everything", required=False)
     parser.add_argument(
         "--resume",
