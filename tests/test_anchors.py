@@ -268,7 +268,7 @@ def test_wrong_files_are_named(tmp_path, text, message):
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(ConfigError, match=r"none\.txt: anchors cannot be read \(No such file"):
+    with pytest.raises(ConfigError, match=r"none\.txt: cannot be read \(No such file"):
         read_anchors(tmp_path / "none.txt")
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00\xd8")
     with pytest.raises(ConfigError, match="not a text file"):

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from yolo.config import LetterboxMode, canvas_size, check
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import write_text
+from yolo.files.bounded import MIB, read_text
+from yolo.files.quoted import quoted
 from yolo.files.shipped import shipped_file, shipped_folder
 from yolo.images.letterbox import letterbox_scales
 from yolo.structs import Dataset
@@ -27,6 +29,8 @@ Anchors = NDArray[np.float32]
 Shapes = NDArray[np.float64]
 
 PUBLISHED_SIZE = 416
+LARGEST_FILE = MIB
+"""Bytes of a file of anchors, at most."""
 
 FIT_LIMIT = 10_000
 """More shapes than this are sampled for the fit; the mean IoU of the result moves by less than 0.001."""
@@ -261,19 +265,18 @@ def read_anchors(path: str | Path, size: int | tuple[int, int] | None = None) ->
     Raises:
         ConfigError: the file cannot be read or holds something else.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise ConfigError(f"{path}: anchors cannot be read ({reason})") from error
+    lines = read_text(path, limit=LARGEST_FILE, what="a file of anchors").splitlines()
     pairs = [pair for number, line in enumerate(lines, 1) for pair in _pairs(line, f"{path}:{number}")]
     if not pairs:
         raise ConfigError(f"{path}: holds no anchors; expected lines of width,height")
     anchors = sort_anchors(np.array(pairs))
-    stated = re.search(r"^#\s*size:\s*(\d+)\s*x\s*(\d+)", "\n".join(lines), re.MULTILINE)
+    stated = re.search(r"^#\s*size:\s*(\d{1,9})\s*x\s*(\d{1,9})\b", "\n".join(lines), re.MULTILINE)
     if stated is None or size is None:
         return anchors
-    return scale_anchors(anchors, (int(stated[1]), int(stated[2])), size)
+    try:
+        return scale_anchors(anchors, (int(stated[1]), int(stated[2])), size)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: in its comment: {error}") from error
 
 
 def _pairs(line: str, place: str) -> list[tuple[float, float]]:
@@ -281,11 +284,11 @@ def _pairs(line: str, place: str) -> list[tuple[float, float]]:
     try:
         numbers = [float(item) for item in fields]
     except ValueError as error:
-        raise ConfigError(f"{place}: {error}; expected width,height") from error
+        raise ConfigError(f"{place}: {error!s:.100}; expected width,height") from error
     if len(numbers) % 2:
         raise ConfigError(f"{place}: expected pairs of width,height, got {len(numbers)} numbers")
     if not all(0 < number < 1e6 for number in numbers):
-        raise ConfigError(f"{place}: widths and heights must be positive pixels, got {line.strip()!r}")
+        raise ConfigError(f"{place}: widths and heights must be positive pixels, got {quoted(line.strip())}")
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from yolo.config_types import Range, describe, is_a, split_range
 from yolo.errors import ConfigError
+from yolo.files.quoted import quoted
 
 LetterboxMode = Literal["letterbox", "stretch"]
 BoxLoss = Literal["giou", "diou", "ciou", "squared"]
@@ -32,7 +33,7 @@ STRIDE = 32
 def check(condition: bool, option: str, requirement: str, received: object) -> None:
     """Raise a ConfigError that names the option unless the condition holds."""
     if not condition:
-        raise ConfigError(f"{option} must be {requirement}, got {received}")
+        raise ConfigError(f"{option} must be {requirement}, got {received!s:.200}")
 
 
 def check_fields(config: Any, group: str = "") -> None:
@@ -48,7 +49,7 @@ def check_fields(config: Any, group: str = "") -> None:
     for name, annotation in get_type_hints(type(config), include_extras=True).items():
         kind, limits = split_range(annotation)
         value = getattr(config, name)
-        check(is_a(value, kind), group + name, describe(kind), repr(value))
+        check(is_a(value, kind), group + name, describe(kind), quoted(value, 200))
         if limits is not None:
             check(limits.holds(value), group + name, str(limits), value)
         if isinstance(value, Real) and not isinstance(value, bool):

@@ -16,7 +16,7 @@ import yolo
 from yolo.cli import main as cli
 from yolo.cli.common import prepare_output
 from yolo.cli.options import parse, underscored
-from yolo.distributed.supervisor import CHATTER
+from yolo.distributed.supervisor import BACKEND_LOG
 from yolo.errors import MediaError
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def test_sigterm_ends_a_command_as_an_exception_does(monkeypatch, tmp_path):
 def test_one_of_several_hosts_leaves_sigterm_to_the_system(monkeypatch, tmp_path):
     """Hung in a collective operation it would never see it."""
     before, seen = signal.getsignal(signal.SIGTERM), []
-    monkeypatch.setenv(CHATTER, "somewhere")
+    monkeypatch.setenv(BACKEND_LOG, "somewhere")
     Command(monkeypatch, tmp_path / "out", lambda: seen.append(signal.getsignal(signal.SIGTERM)))
     assert cli.main(["train"]) == 0
     assert seen == [before]

@@ -167,7 +167,7 @@ def test_comments_may_be_in_any_encoding(tmp_path):
     [
         (None, "no such file"),
         (b"[net]\n\0", "not a Darknet network file"),
-        (b"#" * (LARGEST_FILE + 1), "not a Darknet network file"),
+        (b"#" * (LARGEST_FILE + 1), "5 MiB; a Darknet network file may have 4 MiB at most"),
     ],
 )
 def test_files_that_are_none(tmp_path, content, message):
@@ -180,7 +180,7 @@ def test_files_that_are_none(tmp_path, content, message):
 def test_the_largest_file_is_read_and_no_folder(tmp_path):
     (tmp_path / "a.cfg").write_bytes(b"#" * LARGEST_FILE)
     assert len(read_cfg(tmp_path / "a.cfg")) == LARGEST_FILE
-    assert fault(lambda: read_cfg(tmp_path)) == f"{tmp_path}: no such file"
+    assert fault(lambda: read_cfg(tmp_path)) == f"{tmp_path}: cannot be read (is a folder, not a file)"
 
 
 # Names
@@ -201,9 +201,9 @@ def test_names_are_lines(tmp_path):
         (b"a\nb\n", 3, ": 2 names; the network has 3 classes"),
         (b"\n \n", None, ": no names; expected one a line"),
         (b"a\nb\n a\n", None, ":3: 'a' stands in line 1 already"),
-        (b"a\nb\xff\n", None, ":2: not UTF-8; save the file in this encoding"),
+        (b"a\nb\xff\n", None, ":2: not a text file in UTF-8; save it as UTF-8"),
         (b"a\0\n", None, ": not a list of names, one a line"),
-        (b"a" * 2**20 + b"b", None, ": not a list of names, one a line"),
+        (b"a" * 2**20 + b"b", None, ": 2 MiB; a list of names may have 1 MiB at most"),
         (None, None, ": no such file"),
     ],
 )

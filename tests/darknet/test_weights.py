@@ -87,7 +87,7 @@ def test_what_is_no_header(file, content, message):
 
 def test_missing_files(tmp_path):
     assert fault(tmp_path / "none.weights") == f"{tmp_path / 'none.weights'}: no such file"
-    assert fault(tmp_path) == f"{tmp_path}: no such file"
+    assert fault(tmp_path) == f"{tmp_path}: cannot be read (is a folder, not a file)"
 
 
 # Numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,8 @@ def test_files_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(AnnotationError, match=r"JPEGImages: cannot be read \(Permission denied\)"):
         load_dataset(folder, classes=["cat"])
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "open", lambda name, _: refuse(name))
     with pytest.raises(AnnotationError, match=r"a\.xml: cannot be read \(Permission denied\)"):
         load_dataset(folder, classes=["cat"])
     with pytest.raises(AnnotationError, match=rf"{path}: cannot be read \(Permission denied\)"):

@@ -97,8 +97,23 @@ def test_sources_without_pictures(source, message):
         find_pictures(["a", source])
 
 
+@pytest.mark.usefixtures("tree")
+def test_links_repeat_no_picture_and_end():
+    """Two links to a folder above: Python's own glob would double its matches forty times."""
+    for link, target in (("a/up", ".."), ("b/up", ".."), ("also-b", "b"), ("a/.hidden", "../b")):
+        Path(link).symlink_to(target)
+    Path("a/alias.jpg").symlink_to("dog.jpg")  # of another name: meant
+    expected = ["a/alias.jpg", "a/dog.jpg", "b/dog.jpg", "odd[1].jpg"]
+    assert [path.as_posix() for path in find_pictures(["**/*.jpg"])] == expected
+    assert [path.as_posix() for path in find_pictures(["**/**/*.jpg"])] == expected
+    assert [path.as_posix() for path in find_pictures(["a/**/*.bmp"])] == ["a/up/b/deep/x.bmp"]  # only through a link
+    assert [path.as_posix() for path in find_pictures(["b", "also-b"])] == ["b/deep/x.bmp", "b/dog.jpg"]
+    assert [path.as_posix() for path in find_pictures(["b/**"])][:2] == ["b/deep/x.bmp", "b/dog.jpg"]
+    assert [path.as_posix() for path in find_pictures(["b/**/deep/*"])] == ["b/deep/x.bmp"]
+
+
 def test_absolute_sources(tree):
-    assert find_pictures([tree / "a", str(tree / "*/dog.jpg")]) == [
+    assert find_pictures([tree / "a", str(tree / "**/dog.jpg")]) == [
         tree / "a/cat.PNG",
         tree / "a/dog.jpg",
         tree / "b/dog.jpg",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from yolo.images.codec import (
     is_truncated_jpeg,
     list_images,
     read_image,
+    without_repeats,
     write_image,
 )
 
@@ -218,7 +221,7 @@ def test_xmp_orientation_counts_for_neither(tmp_path):
         (b"\x89PNG\r\n\x1a\n", "not a picture"),
         (encoded(Image.fromarray(noise()), "JPEG")[:900], "ends too early"),
         (encoded(Image.fromarray(noise()), "JPEG", progressive=True)[:-2], "ends too early"),
-        (encoded(Image.fromarray(noise()), "PNG")[:3000], "not a picture"),
+        (encoded(Image.fromarray(noise()), "PNG")[:3000], "not a picture.*longer than the file"),
         (encoded(Image.fromarray(noise()), "WEBP")[:700], "not a picture"),
         (encoded(Image.fromarray(noise()), "BMP")[:700], "not a picture"),
         (png_header(100_000, 100_000), "too large"),
@@ -233,6 +236,93 @@ def test_what_is_no_picture_is_named(tmp_path, content, message):
         read_image(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def png_of_length(length: bytes) -> bytes:
+    """80 bytes, of which a chunk says that it has many more."""
+    header = png_header(6, 4)
+    return (header[:33] + length + b"IDAT").ljust(80, b"\0")
+
+
+@pytest.mark.parametrize("length", [b"\xff\xff\xff\x12", b"\x7f\xff\xff\xff", b"\0\0\0\x40"])
+def test_a_png_whose_chunk_is_longer_than_the_file_is_not_decoded(tmp_path, length, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    path = tmp_path / "a.png"
+    path.write_bytes(png_of_length(length))
+    with pytest.raises(MediaError, match=r"a\.png: not .* decoded \(a part of the PNG is longer than the file\)"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("behind", [b"", b"a comment that some program left"])
+def test_what_stands_behind_the_end_of_a_png_counts_for_nothing(behind):
+    data = encoded(Image.fromarray(PICTURE), "PNG") + behind
+    np.testing.assert_array_equal(decode_image(data, name="a"), PICTURE)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, KeyError, AssertionError, cv2.error])
+@pytest.mark.parametrize("decoder", [(cv2, "imdecode"), (Image, "open")])
+def test_whatever_a_decoder_raises_is_a_media_error(tmp_path, error, decoder, monkeypatch):
+    path = save(tmp_path / "a.jpg", Image.fromarray(PICTURE))
+
+    def fail(*_: object) -> None:
+        raise error("first line\nsecond line")
+
+    monkeypatch.setattr(*decoder, fail)
+    if decoder[0] is Image:  # OpenCV reads it all the same
+        assert read_image(path).shape == (4, 6, 3)
+        return
+    with pytest.raises(MediaError, match=r"a\.jpg: not a picture that can be decoded \('?first line"):
+        read_image(path)
+
+
+def test_a_damaged_avif_under_another_name(tmp_path):
+    """Pillow raises a RuntimeError over it."""
+    content = bytearray(encoded(Image.fromarray(noise()), "AVIF"))
+    content[content.index(b"mdat") - 40 : content.index(b"mdat")] = bytes(40)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    for read in (read_image, image_size):
+        with pytest.raises(MediaError, match=r"a\.jpg: not a picture"):
+            read(path)
+
+
+LIMITED = """
+import resource, sys
+import cv2
+from pathlib import Path
+from yolo.errors import MediaError
+from yolo.images.codec import decode_image, image_size
+decode_image(Path(sys.argv[1]).read_bytes(), name="warm")
+with open("/proc/self/statm") as file:
+    pages = int(file.read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 300 * 2**20, -1))
+for path in sys.argv[2:]:
+    for read in (image_size, lambda path: decode_image(Path(path).read_bytes(), name=path)):
+        try:
+            read(path)
+        except MediaError as error:
+            if "emory" in str(error):
+                print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+def test_small_files_that_announce_much_take_little_memory(tmp_path):
+    """A child that may take 300 MiB more goes through headers with large lengths in them, and lives."""
+    sound = save(tmp_path / "sound.png", Image.fromarray(PICTURE))
+    paths = []
+    for kind in ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF"):
+        whole = encoded(Image.fromarray(noise(8, 8)), kind)
+        for at in range(0, min(len(whole) - 4, 64), 3):
+            for number in (b"\xff\xff\xff\x12", b"\x12\xff\xff\x7f"):
+                path = tmp_path / f"{len(paths)}.jpg"
+                path.write_bytes(whole[:at] + number + whole[at + 4 :])
+                paths.append(str(path))
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(sound), *paths], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == ""  # nothing wanted more than that
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text", png_header(30_000, 30_000)])
@@ -286,7 +376,9 @@ def test_a_jpeg_cut_anywhere_is_an_error_not_a_grey_half(cut):
         decode_image(part, name="cut")
 
 
-@given(st.binary(max_size=300), st.sampled_from(["JPEG", "PNG", "BMP"]), st.integers(0, 400))
+@given(
+    st.binary(max_size=300), st.sampled_from(["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "AVIF"]), st.integers(0, 400)
+)
 @settings(max_examples=150, deadline=None)
 def test_damaged_files_raise_media_errors_alone(garbage, kind, at):
     whole = encoded(Image.fromarray(noise(16, 16)), kind)
@@ -357,3 +449,14 @@ def test_list_images_finds_pictures_of_all_subfolders(tmp_path):
 def test_photographs_have_the_size_of_their_headers(shared):
     for path in list_images(shared / "data" / "photos"):
         assert image_size(path) == read_image(path).shape[:2]
+
+
+def test_linked_folders_repeat_no_picture(tmp_path):
+    (tmp_path / "a").mkdir()
+    save(tmp_path / "a" / "1.png", Image.fromarray(PICTURE))
+    (tmp_path / "a" / "2.png").symlink_to("1.png")  # of another name: meant
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "b").symlink_to("a")
+    found = [tmp_path / "a" / "1.png", tmp_path / "a" / "2.png"]
+    assert list_images(tmp_path) == found
+    assert without_repeats([*found, tmp_path / "b" / "1.png", tmp_path / "a" / "up" / "a" / "2.png"]) == found

@@ -209,11 +209,11 @@ def test_an_array_that_declares_more_than_it_holds_is_not_read(tmp_path, tiny):
         group.attrs["name"] = "convolution"
         file.create_group("layers/convolution/vars").attrs["name"] = "conv_0"
         group.create_dataset("0", (1 << 20, 1 << 20), "f4", chunks=(1024, 1024), compression="gzip")
-    with pytest.raises(WeightsError, match="its shape is 1048576x1048576, here 3x3x3x16"):
+    with pytest.raises(WeightsError, match=r"a\.weights\.h5: .*its arrays have 4,194,304 MiB, far more than a file of"):
         load_matching(tiny, tmp_path / "a.weights.h5")
     with zipfile.ZipFile(tmp_path / "b.keras", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model.weights.h5", bytes(1 << 24))
-    with pytest.raises(WeightsError, match="far larger than the file"):
+    with pytest.raises(WeightsError, match=r"its members unpack to 16 MiB, far more than a file of [\d,]+ bytes holds"):
         load_matching(tiny, tmp_path / "b.keras")
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
+from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli import presets
 from yolo.cli.common import (
@@ -18,6 +18,7 @@ from yolo.cli.common import (
     parse_size,
     prepare_output,
 )
+from yolo.cli.config_file import BoundedConfigFile
 from yolo.cli.hosts import add_host_arguments, on_hosts
 from yolo.cli.options import add_config, make_config
 from yolo.cli.resume_options import changeable, check_given, completed, describe_command
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--config",
-        action=ActionConfigFile,
+        action=BoundedConfigFile,
         metavar="FILE",
         help="YAML file of options, such as a run's config.yaml; overridden by typed options",
     )

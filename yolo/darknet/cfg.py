@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from yolo.errors import ConfigError
-from yolo.files.atomic import is_file
+from yolo.files.atomic import exists
+from yolo.files.bounded import MIB, read_bytes
 
-LARGEST_FILE = 4 * 2**20
+LARGEST_FILE = 4 * MIB
 """Bytes of a network file, at most; the largest known ones have 40 kB."""
 LARGEST_NUMBER = 10**6
 """No count, size or index of a network is larger."""
@@ -129,14 +130,10 @@ def read_cfg(path: str | Path) -> str:
     Raises:
         ConfigError: it is missing, cannot be read, or is far too large to be one.
     """
-    if not is_file(path):
+    if not exists(path):
         raise ConfigError(f"{path}: no such file")
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(content) > LARGEST_FILE or b"\0" in content:
+    content = read_bytes(path, limit=LARGEST_FILE, what="a Darknet network file")
+    if b"\0" in content:
         raise ConfigError(f"{path}: not a Darknet network file")
     return content.decode("utf-8-sig", errors="replace")  # comments may be in any encoding
 

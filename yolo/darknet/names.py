@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from yolo.errors import ConfigError
-from yolo.files.atomic import is_file, write_text
+from yolo.files.atomic import exists, write_text
+from yolo.files.bounded import MIB, read_text
+from yolo.files.quoted import quoted
 from yolo.files.shipped import shipped_file
 
-LARGEST_FILE = 2**20
+LARGEST_FILE = MIB
+"""Bytes of a list of names, at most."""
 USUAL = {20: "voc.names", 80: "coco.names"}
 """Shipped lists by their length: those of the published detectors."""
 
@@ -24,24 +27,16 @@ def read_names(path: str | Path, count: int | None = None) -> list[str]:
     Raises:
         ConfigError: it is missing, cannot be read, holds a name twice, or another number of names.
     """
-    if not is_file(path):
+    if not exists(path):
         raise ConfigError(f"{path}: no such file")
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(content) > LARGEST_FILE or b"\0" in content:
+    text = read_text(path, limit=LARGEST_FILE, what="a list of names")
+    if "\0" in text:
         raise ConfigError(f"{path}: not a list of names, one a line")
-    try:
-        lines = content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8; save the file in this encoding") from error
     places: dict[str, int] = {}
-    for number, text in enumerate(lines, 1):
-        name = text.strip()
+    for number, line in enumerate(text.split("\n"), 1):
+        name = line.strip()
         if name in places:
-            raise ConfigError(f"{path}:{number}: {name!r} stands in line {places[name]} already")
+            raise ConfigError(f"{path}:{number}: {quoted(name)} stands in line {places[name]} already")
         if name:
             places[name] = number
     if not places:
@@ -65,5 +60,5 @@ def write_names(path: str | Path, names: Sequence[str]) -> None:
     """
     for name in names:
         if name != name.strip() or not name or len(name.split("\n")) > 1:
-            raise ConfigError(f"{path}: class {name!r} cannot be a line of its own; rename it")
+            raise ConfigError(f"{path}: class {quoted(name)} cannot be a line of its own; rename it")
     write_text(path, "".join(f"{name}\n" for name in names))

@@ -8,6 +8,7 @@ All little-endian, numbers as float32.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from yolo.darknet.network import Convolution
 from yolo.errors import WeightsError
-from yolo.files.atomic import is_file, write_whole
+from yolo.files.atomic import exists, write_whole
+from yolo.files.bounded import open_or_fault
 
 Array = NDArray[np.float32]
 
@@ -74,13 +76,10 @@ def read_header(path: str | Path) -> Header:
     Raises:
         WeightsError: it is missing, cannot be read, or is not one.
     """
-    if not is_file(path):
+    if not exists(path):
         raise WeightsError(f"{path}: no such file")
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(20)
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
+    with open_or_fault(path, WeightsError) as file:
+        content = file.read(20)
     if len(content) < 16:
         raise WeightsError(f"{path}: {len(content)} bytes; a Darknet weights file begins with at least 16")
     major, minor, revision = (int(each) for each in np.frombuffer(content, "<i4", 3))
@@ -113,14 +112,12 @@ def read_weights(
         raise WeightsError(f"{path}: the network is not Darknet's: it has no convolutions to put the weights into")
     header = read_header(path)
     ends = header.size + 4 * np.cumsum([each.weights for each in convolutions], dtype=np.int64)
-    size = Path(path).stat().st_size
+    with open_or_fault(path, WeightsError) as file:
+        size = os.fstat(file.fileno()).st_size
+        numbers = np.fromfile(file, "<f4", int((min(size, ends[-1]) - header.size) // 4), offset=header.size)
     held = int(np.searchsorted(ends, size, side="right"))
     begin = int(ends[held - 1]) if held else header.size
     whole = size == begin
-    try:
-        numbers = np.fromfile(path, "<f4", int((min(size, ends[-1]) - header.size) // 4), offset=header.size)
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
     counts = [each.weights for each in convolutions[:held]]
     parts = np.split(numbers[: sum(counts)], np.cumsum(counts)[:-1]) if held else []
     found = [_take(part, each) for part, each in zip(parts, convolutions, strict=False)]

@@ -17,6 +17,7 @@ from yolo.datasets.tfrecord.records import Part, find_parts, part_splits
 from yolo.datasets.tfrecord.scan import scan
 from yolo.errors import AnnotationError
 from yolo.files.atomic import exists, is_folder
+from yolo.files.quoted import quoted
 from yolo.files.remote import is_remote, list_names
 from yolo.structs import Dataset
 
@@ -204,7 +205,9 @@ def recognise_description(path: Path) -> Source:
     if kind == "voc":
         return described_voc(path, content)
     if kind is not None:
-        raise AnnotationError(f"{path}: format: {kind!r:.60} is not known; give voc, or leave it out (YOLO txt, COCO)")
+        raise AnnotationError(
+            f"{path}: format: {quoted(kind)} is not known; give voc, or leave it out (YOLO txt, COCO)"
+        )
     entries = {name: content[name] for name in SPLITS if content.get(name)}
     if not entries:
         raise AnnotationError(f"{path}: it names no pictures; give train and val")

@@ -1,14 +1,17 @@
-"""From what the user names to picture files."""
+"""Picture files from the paths, folders and globs that the user names."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 from pathlib import Path
 
 from yolo.errors import MediaError
-from yolo.images.codec import SUFFIXES, list_images
+from yolo.images.codec import SUFFIXES, list_images, without_repeats
+
+RECURSIVE = "**"
 
 
 def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
@@ -21,8 +24,7 @@ def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
     """
     if not sources:
         raise ValueError("expected at least one source, got none")
-    found = (path for source in sources for path in expand_source(source))
-    return unique_paths(found)
+    return without_repeats(path for source in sources for path in expand_source(source))
 
 
 def expand_source(source: str | Path) -> list[Path]:
@@ -38,28 +40,65 @@ def expand_source(source: str | Path) -> list[Path]:
         if path.exists():
             return [path]
         # Only now, so that a file may have brackets in its name.
-        matches = sorted(Path(match) for match in glob.glob(str(source), recursive=True))  # noqa: PTH207
+        found = {Path(each) for each in glob_files(str(source))}
+        # Of several paths to one file the shortest, which leads through the fewest links.
+        matches = sorted(without_repeats(sorted(found, key=lambda each: (len(each.parts), each))))
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         reason = error.strerror if isinstance(error, OSError) else error
         raise MediaError(f"{source}: cannot be read ({reason})") from error
-    files = [match for match in matches if match.is_file()]
-    if not files:
+    if not matches:
         what = "no file matches" if glob.has_magic(str(source)) else "no such file or folder"
         raise MediaError(f"{source}: {what}; give pictures, folders or globs")
-    return files
+    return matches
 
 
 def folder_pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder and its subfolders, at least one.
+
+    Raises:
+        MediaError: there are none.
+    """
     pictures = list_images(folder)
     if not pictures:
         raise MediaError(f"{folder}: no pictures in this folder (looked for {', '.join(sorted(SUFFIXES))})")
     return pictures
 
 
-def unique_paths(paths: Iterable[Path]) -> list[Path]:
-    """The first of every file's paths."""
-    # Not `resolve`: links of different names to one file may be meant.
-    first: dict[str, Path] = {}
-    for path in paths:
-        first.setdefault(os.path.abspath(path), path)  # noqa: PTH100
-    return list(first.values())
+def glob_files(pattern: str) -> Iterator[str]:
+    """The regular files that a pattern matches; ``**`` stands for a folder and all folders below it.
+
+    Python's own `glob.glob` goes through links again and again: one to a folder above repeats every file forty times,
+    and with two of them it never ends.
+    """
+    parts = pattern.split(os.sep)  # noqa: PTH206 - a pattern, whose empty parts count
+    if RECURSIVE not in parts:
+        yield from filter(os.path.isfile, glob.glob(pattern))  # noqa: PTH207
+        return
+    place = parts.index(RECURSIVE)
+    above, below = os.sep.join(parts[:place]), list(dropwhile(RECURSIVE.__eq__, parts[place:]))  # noqa: PTH118
+    if place == 1 and not above:
+        above = os.sep
+    roots = glob.glob(above) if above else [""]  # noqa: PTH207
+    for root in roots:
+        for folder in folders_below(root):
+            yield from glob_files(os.path.join(glob.escape(folder), *(below or ["*"])))  # noqa: PTH118
+
+
+def folders_below(root: str) -> Iterator[str]:
+    """A folder and all below it, links followed, each once, without hidden ones.
+
+    Folders come before the links, so that files are found under the paths where they lie.
+    """
+    seen: set[str] = set()
+    folders, links = [root], list[str]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        real = os.path.realpath(folder)
+        if real in seen or not os.path.isdir(real):  # noqa: PTH112
+            continue
+        seen.add(real)
+        yield folder
+        for name in sorted(os.listdir(real), reverse=True):  # noqa: PTH208
+            path = os.path.join(folder, name)  # noqa: PTH118
+            if not name.startswith(".") and os.path.isdir(path):  # noqa: PTH112
+                (links if os.path.islink(path) else folders).append(path)  # noqa: PTH114

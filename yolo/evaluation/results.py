@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import AnnotationError
+from yolo.files.bounded import MIB, read_bytes
+from yolo.files.quoted import quoted
 from yolo.structs import Boxes, Dataset, Detections
 
 LARGEST = 1e9
 """Pixels or scores beyond this are a fault, and would overflow in areas."""
+LARGEST_RESULTS = 8192 * MIB
+"""Bytes of a results file, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +98,12 @@ def read_results(path: str | Path, dataset: Dataset) -> DetectionColumns:
 
 
 def _read_list(path: str | Path) -> list[Any]:
+    content = read_bytes(path, limit=LARGEST_RESULTS, error=AnnotationError, what="a results file")
     try:
-        entries = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from error
+        entries = json.loads(content)
     except json.JSONDecodeError as error:
         raise AnnotationError(f"{path}:{error.lineno}: malformed JSON ({error.msg})") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{path}: not a JSON file") from error
     if not isinstance(entries, list):
         raise AnnotationError(
@@ -120,18 +123,18 @@ def _row(entry: Any, pictures: dict[Any, int], labels: dict[Any, int], name: str
     label = _index(entry, "category_id", labels, name)
     box, score = entry["bbox"], entry["score"]
     if not isinstance(box, list) or len(box) != 4 or not _are_numbers(box):
-        raise AnnotationError(f"bbox must be four finite numbers [x, y, width, height], got {box}")
+        raise AnnotationError(f"bbox must be four finite numbers [x, y, width, height], got {quoted(box)}")
     if box[2] < 0 or box[3] < 0:
-        raise AnnotationError(f"bbox must be [x, y, width, height] with width and height >= 0, got {box}")
+        raise AnnotationError(f"bbox must be [x, y, width, height] with width and height >= 0, got {quoted(box)}")
     if not _are_numbers([score]):
-        raise AnnotationError(f"score must be a finite number, got {score}")
+        raise AnnotationError(f"score must be a finite number, got {quoted(score)}")
     return picture, label, score, *box
 
 
 def _index(entry: dict[str, Any], key: str, known: dict[Any, int], name: str) -> int:
     value = entry[key]
     if type(value) not in (int, str) or value not in known:
-        raise AnnotationError(f"{key} {value!r} is not in {name}; give the truth these results belong to")
+        raise AnnotationError(f"{key} {quoted(value)} is not in {name}; give the truth these results belong to")
     return known[value]
 
 

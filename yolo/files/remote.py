@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from yolo.errors import AnnotationError, ConfigError, YoloError
 from yolo.files.atomic import write_whole
+from yolo.files.bounded import open_file
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -73,7 +74,7 @@ def file_size(address: str) -> int:
 def opened(address: str) -> Iterator[IO[bytes]]:
     """Open a file for reading, with random access."""
     if not is_remote(address):
-        with Path(address).open("rb") as file:
+        with open_file(address) as file:
             yield file
         return
     import tensorflow as tf
@@ -88,7 +89,7 @@ def read_range(address: str, offset: int, length: int) -> bytes:
         with _handles.taken(address) as file:
             file.seek(offset)
             return file.read(length)
-    with open(address, "rb", buffering=0) as local:  # noqa: PTH123 - a Path would take longer than the read itself
+    with open_file(address, buffering=0) as local:
         local.seek(offset)
         return local.read(length)
 

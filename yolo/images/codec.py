@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -13,12 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import MediaError
+from yolo.files import bounded
 from yolo.files.atomic import write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+LARGEST_PICTURE = 1024 * bounded.MIB
+"""Bytes of a picture file, at most: 179 million pixels without compression."""
+UNREADABLE = "not a picture that can be decoded"
+PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION = 0x0112
 """The EXIF tag; its values 5 to 8 swap height and width."""
 
@@ -57,35 +65,72 @@ def read_image(path: str | Path, *, annotated_size: tuple[int, int] | None = Non
 
 
 def read_bytes(path: str | Path) -> bytes:
+    """Read the whole file of a picture, not decoded.
+
+    Raises:
+        MediaError: it is missing, cannot be read, is no regular file, or is larger than any picture.
+    """
     # Bytes first: cv2 cannot open non-ASCII paths everywhere, and does not tell why it failed.
-    try:
-        return Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise MediaError(f"{path}: cannot be read ({reason})") from error
+    return bounded.read_bytes(path, limit=LARGEST_PICTURE, error=MediaError, what="a picture")
 
 
 def decode_image(data: bytes, *, name: str, annotated_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """`read_image` of the bytes of a file; ``name`` is what errors call it."""
+    """Decode the bytes of a picture file, as `read_image` does; ``name`` is what errors call it.
+
+    Raises:
+        MediaError: they are no picture, cut off, or announce more than about 179 million pixels.
+    """
     if not data:
         raise MediaError(f"{name}: the file is empty")
     if is_truncated_jpeg(data):
         raise MediaError(f"{name}: the JPEG ends too early; copy or export the file again")
     header = read_header(io.BytesIO(data), name=name)
+    check_lengths(data, name=name)
     flags = cv2.IMREAD_COLOR_RGB
     if header and header.turned and annotated_size == header.stored != header.size:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    image = _decode(data, flags)
+    with decoding(name):
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
-        raise MediaError(f"{name}: not a picture that can be decoded")
+        raise MediaError(f"{name}: {UNREADABLE}")
     return image
 
 
-def _decode(data: bytes, flags: int) -> NDArray[np.uint8] | None:
+@contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises over a damaged file into a MediaError; no other place catches these.
+
+    Pillow's and OpenCV's decoders raise errors of a dozen kinds, memory that they could not get among them.
+    """
+    from PIL.Image import DecompressionBombError
+
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # e.g. more pixels than OpenCV allows
-        return None
+        yield
+    except MediaError:
+        raise
+    except DecompressionBombError as error:
+        raise MediaError(f"{name}: too large ({error}); scale it down first") from error
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise MediaError(f"{name}: {UNREADABLE} ({reason:.100})") from error
+
+
+def check_lengths(data: bytes, *, name: str) -> None:
+    """Compare the lengths that a file announces with its own, as decoders allocate what they are told.
+
+    Raises:
+        MediaError: a PNG's chunk is longer than the file.
+    """
+    if not data.startswith(PNG):
+        return
+    position = len(PNG)
+    while position + 8 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        if length > len(data) - position - 8:
+            raise MediaError(f"{name}: {UNREADABLE} (a part of the PNG is longer than the file); copy it again")
+        if data[position + 4 : position + 8] == b"IEND":
+            return
+        position += 12 + length
 
 
 def is_truncated_jpeg(data: bytes) -> bool:
@@ -118,9 +163,9 @@ def image_size(path: str | Path) -> tuple[int, int]:
         MediaError: the file is missing, no picture, or too large for `read_image`.
     """
     try:
-        with Path(path).open("rb") as file:
+        with bounded.open_file(path) as file:
             header = read_header(file, name=str(path))
-    except (OSError, ValueError):
+    except OSError:
         header = None
     if header:
         return header.size
@@ -135,17 +180,17 @@ def read_header(file: IO[bytes], *, name: str) -> Header | None:
     Raises:
         MediaError: it announces more pixels than Pillow's limit against decompression bombs.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of large pictures and odd EXIF; neither hinders us
         try:
-            with Image.open(file) as image:
+            with decoding(name), Image.open(file) as image:
                 return _header(image)
-        except Image.DecompressionBombError as error:
-            raise MediaError(f"{name}: too large ({error}); scale it down first") from error
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-            return None
+        except MediaError as error:
+            if isinstance(error.__cause__, Image.DecompressionBombError):
+                raise
+            return None  # OpenCV may know the format
 
 
 def _header(image: Image) -> Header:
@@ -185,9 +230,26 @@ def write_image(path: str | Path, image: Image) -> None:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """The picture files of a folder and its subfolders, sorted; hidden ones are left out."""
-    return sorted(
-        path
-        for path in Path(folder).rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    """List the picture files of a folder and its subfolders, sorted, each once; hidden files are left out."""
+    return without_repeats(
+        sorted(
+            path
+            for path in Path(folder).rglob("*")
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        )
     )
+
+
+def without_repeats(paths: Iterable[Path]) -> list[Path]:
+    """The first path of every file, whatever linked folders lead to it.
+
+    Links to a file itself, under another name or in another folder, count as pictures of their own: they may be meant.
+    """
+    folders: dict[str, str] = {}
+    first: dict[tuple[str, str], Path] = {}
+    for path in paths:
+        folder = str(path.parent)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        first.setdefault((folders[folder], path.name), path)
+    return list(first.values())

@@ -20,12 +20,9 @@ Keras counts up itself (``conv2d_4``) only match where both networks were the fi
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,31 +33,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import WeightsError
-from yolo.files.atomic import is_file
+from yolo.files.atomic import exists
+from yolo.files.bounded import open_or_fault
 from yolo.model.detector import Detector
+from yolo.weights.keras_archive import DAMAGE, checked_weights, checked_zip
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
-WEIGHTS_MEMBER = "model.weights.h5"
-"""Of a ``.keras`` file."""
-LARGEST_GROWTH = 20
-"""A ``.keras`` file's weights unpack to so many times its size, at most; Keras does not compress them."""
 VARIABLES = "vars"
 """The group that holds a layer's arrays, in the layout of Keras 3."""
+REMEDY = "take a file of an earlier epoch, or train again with a lower learning rate"
 NOT_LAYERS = ("optimizer", "seed_generator", "metrics", "loss_trackers")
 """Parts of such a file that belong to no layer."""
-
-DAMAGE = (
-    OSError,
-    RuntimeError,
-    KeyError,
-    ValueError,
-    TypeError,
-    EOFError,
-    OverflowError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What h5py and zipfile raise over bytes that are not theirs."""
 
 Names = tuple[str, ...]
 
@@ -113,13 +96,17 @@ def load_matching(detector: Detector, path: str | Path) -> MatchReport:
         Which layers were filled, and which of the file's were not and why.
 
     Raises:
-        WeightsError: the file is missing, damaged, no Keras file, or holds nothing that fits.
+        WeightsError: the file is missing, damaged, no Keras file, or holds nothing that fits; or numbers that would be
+            taken are not finite.
     """
     with stored_layers(path) as stored:
         targets = _targets(detector)
         report = MatchReport()
         for layer in stored:
-            fault = _fill(layer, targets, report)
+            try:
+                fault = _fill(layer, targets, report)
+            except WeightsError as error:
+                raise WeightsError(f"{path}: {error}") from error
             if fault:
                 report.skipped.append((layer.path, fault))
     if not report.loaded:
@@ -135,29 +122,21 @@ def stored_layers(path: str | Path) -> Iterator[list[StoredLayer]]:
     Raises:
         WeightsError: the file is missing, damaged, or no Keras file.
     """
-    if not is_file(path):
+    if not exists(path):
         raise WeightsError(f"{path}: no such file")
     if Path(path).suffix not in SUFFIXES:
         raise WeightsError(f"{path}: not a Keras file by its name; there are {', '.join(SUFFIXES)}")
-    try:
-        with h5py.File(_unpacked(Path(path)), "r") as file:
+    with open_or_fault(path, WeightsError) as content, ExitStack() as stack:
+        try:
+            archive = stack.enter_context(checked_zip(content)) if Path(path).suffix == ".keras" else None
+            file = stack.enter_context(checked_weights(content, archive))
             layers = _legacy_layers(file) or _keras3_layers(file)
             if not layers:
                 raise WeightsError(f"{path}: holds no layers with weights")
             yield layers
-    except DAMAGE as error:
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"{path}: not a Keras file with weights, or a damaged one ({reason})") from error
-
-
-def _unpacked(path: Path) -> Path | io.BytesIO:
-    """The HDF5 file, or that within a ``.keras`` file."""
-    if path.suffix != ".keras":
-        return path
-    with zipfile.ZipFile(path) as archive:
-        if archive.getinfo(WEIGHTS_MEMBER).file_size > LARGEST_GROWTH * path.stat().st_size:
-            raise ValueError(f"{WEIGHTS_MEMBER} is far larger than the file")
-        return io.BytesIO(archive.read(WEIGHTS_MEMBER))
+        except DAMAGE as error:
+            reason = str(error).partition("\n")[0]
+            raise WeightsError(f"{path}: not a Keras file with weights, or a damaged one ({reason:.200})") from error
 
 
 def _keras3_layers(file: h5py.File) -> list[StoredLayer]:
@@ -255,7 +234,11 @@ def _own_figures(layer: keras.layers.Layer) -> list[keras.Variable]:
 
 
 def _fill(stored: StoredLayer, targets: Targets, report: MatchReport) -> str | None:
-    """Copy a layer's arrays to where they belong, or say why they belong nowhere."""
+    """Copy a layer's arrays to where they belong, or say why they belong nowhere.
+
+    Raises:
+        WeightsError: their numbers are not finite.
+    """
     candidates = [each for each in targets.get(stored.names[-1], []) if _same_end(each[0], stored.names)]
     if len(candidates) != 1:
         return f"{len(candidates)} layers here have this name" if candidates else "no layer here has this name"
@@ -268,7 +251,7 @@ def _fill(stored: StoredLayer, targets: Targets, report: MatchReport) -> str | N
         return f"{path} was filled by another layer of the file"
     arrays = stored.read()
     if not all(np.isfinite(each).all() for each in arrays):
-        return "holds numbers that are not finite"
+        raise WeightsError(f"{stored.path} holds numbers that are not finite (NaN or infinity); {REMEDY}")
     for weight, array in zip(weights, arrays, strict=True):
         weight.assign(array)
     report.loaded.append(path)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import keras
+import numpy as np
 
 from yolo.config import LetterboxMode
 from yolo.darknet.cfg import read_cfg
@@ -21,20 +19,23 @@ from yolo.darknet.network import head_of
 from yolo.darknet.plan import make_detector_plan
 from yolo.darknet.weights import ConvolutionWeights, Header, read_header, read_weights
 from yolo.errors import ConfigError, WeightsError
-from yolo.files.atomic import is_file
+from yolo.files.atomic import exists, is_file
+from yolo.files.bounded import open_or_fault
 from yolo.model.detector import Detector
 from yolo.model.networks.yolov3 import VARIANTS
 from yolo.weights.darknet_files import set_weights, settings_of
+from yolo.weights.keras_archive import DAMAGE, checked_weights, checked_zip, read_config, stored_numbers
+from yolo.weights.keras_files import REMEDY
 from yolo.weights.published import PUBLISHED, published_file
 
 logger = logging.getLogger(__name__)
 
 REGISTERED_NAME = "yolo>Detector"
 """By which Keras knows the class of the model in a file."""
-LARGEST_CONFIG = 64 * 2**20
-"""Bytes of description in a model file, at most."""
 MOST_CLASSES = 10_000
 """A weights file without a description is recognised up to so many."""
+FEWEST_CHANNELS = 64
+"""Each output of a head has at least so many weights, in every network that is not made from a text."""
 PARTIAL_NAME = re.compile(r"\.conv\.\d+$")
 """What Darknet calls a file of the first layers, as in ``darknet53.conv.74``."""
 
@@ -108,41 +109,66 @@ def load_keras(path: str | Path) -> Detector:
     Raises:
         WeightsError: the file is missing, damaged, or not a detector of this package.
     """
-    described = read_description(Path(path))
-    if described.get("registered_name") != REGISTERED_NAME:
+    if read_description(path).get("registered_name") != REGISTERED_NAME:
         raise WeightsError(f"{path}: a Keras model, but not a detector of this package")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (
-        AttributeError,
-        ConfigError,
-        ValueError,
-        TypeError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        reason = str(error).partition("\n")[0]  # Keras' messages go on over many lines
-        raise WeightsError(f"{path}: the file is damaged ({reason})") from error
+    with open_or_fault(path, WeightsError) as file:
+        try:
+            check_numbers(file)
+            detector = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # Keras raises errors of any kind over a damaged file
+            reason = str(error).partition("\n")[0] or type(error).__name__  # its messages go on over many lines
+            raise WeightsError(f"{path}: the file is damaged ({reason:.200})") from error
+    check_finite(detector, path)
+    return detector
 
 
-def read_description(path: Path) -> dict[str, Any]:
+def check_numbers(file: IO[bytes]) -> None:
+    """Compare the arrays of a ``.keras`` file with its size, and with the network that it describes.
+
+    Raises:
+        ValueError: the arrays or the network are far larger than the file; and the other errors of `DAMAGE`.
+    """
+    with checked_zip(file) as archive, checked_weights(file, archive) as weights:
+        held, needed = stored_numbers(weights), least_weights(read_config(archive)["config"])
+        if held < needed:
+            raise ValueError(f"it holds {held:,} numbers, the network that it describes has {needed:,}")
+
+
+def least_weights(config: dict[str, Any]) -> int:
+    """How many weights the network of a detector's configuration has at least, found without building it."""
+    model, classes = config["model"], len(config["classes"])
+    if config.get("cfg") is not None:
+        return sum(each.weights for each in make_detector_plan(config["cfg"], str(model)).convolutions)
+    variant = VARIANTS.get(model)
+    below_heads = variant.weights - 5 * variant.weights_of_class if variant else 0
+    return below_heads + FEWEST_CHANNELS * (5 + classes) * sum(map(len, config["anchors"]))
+
+
+def check_finite(detector: Detector, path: str | Path) -> None:
+    """Refuse weights with which every detection would be nonsense, and training too.
+
+    Raises:
+        WeightsError: a number of them is not finite; the first array is named.
+    """
+    for weight in detector.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise WeightsError(f"{path}: {weight.path} holds numbers that are not finite (NaN or infinity); {REMEDY}")
+
+
+def read_description(path: str | Path) -> dict[str, Any]:
     """The ``config.json`` of a ``.keras`` file.
 
     Raises:
-        WeightsError: the file is missing or is not one.
+        WeightsError: the file is missing or is not one, or unpacks to far more than it holds.
     """
-    if not is_file(path):
+    if not exists(path):
         raise WeightsError(f"{path}: no such file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > LARGEST_CONFIG:
-                raise WeightsError(f"{path}: its config.json is too large to be a detector's")
-            described = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise WeightsError(f"{path}: not a .keras file, or a damaged one") from error
+    with open_or_fault(path, WeightsError) as file:
+        try:
+            with checked_zip(file) as archive:
+                described = read_config(archive)
+        except DAMAGE as error:
+            raise WeightsError(f"{path}: not a .keras file, or a damaged one ({error!s:.200})") from error
     return described if isinstance(described, dict) else {}
 
 

@@ -127,7 +127,7 @@ def test_a_call_depends_on_its_seed_alone(tmp_path: Path) -> None:
         ("- 3", r"entry 1: expected one transform such as Blur: \{p: 0\.1\}, got 3"),
         ("Blur: {p: 0.1}", r"expected a list of transforms such as"),
         ("", r"expected a list of transforms such as"),
-        ("- [", r"mine\.yaml: no YAML: "),
+        ("- [", r"mine\.yaml:1:4: not valid YAML "),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:

@@ -332,8 +332,8 @@ def test_malformed_files(tmp_path, content, message):
 
 def test_a_file_too_large_is_not_read(tmp_path):
     with write_sample(tmp_path, "a").open("r+b") as file:
-        file.truncate(64 * 2**20 + 1)
-    with pytest.raises(AnnotationError, match=r"a\.xml: 64 MiB; annotation files may have 64 MiB at most"):
+        file.truncate(8 * 2**20 + 1)
+    with pytest.raises(AnnotationError, match=r"a\.xml: 9 MiB; one image's annotation file may have 8 MiB at most"):
         load_dataset(tmp_path)
 
 

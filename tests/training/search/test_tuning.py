@@ -118,7 +118,7 @@ def test_a_space_is_read(tmp_path):
         ("epochs: {kind: int, low: 1, high: 3}", "epochs must be the same in all trials"),
         ("- momentum", "expected options with their ranges"),
         ("", "expected options with their ranges"),
-        ("{", "cannot be read"),
+        ("{", "not valid YAML"),
     ],
 )
 def test_faults_of_a_space_name_the_file_and_the_option(tmp_path, text, message):

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from yolo.datasets.augment.labelled_boxes import MIN_SIDE, Objects
 from yolo.errors import ConfigError
+from yolo.files.quoted import quoted
+from yolo.files.yaml_file import read_yaml
 
 
 @contextmanager
@@ -147,12 +148,7 @@ def read_entries(path: Path) -> list[object]:
     Raises:
         ConfigError: it cannot be read, is no YAML, or no list.
     """
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+    entries = read_yaml(path)
     if not isinstance(entries, list) or not entries:
         raise ConfigError(f"{path}: expected a list of transforms such as '- Blur: {{p: 0.1}}'")
     return entries
@@ -179,7 +175,7 @@ def build(entry: object, where: str) -> Any:
         return _made(getattr(albumentations, name), arguments, where)
     kind = _transform_class(name, where)
     if arguments is not None and not isinstance(arguments, dict):
-        raise ConfigError(f"{where}: expected arguments such as {{p: 0.1}}, got {arguments!r}")
+        raise ConfigError(f"{where}: expected arguments such as {{p: 0.1}}, got {quoted(arguments)}")
     return _made(kind, arguments or {}, where)
 
 
@@ -220,7 +216,7 @@ def _parts(entry: object, where: str) -> tuple[str, Any]:
     if isinstance(entry, dict) and len(entry) == 1:
         ((name, arguments),) = entry.items()
         return str(name), arguments
-    raise ConfigError(f"{where}: expected one transform such as Blur: {{p: 0.1}}, got {entry!r}")
+    raise ConfigError(f"{where}: expected one transform such as Blur: {{p: 0.1}}, got {quoted(entry)}")
 
 
 def _transform_class(name: str, where: str) -> Any:

@@ -21,10 +21,14 @@ from yolo.datasets.formats.columns import LARGEST_SIDE, Columns, build_dataset
 from yolo.datasets.formats.repair import SHARED_ID, Repairs
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.atomic import is_file, is_folder
+from yolo.files.bounded import MIB, read_bytes
+from yolo.files.quoted import quoted
 from yolo.images.codec import image_size
 from yolo.structs import Dataset
 
 Id = int | str
+LARGEST_JSON = 8192 * MIB
+"""Bytes of a JSON file, at most; those of the largest public datasets have a few thousand MiB."""
 FILES_TRIED = 20
 """How many pictures are looked for to find their folder."""
 
@@ -75,10 +79,9 @@ def read_json(path: Path) -> Any:
     Raises:
         AnnotationError: it is missing or malformed.
     """
+    content = read_bytes(path, limit=LARGEST_JSON, error=AnnotationError, what="an annotation file")
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from error
+        return json.loads(content)
     except json.JSONDecodeError as error:
         raise AnnotationError(
             f"{path}:{error.lineno}:{error.colno}: not valid JSON ({error.msg}); mend or export it again"
@@ -163,13 +166,13 @@ def check_entries(path: Path, key: str, entries: list[Any], *, text: str) -> Non
     for index, entry in enumerate(entries):
         where = f"{path}: {key}[{index}]"
         if not isinstance(entry, dict):
-            raise AnnotationError(f"{where}: expected an object, got {entry!r:.60}")
+            raise AnnotationError(f"{where}: expected an object, got {quoted(entry)}")
         if type(entry.get("id")) not in (int, str):
-            raise AnnotationError(f"{where}.id: expected a number or a text, got {entry.get('id')!r:.60}")
+            raise AnnotationError(f"{where}.id: expected a number or a text, got {quoted(entry.get('id'))}")
         if not isinstance(entry.get(text), str) or not entry[text].strip() or "\0" in entry[text]:
-            raise AnnotationError(f"{where}.{text}: expected a name, got {entry.get(text)!r:.60}")
+            raise AnnotationError(f"{where}.{text}: expected a name, got {quoted(entry.get(text))}")
         if entry["id"] in seen:
-            raise AnnotationError(f"{where}.id: {entry['id']!r:.60} is taken already; ids have to differ")
+            raise AnnotationError(f"{where}.id: {quoted(entry['id'])} is taken already; ids have to differ")
         seen.add(entry["id"])
 
 
@@ -218,16 +221,16 @@ def to_corners(boxes: list[Any]) -> NDArray[np.float64]:
 def annotation_fault(entry: Any, picture_of: dict[Id, int], label_of: dict[Id, int]) -> str | None:
     """What is wrong with one annotation: place in it and remedy."""
     if not isinstance(entry, dict):
-        return f": expected an object, got {entry!r:.60}"
+        return f": expected an object, got {quoted(entry)}"
     for key, known, where in (("image_id", picture_of, "images"), ("category_id", label_of, "categories")):
         value = entry.get(key)
         if isinstance(value, list | dict) or value not in known:
-            return f".{key}: {value!r:.60} is not among the ids of {where}; mend it or add the entry"
+            return f".{key}: {quoted(value)} is not among the ids of {where}; mend it or add the entry"
     box = entry.get("bbox")
     if not (isinstance(box, list) and len(box) == 4 and all(map(is_number, box))):
-        return f".bbox: expected 4 numbers, got {box!r:.80}"
+        return f".bbox: expected 4 numbers, got {quoted(box, 80)}"
     if entry.get("area") is not None and not is_number(entry["area"]):
-        return f".area: expected a number, got {entry['area']!r:.60}"
+        return f".area: expected a number, got {quoted(entry['area'])}"
     return None
 
 
@@ -267,7 +270,9 @@ def image_sizes(path: Path, records: list[dict[str, Any]], folder: Path) -> NDAr
 def one_size(where: str, entry: dict[str, Any], folder: Path) -> tuple[int, int]:
     height, width = entry.get("height") or 0, entry.get("width") or 0
     if not (is_number(height) and is_number(width) and abs(height) + abs(width) <= LARGEST_SIDE):
-        raise AnnotationError(f"{where}: height {height!r:.40} and width {width!r:.40} are no numbers of pixels")
+        raise AnnotationError(
+            f"{where}: height {quoted(height, 40)} and width {quoted(width, 40)} are no numbers of pixels"
+        )
     if height >= 1 and width >= 1:
         return int(height), int(width)
     try:

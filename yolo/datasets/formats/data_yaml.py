@@ -16,12 +16,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-import yaml
-
 from yolo.datasets.formats.columns import check_classes
-from yolo.datasets.formats.text_files import read_text
 from yolo.errors import AnnotationError
 from yolo.files.atomic import exists, is_folder
+from yolo.files.quoted import quoted
+from yolo.files.yaml_file import read_yaml
 
 SPLITS = ("train", "val", "valid", "test")
 
@@ -32,19 +31,7 @@ def read_description(path: Path) -> dict[str, Any]:
     Raises:
         AnnotationError: it is missing, malformed, or no mapping.
     """
-    text = read_text(path)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise AnnotationError(f"{path}{place}: not valid YAML ({error.problem})") from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise AnnotationError(f"{path}:{line}: not valid YAML ({error.reason})") from error
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        # PyYAML's constructors let these out, e.g. for a date with month 13.
-        raise AnnotationError(f"{path}: not valid YAML ({type(error).__name__}: {error})") from error
+    content = read_yaml(path, AnnotationError)
     if not isinstance(content, dict):
         raise AnnotationError(f"{path}: expected a mapping with names, train and val")
     return content
@@ -64,14 +51,26 @@ def class_list(path: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
             raise AnnotationError(f"{path}: names: class {missing[0]} is missing; number them from 0")
         names = [numbered[str(index)] for index in range(len(names))]
     if not isinstance(names, list):
-        raise AnnotationError(f"{path}: names: expected the list of class names, got {names!r:.60}")
+        raise AnnotationError(f"{path}: names: expected the list of class names, got {quoted(names)}")
     for index, name in enumerate(names):
         if not isinstance(name, str | int | float) or isinstance(name, bool):
             # YAML reads yes, no and null as values.
-            raise AnnotationError(f"{path}: names: class {index}: {name!r:.60} is no text; put it in quotes")
+            raise AnnotationError(f"{path}: names: class {index}: {quoted(name)} is no text; put it in quotes")
     if content.get("nc") not in (None, len(names)):
-        raise AnnotationError(f"{path}: nc is {content['nc']!r:.60}, but names has {len(names)}; mend one")
+        raise AnnotationError(f"{path}: nc is {quoted(content['nc'])}, but names has {len(names)}; mend one")
     return check_classes(names, place=f"{path}: names")
+
+
+def given_path(path: Path, content: Mapping[str, Any]) -> str:
+    """The ``path`` of a description, ``.`` where it has none.
+
+    Raises:
+        AnnotationError: it is no text.
+    """
+    given = content.get("path") or "."
+    if not isinstance(given, str | int | float):  # a folder may be called 2012
+        raise AnnotationError(f"{path}: path: expected a folder, got {quoted(given)}")
+    return str(given)
 
 
 def base_folder(path: Path, content: Mapping[str, Any]) -> Path:
@@ -80,10 +79,10 @@ def base_folder(path: Path, content: Mapping[str, Any]) -> Path:
     Raises:
         AnnotationError: there is no such folder.
     """
-    given = str(content.get("path") or ".")
+    given = given_path(path, content)
     bases = [base for base in (path.parent / given, Path(given)) if is_folder(base)]
     if not bases:
-        raise AnnotationError(f"{path}: path: there is no folder {given!r:.200} beside this file or here")
+        raise AnnotationError(f"{path}: path: there is no folder {quoted(given, 200)} beside this file or here")
     return bases[0]
 
 
@@ -94,18 +93,18 @@ def resolve(path: Path, content: Mapping[str, Any], key: str, entry: Any) -> Pat
         AnnotationError: it is not there.
     """
     if not isinstance(entry, str):
-        raise AnnotationError(f"{path}: {key}: expected a folder or a file, got {entry!r:.60}")
+        raise AnnotationError(f"{path}: {key}: expected a folder or a file, got {quoted(entry)}")
     place = next((place for place in possible_places(path, content, entry) if exists(place)), None)
     if place is None:
-        given = content.get("path")
-        below = f", nor in {str(given)!r:.200} (path)" if given else ""
-        raise AnnotationError(f"{path}: {key}: there is no {entry!r:.200} beside this file{below}")
+        given = given_path(path, content)
+        below = f", nor in {quoted(given, 200)} (path)" if given != "." else ""
+        raise AnnotationError(f"{path}: {key}: there is no {quoted(entry, 200)} beside this file{below}")
     return place
 
 
 def possible_places(path: Path, content: Mapping[str, Any], entry: str) -> Iterator[Path]:
     """Where an entry may lie, best first."""
-    given = str(content.get("path") or ".")
+    given = given_path(path, content)
     # A `path` that is not there was often written on another machine: the file's own folder is tried too.
     for base in (path.parent / given, Path(given), path.parent):
         for form in (entry, PureWindowsPath(entry).as_posix()):

@@ -1,49 +1,39 @@
-"""What the readers share: text files."""
+"""Annotation files, lists and descriptions as bytes, text or lines: the reading that all formats share."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from yolo.errors import AnnotationError
+from yolo.files import bounded
 
-LARGEST_TEXT = 64 * 2**20
-"""Bytes of one annotation file, list or description, at most."""
+LARGEST_LIST = 64 * bounded.MIB
+"""Bytes of a list of images, at most: about a million paths."""
+LARGEST_ANNOTATION = 8 * bounded.MIB
+"""Bytes of one image's annotation file, at most: some ten thousand objects; parsed it takes 50 times the memory."""
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of an annotation file, list or description.
+    """Read one image's annotation file.
 
     Raises:
-        AnnotationError: it cannot be read, or is larger than any such file.
+        AnnotationError: it cannot be read, is no regular file, or is larger than any such file.
     """
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_TEXT:
-            raise AnnotationError(
-                f"{path}: {size >> 20} MiB; annotation files may have {LARGEST_TEXT >> 20} MiB at most"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from error
+    return bounded.read_bytes(path, limit=LARGEST_ANNOTATION, error=AnnotationError, what="one image's annotation file")
 
 
-def read_text(path: Path) -> str:
-    """A text file in UTF-8, with or without a byte order mark.
+def read_lines(path: Path, *, limit: int = LARGEST_LIST) -> list[tuple[int, str]]:
+    """Read the lines of a text file that hold something, stripped, each with its number from 1.
+
+    Args:
+        path: the file, in UTF-8 with or without a byte order mark.
+        limit: bytes that it may have at most.
 
     Raises:
-        AnnotationError: it cannot be read, is too large, or is not UTF-8.
+        AnnotationError: it cannot be read, is no regular file, is too large, or is not UTF-8.
     """
-    data = read_bytes(path)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise AnnotationError(f"{path}:{line}: not a text file in UTF-8; save it as UTF-8") from error
-
-
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a text file that hold something, stripped, each with its number from 1."""
+    text = bounded.read_text(path, limit=limit, error=AnnotationError, what="a list or label file")
     # Not `splitlines`: that also breaks at characters that may be part of a file's name.
-    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = enumerate(text.split("\n"), start=1)
     return [(number, line.strip()) for number, line in lines if line.strip()]

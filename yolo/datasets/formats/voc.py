@@ -23,6 +23,7 @@ from yolo.datasets.formats.repair import LISTED_TWICE, WRONG_SIZE, Repairs
 from yolo.datasets.formats.text_files import read_lines
 from yolo.datasets.formats.voc_xml import Annotation, parse_xml, read_annotation
 from yolo.errors import AnnotationError
+from yolo.files.bounded import open_file
 from yolo.files.shipped import shipped_folder
 from yolo.images.codec import SUFFIXES, read_header
 from yolo.structs import Dataset, Size
@@ -221,7 +222,7 @@ def picture_size(annotation: Annotation, picture: Path, repairs: Repairs) -> Siz
         AnnotationError: it has no size.
     """
     try:
-        with picture.open("rb") as file:
+        with open_file(picture) as file:
             header = read_header(file, name=str(picture))
     except OSError:
         header = None

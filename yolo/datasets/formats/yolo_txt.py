@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from yolo.datasets.formats.columns import Columns, build_dataset, unique_ids
 from yolo.datasets.formats.data_yaml import base_folder, class_list, resolve
 from yolo.datasets.formats.repair import LISTED_TWICE, REPEATED, Repairs
-from yolo.datasets.formats.text_files import read_lines
+from yolo.datasets.formats.text_files import LARGEST_ANNOTATION, read_lines
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.atomic import is_file, is_folder
+from yolo.files.quoted import quoted
 from yolo.images.codec import image_size, list_images
 from yolo.structs import Dataset
 
@@ -112,7 +113,7 @@ def listed_pictures(path: Path, content: Mapping[str, Any], file: Path) -> list[
         picture = next((place for place in places if is_file(place)), None)
         if picture is None:
             raise AnnotationError(
-                f"{file}:{number}: there is no picture {line!r:.200}; remove the line or add the picture"
+                f"{file}:{number}: there is no picture {quoted(line, 200)}; remove the line or add the picture"
             )
         pictures.append(picture)
     return pictures
@@ -157,7 +158,7 @@ def read_labels(pictures: Sequence[Path], class_count: int, repairs: Repairs) ->
             labels.without.append(picture)
             continue
         seen: set[Row] = set()
-        for number, line in read_lines(file):
+        for number, line in read_lines(file, limit=LARGEST_ANNOTATION):
             row = read_row(line.split(), f"{file}:{number}", class_count)
             if row in seen:
                 repairs.add(REPEATED, f"{file}:{number}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import threading
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolo.errors import AnnotationError, MediaError
+from yolo.files.bounded import open_file
 from yolo.files.csv_table import write_csv
 from yolo.structs import Dataset
 
@@ -132,7 +134,10 @@ class Quarantine:
         if not source.is_file():
             return
         try:
-            with source.open(newline="", encoding="utf-8", errors="surrogatepass") as file:
+            with (
+                open_file(source) as content,
+                io.TextIOWrapper(content, newline="", encoding="utf-8", errors="surrogatepass") as file,
+            ):
                 rows = [(Entry(row["file"], row["reason"]), int(row["picture"])) for row in csv.DictReader(file)]
         except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
             raise AnnotationError(f"{source}: not a list of unreadable pictures ({error!r}); remove it") from error

@@ -20,6 +20,7 @@ from yolo.datasets.formats.columns import check_classes, show
 from yolo.datasets.tfrecord.records import FRAME, RecordStore
 from yolo.errors import AnnotationError
 from yolo.files.arrays import DAMAGE, read_array
+from yolo.files.quoted import quoted
 from yolo.files.remote import file_size, join, named_faults, opened, write_file
 from yolo.structs import Dataset
 
@@ -83,7 +84,7 @@ def read_index(folder: str, name: str, *, classes: Sequence[str] | None = None) 
             columns = read_columns(file)
         dataset, sizes = to_dataset(folder, columns)
     except DAMAGE as error:
-        raise AnnotationError(f"{address}: damaged ({error}); convert the data again") from error
+        raise AnnotationError(f"{address}: damaged ({error!s:.200}); convert the data again") from error
     for shard, expected in sizes.items():
         place = join(folder, shard)
         with named_faults(place):
@@ -122,7 +123,7 @@ def to_dataset(folder: str, columns: dict[str, NDArray[Any]]) -> tuple[Dataset, 
     """
     header, files, image_ids = (json.loads(columns[name].tobytes()) for name in ("header", "files", "image_ids"))
     if header["format"] != FORMAT:
-        raise ValueError(f"of format {header['format']!r:.40}, expected {FORMAT}")
+        raise ValueError(f"of format {quoted(header['format'], 40)}, expected {FORMAT}")
     sizes = {str(each["name"]): int(each["bytes"]) for each in header["shards"]}
     store = RecordStore(folder, tuple(sizes), *(columns[name] for name in ("shard", "offset", "length", "checksum")))
     check_records(store, np.array(list(sizes.values()), np.int64), pictures=len(files))
@@ -191,7 +192,9 @@ def with_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
             dataset.classes[dataset.labels[unknown[0]]],
             dataset.path(int(dataset.box_pictures[unknown[0]])),
         )
-        raise AnnotationError(f"{place}: class {missing!r} is not in the list ({show(wanted)}); add it to the list")
+        raise AnnotationError(
+            f"{place}: class {quoted(missing)} is not in the list ({show(wanted)}); add it to the list"
+        )
     own = dict(zip(dataset.classes, dataset.category_ids, strict=True))
     free = max(own.values(), default=-1) + 1
     for name in wanted:

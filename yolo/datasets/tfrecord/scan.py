@@ -20,13 +20,17 @@ from yolo.datasets.formats.columns import Columns, build_dataset
 from yolo.datasets.tfrecord.crc32c import masked_crc32c
 from yolo.datasets.tfrecord.records import FRAME, HEADER, RecordStore, parse_example, picture_bytes
 from yolo.errors import AnnotationError, MediaError
+from yolo.files.bounded import MIB, in_units
+from yolo.files.quoted import quoted
 from yolo.files.remote import file_size, join, named_faults, opened
-from yolo.images.codec import decode_image, read_header
+from yolo.images.codec import LARGEST_PICTURE, decode_image, read_header
 from yolo.structs import Dataset, Size
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5.0
+LARGEST_RECORD = LARGEST_PICTURE + MIB
+"""Bytes of a record's data, at most."""
 CORNERS = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
 
 
@@ -97,6 +101,11 @@ def records(file: IO[bytes], size: int, address: str) -> Iterator[tuple[int, byt
                 f"{address} at byte {offset:,}: no TFRecord begins here; fetch or write the file again"
             )
         (length,) = struct.unpack("<Q", header[:8])
+        if length > LARGEST_RECORD:
+            raise AnnotationError(
+                f"{address} at byte {offset:,}: a record of {in_units(length)}; "
+                f"one picture's may have {in_units(LARGEST_RECORD)} at most"
+            )
         if length > size - offset - FRAME:
             raise AnnotationError(f"{address} at byte {offset:,}: the file ends within this record; fetch it again")
         data, check = file.read(length), file.read(4)
@@ -231,7 +240,9 @@ def class_names(
     for text, number in zip(found.texts, found.numbers, strict=True):
         name = text if text is not None else known.get(int(number or 0), str(number))
         if number is not None and known.setdefault(number, name) != name:
-            raise AnnotationError(f"{folder}: class {number} is {known[number]!r} and {name!r}; mend the records")
+            raise AnnotationError(
+                f"{folder}: class {number} is {quoted(known[number])} and {quoted(name)}; mend the records"
+            )
         keys.append(name)
     if all(number is not None for number in found.numbers) and len(set(known.values())) == len(known) and known:
         numbers = sorted(known)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from yolo.errors import ConfigError, WeightsError
 from yolo.files.arrays import DAMAGE, read_array, read_member
 from yolo.files.atomic import remove_abandoned, write_whole
+from yolo.files.bounded import open_file
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def read(path: str | Path) -> Checkpoint:
         WeightsError: it is damaged, or not a checkpoint.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             meta = json.loads(read_member(archive, META))
             names = meta[NAMES]
             del meta[NAMES]

@@ -11,6 +11,7 @@ from typing import Any
 from yolo.config import HARMLESS
 from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
+from yolo.files.bounded import open_file
 from yolo.structs import Dataset
 
 NAMES = ("dataset.name", "validation.name")
@@ -38,7 +39,8 @@ def describe_file(option: str, path: str | None) -> str | None:
     if not path:
         return None
     try:
-        return sha256(Path(path).read_bytes()).hexdigest()[:16]
+        with open_file(path) as file:
+            return sha256(file.read()).hexdigest()[:16]
     except OSError as error:
         raise ConfigError(f"--{option} {path}: cannot be read ({error.strerror}); say where it is now") from error
 

@@ -9,11 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-import yaml
-
 from yolo.config import TrainConfig, check, train_config
 from yolo.config_types import describe, is_a
 from yolo.errors import ConfigError
+from yolo.files.yaml_file import read_yaml
 from yolo.training.optimizer.learning_rate import peak_rate
 from yolo.training.run.consistency import flatten
 
@@ -72,10 +71,7 @@ def read_space(path: str | Path, config: TrainConfig) -> Space:
     Raises:
         ConfigError: the file cannot be read, or a range is malformed or not allowed for its option.
     """
-    try:
-        rows = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    rows = read_yaml(path)
     if not isinstance(rows, Mapping) or not rows:
         raise ConfigError(
             f"{path}: expected options with their ranges, such as learning_rate: {{kind: log, low: 0.001, high: 0.01}}"
