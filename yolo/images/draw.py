@@ -5,13 +5,13 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from yolo.images.fonts import Lettering, drawable
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]
@@ -108,7 +108,7 @@ def _marks(
         if box is None:
             continue
         label = int(labels[index])
-        name = one_line(classes[label])
+        name = drawable(one_line(classes[label]), label)
         text = name if scores is None else f"{name} {scores[index]:.2f}"
         grey = ignore is not None and bool(ignore[index])
         yield Mark(box, text, GREY if grey else class_colour(label))
@@ -149,11 +149,11 @@ def _draw_label(draw: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int]) ->
         return
     left, top, right, bottom = label_rectangle(mark.box, patch_size(text, font), size)
     draw.rectangle((left, top, right, bottom), fill=mark.colour)
-    baseline = bottom - font.getmetrics()[1]
-    draw.text((left + padding(font), baseline), text, text_colour(mark.colour), font, anchor="ls")
+    baseline = bottom - font.metrics(text)[1]
+    font.draw(draw, (left + padding(font), baseline), text, text_colour(mark.colour))
 
 
-def fit_text(text: str, letters: int, size: tuple[int, int]) -> tuple[str, ImageFont.FreeTypeFont]:
+def fit_text(text: str, letters: int, size: tuple[int, int]) -> tuple[str, Lettering]:
     """The text and its font, shrunk and then cut so that the patch fits a picture of (height, width).
 
     The text is empty where not even one letter fits.
@@ -168,7 +168,7 @@ def fit_text(text: str, letters: int, size: tuple[int, int]) -> tuple[str, Image
     return text, font
 
 
-def fits(text: str, font: ImageFont.FreeTypeFont, size: tuple[int, int]) -> bool:
+def fits(text: str, font: Lettering, size: tuple[int, int]) -> bool:
     height, width = patch_size(text, font)
     return height <= size[0] and width <= size[1]
 
@@ -184,29 +184,20 @@ def label_rectangle(box: Rectangle, patch: tuple[int, int], size: tuple[int, int
     return first, upper, first + width - 1, upper + height - 1
 
 
-def patch_size(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
+def patch_size(text: str, font: Lettering) -> tuple[int, int]:
     """(height, width) of a text's patch, with room around the letters."""
-    ascent, descent = font.getmetrics()
+    ascent, descent = font.metrics(text)
     return ascent + descent, int(np.ceil(font.getlength(text))) + 2 * padding(font)
 
 
-def padding(font: ImageFont.FreeTypeFont) -> int:
+def padding(font: Lettering) -> int:
     return max(1, round(font.size / 5))
 
 
 @lru_cache(maxsize=64)
-def load_font(letters: int) -> ImageFont.FreeTypeFont:
-    """The font of labels in a size of pixels; characters that it lacks come out as boxes."""
-    # matplotlib brings DejaVu Sans; Pillow's own font knows no letter beyond ASCII.
-    matplotlib = find_spec("matplotlib")
-    if matplotlib and matplotlib.origin:
-        path = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-        if path.is_file():
-            return ImageFont.truetype(str(path), letters)
-    font = ImageFont.load_default(letters)
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise ValueError("expected a Pillow that is built with FreeType")
-    return font
+def load_font(letters: int) -> Lettering:
+    """The fonts of labels in a size of pixels."""
+    return Lettering(letters)
 
 
 def tile_images(images: Sequence[Image.Image], columns: int, *, gap: int = 4) -> Image.Image:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from yolo.files.atomic import write_whole
+from yolo.images.fonts import families
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,8 +124,19 @@ def plot_trials(values: Sequence[float], cut_short: Sequence[float], path: str |
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a PNG beside its place first, so that a reader never sees half of one."""
+    """Write a figure as a PNG, whole or not at all, with fonts that have the characters of its texts."""
+    set_families(figure)
     write_whole(path, lambda file: figure.savefig(file, format="png", dpi=120, facecolor="white"))
+
+
+def set_families(figure: Figure) -> None:
+    """Let every text of a figure fall back to fonts that have its characters: matplotlib draws boxes otherwise."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(lambda artist: isinstance(artist, Text)):
+        content = text.get_text()  # type: ignore[attr-defined]
+        if not content.isascii():
+            text.set_fontfamily(families([content]))  # type: ignore[attr-defined]
 
 
 def _figure(width: float, height: float) -> Figure:
