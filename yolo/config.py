@@ -20,6 +20,7 @@ ObjectnessTarget = Literal["one", "iou"]
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "step", "constant"]
 Cache = Literal["none", "ram", "disk"]
+BestMetric = Literal["ap", "ap50"]
 NewClasses = Literal["fresh", "sampled"]
 """What a class that the weights do not know begins with: small random filters, or those of a random old class."""
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
@@ -212,6 +213,8 @@ class TrainConfig:
     """Rate of the layers that were frozen, as a share of that of the others."""
     ema: float = 0.999
     """Decay of the running average of the weights, which is what is validated and saved; 0: none."""
+    best: BestMetric = "ap"
+    """Metric of the validation that chooses best.keras: ap (COCO's, over IoU 0.50 to 0.95) or ap50."""
     patience: int = 0
     """Stop after so many epochs without a better AP; 0: never."""
     multi_scale: float = 0.0
@@ -260,6 +263,14 @@ class TrainConfig:
         check(self.workers >= 0, "workers", ">= 0", self.workers)
         check(0 <= self.seed < 2**32, "seed", "in 0..2**32 - 1", self.seed)
 
+    @property
+    def best_metric(self) -> str:
+        """The name of ``best`` in the history and in metrics.json."""
+        return BEST_METRICS[self.best]
+
+
+BEST_METRICS: dict[BestMetric, str] = {"ap": "AP", "ap50": "AP50"}
+"""Name in the history and in metrics.json of what ``best`` may be."""
 
 HARMLESS = ("workers", "cache", "save_every", "augment.albumentations")
 """Options of `TrainConfig` that change nothing of what is learned: a resumed run may have others.

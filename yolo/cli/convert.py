@@ -14,6 +14,7 @@ from yolo.config import NewClasses, check
 from yolo.darknet.names import read_names, write_names
 from yolo.errors import ConfigError
 from yolo.files.atomic import exists, is_folder, to_json, write_text
+from yolo.weights.locate import BEST, is_run
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -38,7 +39,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--new", type=NewClasses, default="fresh", help="filters of classes that SRC does not know")
     parser.add_argument("--size", type=str | None, default=None, help="another canvas than the model's own")
-    parser.add_argument("--seed", type=int, default=0, help="of the first weights of unknown classes")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the initial weights of classes that SRC does not know"
+    )
     parser.add_argument("--force", action="store_true", help="write over files that exist")
 
 
@@ -87,12 +90,13 @@ def target_files(target: str) -> list[Path]:
 
 
 def check_targets(targets: list[Path], arguments: Namespace) -> None:
-    """Nothing of the user's is written over unasked, and no source ever.
+    """Refuse to write over files without --force, and over what is read from in any case.
 
     Raises:
         ConfigError: a file is in the way.
     """
-    sources = [Path(each).resolve() for each in (arguments.weights, arguments.cfg, arguments.names) if each]
+    source = Path(arguments.weights) / BEST if is_run(arguments.weights) else arguments.weights
+    sources = [Path(each).resolve() for each in (source, arguments.cfg, arguments.names) if each]
     for path in targets:
         if path.resolve() in sources:
             raise ConfigError(f"{path}: is read from and would be written to; give another DST")

@@ -11,7 +11,14 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import WEIGHTS_HELP, add_weights_options, load_detector, parse_size, prepare_output
+from yolo.cli.common import (
+    WEIGHTS_HELP,
+    add_weights_options,
+    check_output,
+    load_detector,
+    parse_size,
+    prepare_output,
+)
 from yolo.config import NmsConfig, check
 from yolo.detect.outputs import check_targets, output_names, to_line, to_record, write_picture
 from yolo.detect.predictor import Prediction, Unreadable, predict
@@ -50,11 +57,11 @@ def run(arguments: Namespace) -> None:
     check(arguments.batch > 0, "batch", "> 0", arguments.batch)
     paths = find_pictures(arguments.sources)
     names = output_names(paths)
-    folder = None
     if arguments.out is not None:
         check_targets(Path(arguments.out), names, paths)
-        folder = prepare_output(arguments.out, force=arguments.force)
+        check_output(arguments.out, force=arguments.force)
     detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
+    folder = None if arguments.out is None else prepare_output(arguments.out, force=arguments.force)
     results = predict(detector, paths, nms=replace(detector.nms, **changes), batch=arguments.batch)
     targets = [folder / name if folder else None for name in names]
     records = deliver(results, targets, lines=not arguments.json)

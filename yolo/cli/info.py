@@ -14,8 +14,11 @@ from jsonargparse import ArgumentParser, Namespace
 from yolo.cli.common import add_weights_options, parse_size
 from yolo.darknet.summary import Summary
 from yolo.errors import ConfigError, WeightsError
-from yolo.files.atomic import is_folder, to_json
+from yolo.files.atomic import exists, is_folder, to_json
+from yolo.files.remote import is_remote
 from yolo.system.startup import start_keras
+from yolo.weights.locate import is_darknet, is_run, resolve
+from yolo.weights.published import PUBLISHED
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -32,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file",
         type=str,
-        help="a .keras, .h5, .weights or .cfg file, a published name such as yolov3-coco, or a dataset",
+        help="a .keras, .h5, .weights or .cfg file, a run's folder, a published name such as yolov3-coco, or a dataset",
     )
     add_weights_options(parser)
     parser.add_argument("--size", type=str | None, default=None, help="count operations on another canvas")
@@ -50,21 +53,25 @@ def describe(arguments: Namespace) -> Report:
     Raises:
         YoloError: it is missing, damaged or of no known kind, or an option does not fit it.
     """
-    path, suffix = arguments.file, Path(arguments.file).suffix.lower()
-    if is_folder(path) or suffix in DATASETS:
+    path = arguments.file
+    if is_run(path):
+        path = str(resolve(path))
+    suffix = Path(path).suffix.lower()
+    if not exists(path) and path not in PUBLISHED and not is_remote(path):
+        raise ConfigError(f"{path}: no such file or folder")
+    if is_folder(path) or is_remote(path) or suffix in DATASETS:
         return describe_dataset(path, arguments.split)
     if suffix == ".cfg":
         return describe_cfg(path, arguments)
+    if not (suffix in (*ARRAYS, ".keras") or is_darknet(path) or path in PUBLISHED):
+        raise WeightsError(f"{path}: of no known kind; give a .keras, .h5, .weights or .cfg file, or a dataset")
     start_keras()
     if suffix in ARRAYS:
         return describe_arrays(path)
-    from yolo.weights.load import is_darknet, load, read_description
-    from yolo.weights.published import PUBLISHED
+    from yolo.weights.load import load, read_description
 
     if suffix == ".keras" and read_description(Path(path)).get("registered_name") != "yolo>Detector":
         return describe_arrays(path)
-    if not (suffix == ".keras" or is_darknet(path) or path in PUBLISHED):
-        raise WeightsError(f"{path}: of no known kind; give a .keras, .h5, .weights or .cfg file, or a dataset")
     detector = load(
         path,
         cfg=arguments.cfg,
@@ -209,8 +216,15 @@ def _model_pairs(report: Report) -> list[tuple[str, str]]:
         pairs = "  ".join(f"{width:g} x {height:g}" for width, height in _rounded(scale["anchors"]))
         rows.append((f"anchors /{scale['stride']}", f"{pairs} (width x height)"))
     for part in ("thresholds", "origin"):
-        rows += [(part, ", ".join(_items(report[part])))] if report.get(part) else []
+        rows += [(part, ", ".join(_items(readable(report[part]))))] if report.get(part) else []
     return rows
+
+
+def readable(values: dict[str, Any]) -> dict[str, Any]:
+    """An origin without the sketches of training images, which tell people nothing."""
+    return {
+        key: readable(value) if isinstance(value, dict) else value for key, value in values.items() if key != "sketch"
+    }
 
 
 def _rounded(pairs: Sequence[Sequence[float]]) -> list[list[float]]:

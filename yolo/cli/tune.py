@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli import train
-from yolo.cli.common import make_config, parse_size, prepare_output
+from yolo.cli.common import check_output, make_config, parse_size
 from yolo.config import TrainConfig, check
 from yolo.errors import ConfigError
 from yolo.files.atomic import to_json
@@ -44,6 +44,8 @@ def run(arguments: Namespace) -> None:
     check_arguments(arguments)
     config = make_config(TrainConfig, arguments)
     size = None if arguments.size is None else parse_size(arguments.size)
+    train.check_source(arguments)
+    dataset, validation = train.load_data(arguments)
     start_keras()
     from yolo.training.search.space import read_space
     from yolo.training.search.study import require_optuna
@@ -54,7 +56,6 @@ def run(arguments: Namespace) -> None:
     folder = Path(arguments.out)
     check_folder(folder, force=arguments.force)
     train.set_precision(arguments.precision)
-    dataset, validation = train.load_data(arguments)
     space = read_space(arguments.space or default_space_path(), config)
     detector = train.make_detector(arguments, dataset, size, config.seed)
     search = Search(
@@ -102,7 +103,7 @@ def check_folder(folder: Path, *, force: bool) -> None:
     from yolo.training.search.study import STORE
 
     if not (folder / STORE).exists():
-        prepare_output(folder, force=force)
+        check_output(folder, force=force)
 
 
 def copy_of(detector: Detector) -> Detector:

@@ -20,6 +20,8 @@ from yolo.files.atomic import exists, is_folder
 from yolo.files.remote import is_remote, list_names
 from yolo.structs import Dataset
 
+VALIDATION = ("val", "valid", "validation")
+"""Names of the validation split, which are interchangeable."""
 DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml")
 
 
@@ -52,7 +54,8 @@ def load_dataset(
     Args:
         path: a dataset ``.yaml``; a VOC folder; a COCO ``.json``; a folder of TFRecord files, which may be any
             address that `tf.io.gfile` knows, such as ``gs://bucket/folder``; or a folder that holds one of these.
-        split: the part that is wanted, e.g. ``train``; None: everything.
+        split: the part that is wanted, e.g. ``train``; ``val``, ``valid`` and ``validation`` are the same;
+            None: everything.
         images: folder of a COCO file's pictures, where it is not beside it.
         classes: names in the order they are wanted; None: the dataset's own.
 
@@ -63,11 +66,28 @@ def load_dataset(
     options = Options(images if images is None else Path(images), classes)
     with named_faults(Path(path)):
         source = recognise(path)
-        if split is not None and split not in source.splits:
-            has = f"it has {', '.join(source.splits)}" if source.splits else "it is not divided into splits"
-            raise AnnotationError(f"{path}: there is no split {split!r}; {has}")
-        dataset = source.load(split, options)
+        found = None if split is None else check_split(path, split, source.splits)
+        dataset = source.load(found, options)
         return replace(dataset, name=dataset_name(path))
+
+
+def check_split(path: str | Path, split: str, splits: Sequence[str]) -> str:
+    """The dataset's own name of a split.
+
+    Raises:
+        AnnotationError: it has none of that name; the message names those it has.
+    """
+    found = find_split(split, splits)
+    if found is None:
+        has = f"it has {', '.join(splits)}" if splits else "it is not divided into splits (leave --split out)"
+        raise AnnotationError(f"{path}: there is no split {split!r}; {has}")
+    return found
+
+
+def find_split(name: str, splits: Sequence[str]) -> str | None:
+    """What a dataset calls a split: val, valid (Roboflow's) and validation are the same; None: it has none."""
+    synonyms = (name, *VALIDATION) if name in VALIDATION else (name,)
+    return next((each for each in synonyms if each in splits), None)
 
 
 def dataset_name(path: str | Path) -> str:
@@ -165,19 +185,31 @@ def recognise_folder(path: Path) -> Source:
         raise AnnotationError(f"{path / 'Annotations'}: holds no .xml file")
     raise AnnotationError(
         f"{path}: no dataset in this folder; expected Annotations/*.xml with JPEGImages/ (VOC), "
-        "a data.yaml, annotations/instances_*.json (COCO), or *.tfrecord"
+        "a data.yaml, annotations/instances_*.json, train.json and val.json (COCO), or *.tfrecord"
     )
 
 
 def coco_files(path: Path) -> dict[str, Path]:
-    """The COCO files of a folder by split: COCO's layout (train2017 is train as well), or Roboflow's."""
+    """The COCO files of a folder by split.
+
+    Known are COCO's layout (annotations/instances_train2017.json, also called train), Roboflow's
+    (train/_annotations.coco.json), and train.json, val.json and so on in the folder or in annotations/.
+    """
     files = {file.stem.removeprefix("instances_"): file for file in sorted(path.glob("annotations/instances_*.json"))}
     files |= {file.parent.name: file for file in sorted(path.glob("*/_annotations.coco.json"))}
-    plain = [name.rstrip("0123456789") for name in files]
+    for file in sorted([*path.glob("annotations/*.json"), *path.glob("*.json")]):
+        if without_year(file.stem) in SPLITS and file.stem not in files:
+            files[file.stem] = file
+    plain = [without_year(name) for name in files]
     alone = {
         short: file for short, file in zip(plain, files.values(), strict=True) if short and plain.count(short) == 1
     }
     return files | alone
+
+
+def without_year(split: str) -> str:
+    """The name of a split such as train2017 without the digits at its end."""
+    return split.rstrip("0123456789")
 
 
 def coco_parts(path: Path, files: dict[str, Path], images: dict[str, Path] | None = None) -> Source:

@@ -40,7 +40,7 @@ class Face(NamedTuple):
     """A font of a file; collections (``.ttc``) hold several."""
 
     path: str
-    index: int = 0
+    number: int = 0
 
 
 class Run(NamedTuple):
@@ -191,12 +191,12 @@ def covers(face: Face, letter: str) -> bool:
 @cache
 def coverage(face: Face) -> frozenset[int]:
     """The code points that a font has, by its cmap table; none if the file cannot be read."""
-    from fontTools.ttLib import TTFont
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
     if not face.path:
         return frozenset(range(32, 127))  # Pillow's own
     try:
-        with Path(face.path).open("rb") as file, TTFont(file, fontNumber=face.index, lazy=True) as font:
+        with Path(face.path).open("rb") as file, TTFont(file, fontNumber=face.number, lazy=True) as font:
             return frozenset(font.getBestCmap() or ())
     except Exception:
         return frozenset()
@@ -235,7 +235,7 @@ def load_face(face: Face, size: int) -> tuple[ImageFont.FreeTypeFont, float]:
     """A font in a size, and by how much it has to be scaled: colour fonts of bitmaps have one size alone."""
     for strike in (size, *STRIKES):
         try:
-            return ImageFont.truetype(face.path, strike, face.index), size / strike
+            return ImageFont.truetype(face.path, strike, face.number), size / strike
         except OSError:  # "invalid pixel size"
             continue
     return _load_primary(size), 1.0

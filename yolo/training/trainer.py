@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from yolo.anchors import canvas_shapes, measure_anchors
 from yolo.config import TrainConfig, train_config
 from yolo.darknet.weights import Header
+from yolo.datasets.overlap import sketch
 from yolo.datasets.pipeline.cache import make_cache
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
@@ -30,6 +30,7 @@ from yolo.training.engine.preflight import check_canvases
 from yolo.training.optimizer.learning_rate import log_rate
 from yolo.training.run.checkpoint import Checkpoint, Checkpoints
 from yolo.training.run.folder import RunFolder
+from yolo.training.run.held_out import describe_held_out, hold_out, list_held_out
 from yolo.training.run.run import Run
 from yolo.training.run.stages import freeze_layers, frozen_layers
 
@@ -37,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 GOOD_RECALL = 0.98
 """Anchors that fit fewer of the boxes are worth a warning."""
-HELD_OUT = 0.1
-"""Share of the pictures taken for validation where there are no others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,9 @@ class TrainResult:
     metrics: dict[str, Any] = field(default_factory=dict)
     """The metrics object of the best epoch."""
     best_epoch: int = 0
-    """Counted from 1."""
+    """Epoch of best.keras, counted from 1."""
+    best_metric: str = "AP"
+    """The metric that chose it: AP or AP50."""
 
 
 def train(
@@ -110,11 +111,14 @@ def train(
     run = make_run(detector, dataset, validation, config, given)
     check_anchors(detector, run.dataset)
     log_rate(config, run.batch)
-    detector.origin = describe_origin(detector, run.dataset, config)
+    detector.origin = describe_origin(run)
+    if validation is None:
+        detector.origin["held_out"] = describe_held_out(dataset)
     if run.checkpoints is not None and run.devices.hosts.first:
         run.checkpoints.clear()  # those of another run in this folder, and its lists
         for quarantine in run.quarantines:
             quarantine.forget()
+        list_held_out(run.checkpoints.path.parent, run.validation if validation is None else None)
     carry_out(run)
     return result_of(run)
 
@@ -182,7 +186,13 @@ def make_run(
     if not len(dataset.boxes):
         raise AnnotationError(f"{dataset.name}: there is no box to learn from")
     if validation is None:
+        whole = len(dataset)
         dataset, validation = hold_out(dataset)
+        logger.info(
+            "no validation split: a fixed tenth is held out, %d of %d images (name others with --val)",
+            len(validation),
+            whole,
+        )
     check_canvases(detector, config)
     if validation.ignore.all():  # also if there is none
         if config.patience:
@@ -227,7 +237,7 @@ def make_quarantine(dataset: Dataset, out: str | Path | None, name: str, *, repl
 
 def result_of(run: Run) -> TrainResult:
     """What came of a run."""
-    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch)
+    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch, run.config.best_metric)
 
 
 def check_anchors(detector: Detector, dataset: Dataset) -> None:
@@ -279,24 +289,9 @@ def with_whole_path(config: TrainConfig) -> TrainConfig:
     return replace(config, augment=replace(augment, albumentations=str(Path(augment.albumentations).resolve())))
 
 
-def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """A dataset without a fixed tenth of its pictures, and that tenth; always the same of the same number."""
-    count = len(dataset)
-    if count < 2:
-        logger.warning("%s: a single picture: it is validated on what it learns from", dataset.name)
-        return dataset, dataset
-    order = np.random.default_rng(0).permutation(count)
-    taken = max(1, round(count * HELD_OUT))
-    logger.info(
-        "no validation split: a fixed tenth is held out, %d of %d pictures (name others with --val)",
-        taken,
-        count,
-    )
-    return dataset.subset(np.sort(order[taken:])), dataset.subset(np.sort(order[:taken]), split="held out")
-
-
-def describe_origin(detector: Detector, dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
-    """What a model file says of where its weights come from; ``start`` is what it said before."""
+def describe_origin(run: Run) -> dict[str, Any]:
+    """What a model file stores of its training: data, options, versions; ``start`` is the origin it began with."""
+    detector, dataset = run.detector, run.dataset
     return {
         **({"start": dict(detector.origin)} if detector.origin else {}),
         "darknet": dict(detector.origin.get("darknet", asdict(Header()))),
@@ -304,8 +299,22 @@ def describe_origin(detector: Detector, dataset: Dataset, config: TrainConfig) -
         "split": dataset.split,
         "images": len(dataset),
         "fingerprint": dataset.fingerprint,
-        "config": asdict(config),
+        "sketch": sketch(dataset),
+        "validation": describe_validation(run),
+        "config": asdict(run.config),
         "versions": {name: package_version(name) for name in ("yolov3-keras", "keras", keras.backend.backend())},
+    }
+
+
+def describe_validation(run: Run) -> dict[str, Any]:
+    """How the figures of a run are measured: batch size and precision change the last digits."""
+    return {
+        "dataset": run.validation.name,
+        "split": run.validation.split,
+        "images": len(run.validation),
+        "fingerprint": run.validation.fingerprint,
+        "batch": run.batch,
+        "precision": run.detector.convolutions[0].dtype_policy.name,
     }
 
 

@@ -23,7 +23,7 @@ from yolo.datasets.formats.text_files import read_text
 from yolo.errors import AnnotationError
 from yolo.files.atomic import exists, is_folder
 
-SPLITS = ("train", "val", "valid", "test")
+SPLITS = ("train", "val", "valid", "validation", "test")
 
 
 def read_description(path: Path) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
 from yolo.structs import Dataset
 
-NAMES = ("dataset.name", "validation.name")
-"""Of a run's conditions those that say where something lies, not what it is."""
+NAMES = ("dataset.name", "dataset.split", "validation.name", "validation.split")
+"""Conditions that are only labels of the data and may change: the fingerprint identifies the images."""
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def agree_on(hosts: Hosts, conditions: dict[str, Any]) -> None:
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmless: Iterable[str] = ()) -> None:
     """Raise a ConfigError that names every difference between what a run began with and what it would go on with.
 
-    What the datasets are called is none, for that is their folder's name: the fingerprint tells them apart.
+    Names of datasets and splits are ignored: the fingerprint identifies the data.
     """
     old, new, passed = flat(before), flat(now), {*harmless, *NAMES}
     changed = [name for name in {**old, **new} if old.get(name) != new.get(name) and name not in passed]
