@@ -81,6 +81,15 @@ def test_other_data_have_no_held_out_split(run, data, tmp_path, capsys):
     assert "there is no split 'test'; it has train, held-out" in capsys.readouterr().err
 
 
+def test_another_dataset_that_a_run_validated_on_is_found_again(data, tmp_path, capsys):
+    other = make_digits(tmp_path / "other", train=3, val=2, size=64, seed=5)
+    assert main(["train", str(data), *OPTIONS, "--val", str(other), "--out", str(tmp_path / "run")]) == 0
+    found = evaluate(capsys, tmp_path / "run")
+    assert found == json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert found["images"] == 5  # all of it, not its val
+    assert not (tmp_path / "run" / "held-out.txt").exists()
+
+
 def test_the_folder_of_a_run_stands_for_its_best_weights(run, data, tmp_path, capsys):
     picture = str(next(data.glob("JPEGImages/*")))
     assert main(["info", str(run), "--json"]) == 0

@@ -1,4 +1,4 @@
-"""`yolov3 convert SRC DST`: between Keras' and Darknet's files, and to other classes."""
+"""`yolov3 convert SRC DST`: converts between Keras' and Darknet's files, and to other classes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=None,
         help="names with commas between, or a .names or .txt file with one a line: a subset or superset of the model's",
     )
-    parser.add_argument("--new", type=NewClasses, default="fresh", help="filters of classes that SRC does not know")
+    parser.add_argument(
+        "--new",
+        type=NewClasses,
+        default="fresh",
+        help="how the filters of classes that SRC does not know are initialised",
+    )
     parser.add_argument("--size", type=str | None, default=None, help="another canvas than the model's own")
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the initial weights of classes that SRC does not know"
@@ -76,10 +81,10 @@ def to_text(report: dict[str, Any]) -> str:
 
 
 def target_files(target: str) -> list[Path]:
-    """The files that a target stands for.
+    """The files that are written for a DST.
 
     Raises:
-        ConfigError: its name says no format.
+        ConfigError: its suffix names no known format.
     """
     path = Path(target)
     if path.suffix == ".keras":
@@ -107,7 +112,7 @@ def check_targets(targets: list[Path], arguments: Namespace) -> None:
 
 
 def parse_classes(text: str) -> list[str]:
-    """The names of a file, or those with commas between.
+    """The class names of a --classes option: those in a file, or given with commas between.
 
     Raises:
         ConfigError: there is none, or one is given twice.
@@ -121,7 +126,7 @@ def parse_classes(text: str) -> list[str]:
 
 
 def write(detector: Detector, targets: list[Path]) -> None:
-    """Write the detector in the target's format."""
+    """Write a detector in the format of its target files."""
     if len(targets) == 1:
         detector.save(targets[0])
         return

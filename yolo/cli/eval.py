@@ -23,7 +23,7 @@ from yolo.cli.common import (
 )
 from yolo.cli.resume_options import read_data_file
 from yolo.config import NmsConfig, Precision, check
-from yolo.datasets.load import available_splits, check_split, find_split, load_dataset
+from yolo.datasets.load import available_splits, check_split, dataset_name, find_split, load_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns, read_results, to_results
@@ -115,7 +115,7 @@ def take_data_of_run(arguments: Namespace) -> None:
 
 
 def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, DetectionColumns]:
-    """The dataset, in the order of the model's classes, and what the model finds in it."""
+    """The dataset, with its classes in the model's order, and the model's detections in it."""
     size = None if arguments.size is None else parse_size(arguments.size)
     splits = available_splits(arguments.data)
     if arguments.split not in (None, HELD_OUT):
@@ -156,11 +156,9 @@ def set_precision(wanted: Precision | None, origin: Mapping[str, Any]) -> None:
 
     from yolo.model.backend.precision import choose_precision
 
-    stored = measured(origin).get("precision")
-    if wanted is not None:
-        keras.config.set_dtype_policy(choose_precision(wanted))
-    elif stored in get_args(Precision):
-        keras.config.set_dtype_policy(stored)
+    chosen: Any = wanted or measured(origin).get("precision")
+    if chosen in get_args(Precision):
+        keras.config.set_dtype_policy(choose_precision(chosen))
 
 
 def choose_images(arguments: Namespace, classes: Sequence[str], origin: Mapping[str, Any]) -> Dataset:
@@ -184,9 +182,25 @@ def choose_images(arguments: Namespace, classes: Sequence[str], origin: Mapping[
                 f"--split {HELD_OUT}: {arguments.data} is not, or no longer, the dataset that the model was "
                 f"trained on; {splits_of(arguments)}"
             )
-    validated = measured(origin).get("split")
-    split = choose_split(arguments, *([validated] if isinstance(validated, str) else []), "val", "test")
+    split = None if validated_whole(arguments, origin) else choose_split(arguments, *validated(origin), "val", "test")
     return load_dataset(arguments.data, split, images=arguments.images, classes=classes)
+
+
+def validated(origin: Mapping[str, Any]) -> list[str]:
+    """The split that training validated on, if it had a name."""
+    split = measured(origin).get("split")
+    return [split] if isinstance(split, str) else []
+
+
+def validated_whole(arguments: Namespace, origin: Mapping[str, Any]) -> bool:
+    """Whether training validated on all of DATA (``--val DATA``), and no split is asked for."""
+    about = measured(origin)
+    return (
+        arguments.split is None
+        and "split" in about
+        and about["split"] is None
+        and about.get("dataset") == dataset_name(arguments.data)
+    )
 
 
 def load_held_out(arguments: Namespace, classes: Sequence[str], held_out: Mapping[str, Any]) -> Dataset | None:

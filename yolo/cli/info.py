@@ -1,4 +1,4 @@
-"""`yolov3 info FILE`: what a model file, a Darknet network file or a dataset holds."""
+"""`yolov3 info FILE`: describes a model file, a Darknet network file or a dataset."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from yolo.model.detector import Detector
 
 Report = dict[str, Any]
-"""What is known of a file, ready for JSON."""
+"""Description of a file, ready for JSON."""
 
 ARRAYS = (".h5", ".hdf5")
 DATASETS = (".yaml", ".yml", ".json")
@@ -48,7 +48,7 @@ def run(arguments: Namespace) -> None:
 
 
 def describe(arguments: Namespace) -> Report:
-    """What a file holds.
+    """Describe a model file, a network file or a dataset.
 
     Raises:
         YoloError: it is missing, damaged or of no known kind, or an option does not fit it.
@@ -110,7 +110,7 @@ def describe_detector(path: str, detector: Detector) -> Report:
 
 
 def describe_cfg(path: str, arguments: Namespace) -> Report:
-    """A network file alone: its plan, without any weights; a classifier has no scales."""
+    """Describe a Darknet network file without weights; a classifier has no scales."""
     from yolo.darknet.cfg import read_cfg
     from yolo.darknet.names import read_names
     from yolo.darknet.network import head_of
@@ -144,7 +144,7 @@ def _summary(summary: Summary) -> Report:
 
 
 def describe_arrays(path: str) -> Report:
-    """A Keras file without a detector of ours: its layers' arrays."""
+    """Describe the arrays of a Keras file that holds no detector of this package."""
     from yolo.weights.keras_files import stored_layers
 
     with stored_layers(path) as stored:
@@ -178,7 +178,7 @@ def describe_dataset(path: str, split: str | None) -> Report:
 
 
 def to_lines(report: Report) -> list[str]:
-    """A report for people."""
+    """The lines of a report as text for people."""
     match report["kind"]:
         case "dataset":
             return _dataset_lines(report)
@@ -232,7 +232,7 @@ def _rounded(pairs: Sequence[Sequence[float]]) -> list[list[float]]:
 
 
 def _shortened(count: int, classes: Sequence[str]) -> str:
-    """How many classes, and the first of their names as far as they are known."""
+    """The number of classes and the first of their names, as far as they are known."""
     if not count:
         return "none: it does not detect"
     rest = ", ..." if count > CLASSES_SHOWN else ""

@@ -27,7 +27,7 @@ DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml")
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller of `load_dataset` wants besides the split."""
+    """Arguments of `load_dataset` besides the path and the split."""
 
     images: Path | None = None
     classes: Sequence[str] | None = None
@@ -35,11 +35,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset that was recognised."""
+    """A dataset whose format was recognised: its splits, and how to read one."""
 
     splits: tuple[str, ...]
     load: Callable[[str | None, Options], Dataset]
-    """Reads a split, or all (None)."""
+    """Function that reads a split, or everything (None)."""
 
 
 def load_dataset(
@@ -91,7 +91,7 @@ def find_split(name: str, splits: Sequence[str]) -> str | None:
 
 
 def dataset_name(path: str | Path) -> str:
-    """What a dataset is called: as its folder, or its file without the suffix."""
+    """The name of a dataset: that of its folder, or of its file without the suffix."""
     if is_remote(str(path)):
         return str(path).rstrip("/").rpartition("/")[2]
     path = Path(path)
@@ -99,10 +99,10 @@ def dataset_name(path: str | Path) -> str:
 
 
 def available_splits(path: str | Path) -> tuple[str, ...]:
-    """The names of the parts a dataset is divided into; none for a single COCO file.
+    """The names of a dataset's splits; none for a single COCO file.
 
     Raises:
-        AnnotationError: it is no dataset.
+        AnnotationError: the path holds no dataset.
     """
     with named_faults(Path(path)):
         return recognise(path).splits
@@ -110,7 +110,7 @@ def available_splits(path: str | Path) -> tuple[str, ...]:
 
 @contextmanager
 def named_faults(path: Path) -> Iterator[None]:
-    """Turns what the file system refuses into an error that names the file."""
+    """Turn an OSError into an AnnotationError that names the file."""
     try:
         yield
     except OSError as error:
@@ -118,10 +118,10 @@ def named_faults(path: Path) -> Iterator[None]:
 
 
 def recognise(path: str | Path) -> Source:
-    """What kind of dataset a path or address holds.
+    """Recognise the format of a dataset at a path or address.
 
     Raises:
-        AnnotationError: none that is known.
+        AnnotationError: the format is not known, or there is nothing.
     """
     if is_remote(str(path)):
         return recognise_address(str(path))
@@ -139,7 +139,7 @@ def recognise(path: str | Path) -> Source:
 
 
 def recognise_address(address: str) -> Source:
-    """A folder of TFRecord files anywhere."""
+    """Recognise a folder of TFRecord files at any address."""
     parts = find_parts(address)
     if not parts:
         raise AnnotationError(
@@ -150,7 +150,7 @@ def recognise_address(address: str) -> Source:
 
 
 def tfrecord_parts(folder: str, parts: dict[str, Part]) -> Source:
-    """TFRecord shards: a single set of them, or one a split."""
+    """The source of TFRecord shards: a single set of them, or one per split."""
 
     def load(split: str | None, options: Options) -> Dataset:
         if split is None and len(parts) > 1:
@@ -165,7 +165,7 @@ def tfrecord_parts(folder: str, parts: dict[str, Part]) -> Source:
 
 
 def recognise_folder(path: Path) -> Source:
-    """A folder with a description, a VOC folder, or one with COCO files."""
+    """Recognise a folder: with a data.yaml, VOC, COCO files, or TFRecord files."""
     for name in DESCRIPTIONS:
         if (path / name).is_file():
             return recognise_description(path / name)
@@ -213,7 +213,7 @@ def without_year(split: str) -> str:
 
 
 def coco_parts(path: Path, files: dict[str, Path], images: dict[str, Path] | None = None) -> Source:
-    """Several COCO files, a split each, and the folders of their pictures where they are given."""
+    """The source of several COCO files, one per split, with the folders of their images where these are given."""
 
     def load(split: str | None, options: Options) -> Dataset:
         if split is None and len(set(files.values())) > 1:

@@ -1,4 +1,4 @@
-"""Boxes on pictures (Pillow): lines and letters in proportion to the picture, colours by class."""
+"""Drawing boxes on images (Pillow): lines and letters in proportion to the image, colours by class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TONES = ((0.85, 0.95), (0.55, 1.0), (1.0, 0.65))
 """(saturation, value) of the classes' colours in turn, once the hues get close."""
 GREY: Colour = (150, 150, 150)
 SMALLEST_LETTERS = 8
-"""Pixels; below that they cannot be read, and the label is cut instead."""
+"""Smallest height of letters in pixels: longer labels are cut rather than shrunk further."""
 
 
 class Mark(NamedTuple):
@@ -35,7 +35,7 @@ class Mark(NamedTuple):
 
 
 def class_colour(label: int) -> Colour:
-    """The RGB colour of a class: the same whatever the number of classes, far from its neighbours'."""
+    """The RGB colour of a class; it does not depend on the number of classes and differs from its neighbours'."""
     saturation, value = TONES[label // 12 % len(TONES)]
     red, green, blue = colorsys.hsv_to_rgb((0.02 + label * GOLDEN) % 1, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
@@ -68,15 +68,14 @@ def draw_boxes(
     scores: NDArray[np.float32] | None = None,
     ignore: NDArray[np.bool_] | None = None,
 ) -> Image.Image:
-    """The picture with named boxes on it.
+    """Draw named boxes on a copy of an image.
 
     Args:
-        image: (H, W, 3) uint8 RGB; it stays as it is.
-        boxes: (N, 4) xyxy in its pixels. What lies outside the picture is not drawn.
+        image: (H, W, 3) uint8 RGB.
+        boxes: (N, 4) xyxy in its pixels; parts outside the image are not drawn.
         labels: (N,) indices into ``classes``.
-        classes: the names.
-        scores: (N,) shown behind the names; the best are drawn last. Without scores the
-            smallest are.
+        classes: class names in any script; a name that no installed font can draw becomes ``#`` and its number.
+        scores: (N,) shown after the names; the best are drawn last. Without scores the smallest boxes are.
         ignore: (N,) boxes drawn grey.
     """
     picture = Image.fromarray(np.ascontiguousarray(image))  # a copy: Pillow does not share the memory
@@ -99,7 +98,7 @@ def _marks(
     scores: NDArray[np.float32] | None,
     ignore: NDArray[np.bool_] | None,
 ) -> Iterator[Mark]:
-    """What is to be drawn, in that order."""
+    """The boxes to draw, in drawing order."""
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
     areas = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
     order = -areas if scores is None else np.asarray(scores)

@@ -1,4 +1,4 @@
-"""Curves as pictures: training, searches, and mean IoU against the number of anchors (matplotlib, no display)."""
+"""Plots of training runs, searches and numbers of anchors (matplotlib, without a display)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOSS_TERMS = {"loss": "total", "box_loss": "box", "objectness_loss": "objectness", "class_loss": "class"}
-"""Columns of the history and what the legend calls them."""
+"""Columns of the history and their names in the legend."""
 METRICS = {"AP50": "AP50", "AP": "AP50:95"}
 COLOURS = ("#1f5fa8", "#d1662b", "#2f8f5b", "#8b5aa8")
 INK, PALE = "#333333", "#dddddd"
