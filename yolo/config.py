@@ -21,6 +21,7 @@ ObjectnessTarget = Literal["one", "iou"]
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "step", "constant"]
 Cache = Literal["none", "ram", "disk"]
+BestMetric = Literal["ap", "ap50"]
 NewClasses = Literal["fresh", "sampled"]
 """Initial head filters of a class unknown to the weights: small random ones, or those of a random known class."""
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
@@ -204,6 +205,8 @@ class TrainConfig:
     """Learning-rate factor of layers after they are unfrozen."""
     ema: Annotated[float, BELOW_ONE] = 0.999
     """Decay of the exponential moving average (EMA) of the weights, which is validated and saved; 0: no EMA."""
+    best: BestMetric = "ap"
+    """Validation metric that chooses best.keras: ap (COCO's, over IoU 0.50 to 0.95) or ap50."""
     patience: Annotated[int, NON_NEGATIVE] = 0
     """Early stopping after this many epochs without a better AP; 0: never."""
     multi_scale: Annotated[float, Range(0, 0.5)] = 0.0
@@ -233,6 +236,14 @@ class TrainConfig:
         if self.unfreeze_at is not None:
             check(self.freeze is not None, "unfreeze_at", "given with freeze", self.unfreeze_at)
 
+    @property
+    def best_metric(self) -> str:
+        """The name of ``best`` in the history and in metrics.json."""
+        return BEST_METRICS[self.best]
+
+
+BEST_METRICS: dict[BestMetric, str] = {"ap": "AP", "ap50": "AP50"}
+"""Name in the history and in metrics.json of what ``best`` may be."""
 
 HARMLESS = ("workers", "cache", "save_every", "augment.albumentations")
 """Options of `TrainConfig` without effect on the learned weights; a resumed run may change them.

@@ -134,7 +134,7 @@ def test_a_dataset(tmp_path, capsys):
 @pytest.mark.parametrize(
     "case",
     [
-        ("none.keras", None, (), "none.keras: no such file"),
+        ("none.keras", None, (), "none.keras: no such file or folder"),
         ("none.cfg", None, (), "none.cfg"),
         ("a.keras", b"PK", (), "a.keras: not a .keras file, or a damaged one"),
         ("a.h5", b"hello", (), "a.h5: not a Keras file with weights, or a damaged one"),

@@ -13,7 +13,7 @@ from pictures import write_picture
 
 from yolo import AnnotationError, load_dataset
 from yolo.datasets.formats.voc_xml import write_voc_annotation
-from yolo.datasets.load import available_splits
+from yolo.datasets.load import available_splits, find_split
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -186,3 +186,36 @@ def test_shipped_names_are_darknets(shared, name):
         ("dining table", "diningtable"),
         ("tv", "tvmonitor"),
     }
+
+
+@pytest.mark.parametrize("asked", ["val", "valid", "validation"])
+@pytest.mark.parametrize("own", ["val", "valid", "validation"])
+def test_the_validation_split_has_three_names(tmp_path, asked, own):
+    write_coco(tmp_path / "train" / "_annotations.coco.json")
+    write_coco(tmp_path / own / "_annotations.coco.json", "dog")
+    found = load_dataset(tmp_path, asked)
+    assert (found.classes, found.split) == (("dog",), own)
+
+
+def test_of_several_names_the_one_that_is_asked_for_goes_first():
+    assert find_split("valid", ("val", "valid")) == "valid"
+    assert find_split("val", ("train", "validation")) == "validation"
+    assert find_split("test", ("val",)) is None
+
+
+@pytest.mark.parametrize("place", [".", "annotations"])
+def test_coco_files_named_after_their_splits(tmp_path, place):
+    for split in ("train", "val2017"):
+        write_coco(tmp_path / place / f"{split}.json", split)
+    write_coco(tmp_path / place / "captions_val2017.json")  # not a split
+    assert available_splits(tmp_path) == ("train", "val2017", "val")
+    assert load_dataset(tmp_path, "valid").classes == ("val2017",)
+
+
+def test_a_missing_split_is_refused_with_those_there_are(tmp_path):
+    write_coco(tmp_path / "train.json")
+    write_coco(tmp_path / "test.json")
+    with pytest.raises(AnnotationError, match="there is no split 'val'; it has test, train"):
+        load_dataset(tmp_path, "val")
+    with pytest.raises(AnnotationError, match=r"no split 'val'; it is not divided into splits \(leave --split out\)"):
+        load_dataset(tmp_path / "train.json", "val")

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import yaml
 from cfg_texts import one_layer
-from tables import make_dataset
 
 import yolo
+from yolo.cli.train import report
 from yolo.config import AugmentConfig, LossConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import AnnotationError, ConfigError, MediaError
@@ -26,7 +26,6 @@ from yolo.training.optimizer.optimizer import make_optimizer
 from yolo.training.result import TrainResult
 from yolo.training.run.checkpoint import Checkpoints
 from yolo.training.run.folder import RunFolder
-from yolo.training.setup import hold_out
 from yolo.training.trainer import make_run, train
 
 PLAIN = AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0)
@@ -51,23 +50,6 @@ def test_only_kernels_decay():
     decayed = [each.path for each in detector.trainable_variables if optimizer._use_weight_decay(each)]
     assert len(decayed) == 13
     assert all(path.endswith("convolution/kernel") for path in decayed)
-
-
-# What is held out
-
-
-def test_the_held_out_tenth_is_fixed_and_whole():
-    dataset = make_dataset([(index, 0, 0, 0, 9, 9, 0) for index in range(30)], 30)
-    rest, taken = hold_out(dataset)
-    again = hold_out(dataset)[1]
-    assert len(taken) == 3
-    assert taken.files == again.files
-    assert sorted([*rest.files, *taken.files]) == sorted(dataset.files)
-
-
-def test_a_single_picture_is_validated_on_itself():
-    dataset = make_dataset([(0, 0, 0, 0, 9, 9, 0)], 1)
-    assert hold_out(dataset) == (dataset, dataset)
 
 
 # A run's folder
@@ -247,7 +229,7 @@ def test_the_command_trains_evaluates_and_starts_again_from_its_config(digits, t
     assert json.loads(capsys.readouterr().out)["coco"] == metrics["coco"]
     assert main(["eval", str(run / "best.keras"), str(digits), "--json", "--out", str(tmp_path / "eval")]) == 0
     evaluated = json.loads(capsys.readouterr().out)
-    assert evaluated["coco"]["AP"] == pytest.approx(metrics["coco"]["AP"], abs=1e-6)
+    assert evaluated == metrics
     assert json.loads((tmp_path / "eval" / "results.json").read_text()) is not None
 
 
@@ -276,6 +258,7 @@ def test_faults_are_one_line_and_exit_code_2(digits, tmp_path, capsys, options, 
     assert message in lines[-1]
     assert lines[-1].startswith("yolov3 train: ")
     assert not any("Traceback" in line for line in lines)
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_splits_than_train_hold_out_a_tenth(digits, tmp_path, caplog):
@@ -434,6 +417,23 @@ def test_patience_runs_out_while_ap_stays_the_same(digits, tmp_path, monkeypatch
     assert (len(result.history), result.best_epoch) == (epochs, epochs)
     assert Checkpoints(tmp_path).latest().meta["state"]["stopped"]
     assert (tmp_path / "curves.png").exists()
+
+
+@pytest.mark.parametrize(("name", "epoch"), [("AP", 2), ("AP50", 1)])
+def test_best_weights_are_chosen_by_a_metric_that_is_said(digits, monkeypatch, caplog, name, epoch):
+    found = [{"coco": {"AP": ap, "AP50": ap50}, "images": 4} for ap, ap50 in [(0.2, 0.9), (0.3, 0.8)]]
+    figures = iter(found)
+    monkeypatch.setattr("yolo.training.callbacks.validation.evaluate", lambda *_, **__: next(figures))
+    dataset, validation, run = yolo.load_dataset(digits, "train"), yolo.load_dataset(digits, "val"), digits / name
+    options = {"epochs": 2, "batch": 8, "best": name.lower()}
+    result = train(make_detector(dataset), dataset, validation=validation, out=run, **options)
+    with caplog.at_level(logging.INFO):
+        report(result, run, as_json=False)
+    assert (result.best_epoch, result.best_metric) == (epoch, name)
+    assert f"best.keras is of epoch {epoch}, chosen by {name}" in caplog.text
+    origin = yolo.load(run / "best.keras").origin
+    assert (origin["epoch"], origin["validation"]["best_by"]) == (epoch, name)
+    assert {key: origin["validation"][key] for key in ("AP", "AP50")} == found[epoch - 1]["coco"]
 
 
 def test_patience_needs_boxes_to_find(digits):

@@ -14,9 +14,10 @@ from yolo.darknet.weights import ConvolutionWeights, Header, read_header, write_
 from yolo.errors import ConfigError, WeightsError
 from yolo.model.detector import Detector
 from yolo.model.networks.yolov3 import VARIANTS
-from yolo.weights import load as loading
+from yolo.weights import locate
 from yolo.weights.darknet_files import get_weights, save_darknet_weights, settings_of
-from yolo.weights.load import is_darknet, load_first_convolutions, recognise
+from yolo.weights.load import load_first_convolutions, recognise
+from yolo.weights.locate import is_darknet
 from yolo.weights.pretrained import begin, read_source
 
 
@@ -157,7 +158,7 @@ def test_published_names_are_downloaded(tiny_file, monkeypatch):
         asked.append((name, offline))
         return tiny_file
 
-    monkeypatch.setattr(loading, "published_file", published_file)
+    monkeypatch.setattr(locate, "published_file", published_file)
     detector = yolo.load("yolov3-tiny-coco", names=["a", "b", "c"], size=64, offline=True)
     assert detector.variant == "yolov3-tiny"
     assert asked == [("yolov3-tiny-coco", True)]
@@ -195,7 +196,7 @@ def test_a_count_too_large_for_its_header_gets_a_newer_one(tiny, tmp_path):
 
 
 def test_a_backbone_alone_is_refused_before_it_is_downloaded(monkeypatch):
-    monkeypatch.setattr(loading, "published_file", lambda *_, **__: pytest.fail("downloaded"))
+    monkeypatch.setattr(locate, "published_file", lambda *_, **__: pytest.fail("downloaded"))
     with pytest.raises(WeightsError, match="darknet53-imagenet: a backbone alone; begin a training from it"):
         yolo.load("darknet53-imagenet")
 

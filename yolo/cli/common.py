@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from yolo.config import LetterboxMode, canvas_size
 from yolo.errors import ConfigError
+from yolo.files.atomic import is_file
 from yolo.files.locks import REMEDY, check_free, is_unused, locked_folder
 from yolo.system.startup import start_keras
 
@@ -58,11 +59,12 @@ def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) 
     Raises:
         YoloError: there is none, or an option does not fit it.
     """
+    path = find_weights(arguments)
     start_keras()
     from yolo.weights.load import load
 
     return load(
-        arguments.weights,
+        path,
         cfg=arguments.cfg,
         names=arguments.names,
         size=size,
@@ -71,19 +73,40 @@ def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) 
     )
 
 
+def find_weights(arguments: Namespace) -> str | Path:
+    """The file that WEIGHTS stand for; refused here if it cannot be loaded, before Keras is imported.
+
+    Raises:
+        YoloError: it, or a file that `add_weights_options` names, is missing or of the wrong kind.
+    """
+    from yolo.weights.locate import check_loadable, is_darknet, resolve
+
+    check_loadable(arguments.weights)
+    path = resolve(arguments.weights, offline=arguments.offline)
+    for option in ("cfg", "names"):
+        value = arguments[option]
+        if value is not None and not is_darknet(path):
+            raise ConfigError(f"{option} {value}: {path} is not a Darknet .weights file and needs none")
+        if value is not None and not is_file(value):
+            raise ConfigError(f"{value}: no such file")
+    return path
+
+
 DATA_HELP = "dataset: a .yaml file, a VOC folder, a COCO .json file or a folder of TFRecord files"
 SIZE_HELP = "input size: one side, or HEIGHTxWIDTH; multiples of 32 (default: the model's own)"
-WEIGHTS_HELP = "model: a .keras file, Darknet .weights (with --cfg), or a published name such as yolov3-coco"
+WEIGHTS_HELP = (
+    "model: a .keras file, the folder of a run, Darknet .weights (with --cfg), or a published name such as yolov3-coco"
+)
 
 
 def choose_split(arguments: Namespace, *preferred: str) -> str | None:
     """The split that is asked for, else the first of ``preferred`` that the dataset has, else None: all."""
     if arguments.split is not None:
         return arguments.split
-    from yolo.datasets.load import available_splits
+    from yolo.datasets.load import available_splits, find_split
 
     splits = available_splits(arguments.data)
-    return next((name for name in preferred if name in splits), None)
+    return next((found for name in preferred if (found := find_split(name, splits))), None)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -99,19 +122,34 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def prepare_output(folder: str | Path, *, force: bool) -> Path:
-    """An output folder that is new, empty, or may be written over; no other process writes there meanwhile.
+    """Make an output folder that is new, empty, or may be overwritten, and lock it until the command ends.
+
+    To be called after everything that may refuse the command.
 
     Raises:
         ConfigError: it holds something and ``force`` is not given, another process writes there, or it cannot be made.
+    """
+    path = check_output(folder, force=force)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        hold_output(path)
+        if not force:
+            refuse_full(path)  # another process may have been faster
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be made ({error.strerror}); give another --out") from error
+    return path
+
+
+def check_output(folder: str | Path, *, force: bool) -> Path:
+    """The path of an output folder that is new, empty, or may be written over; nothing is made.
+
+    Raises:
+        ConfigError: it holds something and ``force`` is not given, or it cannot be looked into.
     """
     path = Path(folder)
     try:
         if not force:
             refuse_full(path)
-        path.mkdir(parents=True, exist_ok=True)
-        hold_output(path)
-        if not force:
-            refuse_full(path)  # another process may have been faster
     except OSError as error:
         raise ConfigError(f"{path}: cannot be made ({error.strerror}); give another --out") from error
     return path

@@ -1,4 +1,4 @@
-"""`yolov3 convert SRC DST`: between Keras' and Darknet's files, and to other classes."""
+"""`yolov3 convert SRC DST`: converts between Keras' and Darknet's files, and to other classes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from yolo.config import NewClasses, check
 from yolo.darknet.names import read_names, write_names
 from yolo.errors import ConfigError
 from yolo.files.atomic import exists, is_folder, to_json, write_text
+from yolo.weights.locate import BEST, is_run
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -75,10 +76,10 @@ def to_text(report: dict[str, Any]) -> str:
 
 
 def target_files(target: str) -> list[Path]:
-    """The files that a target stands for.
+    """The files that are written for a DST.
 
     Raises:
-        ConfigError: its name says no format.
+        ConfigError: its suffix names no known format.
     """
     path = Path(target)
     if path.suffix == ".keras":
@@ -89,12 +90,13 @@ def target_files(target: str) -> list[Path]:
 
 
 def check_targets(targets: list[Path], arguments: Namespace) -> None:
-    """Nothing of the user's is written over unasked, and no source ever.
+    """Refuse to write over files without --force, and over what is read from in any case.
 
     Raises:
         ConfigError: a file is in the way.
     """
-    sources = [Path(each).resolve() for each in (arguments.weights, arguments.cfg, arguments.names) if each]
+    source = Path(arguments.weights) / BEST if is_run(arguments.weights) else arguments.weights
+    sources = [Path(each).resolve() for each in (source, arguments.cfg, arguments.names) if each]
     for path in targets:
         if path.resolve() in sources:
             raise ConfigError(f"{path}: is read from and would be written to; give another DST")
@@ -105,7 +107,7 @@ def check_targets(targets: list[Path], arguments: Namespace) -> None:
 
 
 def parse_classes(text: str) -> list[str]:
-    """The names of a file, or those with commas between.
+    """The class names of a --classes option: those in a file, or given with commas between.
 
     Raises:
         ConfigError: there is none, or one is given twice.
@@ -119,7 +121,7 @@ def parse_classes(text: str) -> list[str]:
 
 
 def write(detector: Detector, targets: list[Path]) -> None:
-    """Write the detector in the target's format."""
+    """Write a detector in the format of its target files."""
     if len(targets) == 1:
         detector.save(targets[0])
         return

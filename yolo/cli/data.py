@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FORMATS = ("tfrecord",)
-SPLITS = ("train", "val", "valid", "test")
+SPLITS = ("train", "val", "valid", "validation", "test")
 """Those that are converted when none is named: others, such as VOC's trainval, hold the same pictures again."""
 PROGRESS_SECONDS = 5.0
 

@@ -12,7 +12,15 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import SIZE_HELP, WEIGHTS_HELP, add_weights_options, load_detector, parse_size, prepare_output
+from yolo.cli.common import (
+    SIZE_HELP,
+    WEIGHTS_HELP,
+    add_weights_options,
+    check_output,
+    load_detector,
+    parse_size,
+    prepare_output,
+)
 from yolo.config import NmsConfig, check
 from yolo.detect.outputs import Records, check_targets, output_names, to_line, to_record, write_picture
 from yolo.detect.predictor import Prediction, Unreadable, predict
@@ -45,13 +53,15 @@ def run(arguments: Namespace) -> None:
     check(arguments.batch > 0, "batch", "> 0", arguments.batch)
     paths = find_pictures(arguments.sources)
     names = output_names(paths)
-    folder = None
     if arguments.out is not None:
         check_targets(Path(arguments.out), names, paths)
-        folder = prepare_output(arguments.out, force=arguments.force)
-    records = Records(folder)
+        check_output(arguments.out, force=arguments.force)
+    folder, records = None, Records()
     with salvaged(records, len(paths), as_json=arguments.json):
         detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
+        if arguments.out is not None:
+            folder = prepare_output(arguments.out, force=arguments.force)
+            records.write_to(folder)
         results = predict(detector, paths, nms=replace(detector.nms, **changes), batch=arguments.batch)
         targets = [folder / name if folder else None for name in names]
         with interruptible() as interruption:

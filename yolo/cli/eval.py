@@ -1,10 +1,12 @@
-"""`yolov3 eval WEIGHTS DATA` and `yolov3 eval --detections R.json DATA`: metrics."""
+"""`yolov3 eval WEIGHTS DATA` and `yolov3 eval --detections R.json DATA`: COCO and VOC metrics."""
 
 from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -13,30 +15,46 @@ from yolo.cli.common import (
     WEIGHTS_HELP,
     add_data_arguments,
     add_weights_options,
+    check_output,
     choose_split,
+    find_weights,
     load_detector,
     parse_size,
     prepare_output,
 )
-from yolo.config import NmsConfig, check
-from yolo.datasets.load import load_dataset
-from yolo.errors import ConfigError
+from yolo.cli.resume_options import read_data_file
+from yolo.config import NmsConfig, Precision, check
+from yolo.datasets.load import available_splits, check_split, dataset_name, find_split, load_dataset
+from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns, read_results, to_results
-from yolo.files.atomic import to_json, write_text
+from yolo.evaluation.splits import warn_if_trained_on
+from yolo.files.atomic import exists, to_json, write_text
 from yolo.structs import Dataset
+from yolo.system.startup import start_keras
+from yolo.training.run.held_out import HELD_OUT, held_out_of
+from yolo.weights.locate import is_run
 
 logger = logging.getLogger(__name__)
+
+BATCH = 8
+"""Images at once where nothing else is said."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("weights", type=str, nargs="?", help=f"{WEIGHTS_HELP}; left out with --detections")
-    add_data_arguments(parser, split="val if there is one, else test, else everything")
+    split = "what training validated on, such as held-out, if DATA has it; else val, else test, else everything"
+    add_data_arguments(parser, split=split, required=False)
     parser.add_argument("--detections", type=str | None, metavar="FILE", help="COCO results file, instead of WEIGHTS")
     add_weights_options(parser)
     parser.add_argument("--size", type=str | None, help=SIZE_HELP)
     parser.add_argument("--voc_iou", type=float, default=0.5, help="IoU threshold of the VOC metrics")
-    parser.add_argument("--batch", type=int, default=8, help="images per batch")
+    parser.add_argument("--batch", type=int | None, help=f"images per batch (default: as in training, else {BATCH})")
+    parser.add_argument(
+        "--precision",
+        type=Precision | None,
+        help="numeric precision of the network (default: as in training, else float32)",
+    )
     parser.add_argument("--conf", type=float, default=0.001, help="lowest score of a detection")
     parser.add_argument("--iou", type=float, default=0.6, help="IoU threshold of NMS")
     parser.add_argument("--out", type=str | None, metavar="DIR", help="folder for metrics.json and results.json")
@@ -44,36 +62,169 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    if (arguments.weights is None) == (arguments.detections is None):
-        raise ConfigError("give either WEIGHTS DATA or --detections R.json DATA (both names side by side)")
-    check(arguments.batch > 0, "batch", "> 0", arguments.batch)
+    settle_positionals(arguments)
+    check(arguments.batch is None or arguments.batch > 0, "batch", "> 0", arguments.batch)
     check(0 < arguments.voc_iou <= 1, "voc_iou", "in (0, 1]", arguments.voc_iou)
     nms = NmsConfig(conf=arguments.conf, iou=arguments.iou)
-    folder = prepare_output(arguments.out, force=arguments.force) if arguments.out else None
-    split = choose_split(arguments, "val", "valid", "test")
+    if arguments.out:
+        check_output(arguments.out, force=arguments.force)
     if arguments.detections:
+        split = choose_split(arguments, "val", "test")
         dataset = load_dataset(arguments.data, split, images=arguments.images)
         found = read_results(arguments.detections, dataset)
     else:
-        dataset, found = detect_all(arguments, split, nms)
+        dataset, found = detect_all(arguments, nms)
     metrics = compute_metrics(dataset, found, voc_iou=arguments.voc_iou)
     try:
-        if folder:
-            write_text(folder / "metrics.json", to_json(metrics, indent=2) + "\n")
-            if not arguments.detections:  # else it would be a copy, or take the original's place
-                write_text(folder / "results.json", to_json(to_results(dataset, found)) + "\n")
-            logger.info("results written to %s", folder)
+        if arguments.out:
+            write(prepare_output(arguments.out, force=arguments.force), arguments, metrics, dataset, found)
     finally:  # the metrics are known even if the disk is full
         print(to_json(metrics) if arguments.json else to_text(metrics))
 
 
-def detect_all(arguments: Namespace, split: str | None, nms: NmsConfig) -> tuple[Dataset, DetectionColumns]:
-    """The dataset, in the order of the model's classes, and what the model finds in it."""
-    detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
+def settle_positionals(arguments: Namespace) -> None:
+    """With --detections the only positional argument is DATA; else WEIGHTS and DATA are needed.
+
+    Raises:
+        ConfigError: one is missing, or there is one too many.
+    """
+    if arguments.detections and arguments.data is None:
+        arguments.weights, arguments.data = None, arguments.weights
+    if arguments.weights and arguments.data is None and is_run(arguments.weights):
+        take_data_of_run(arguments)
+    if arguments.data is None or (arguments.weights is None) == (arguments.detections is None):
+        raise ConfigError("give either WEIGHTS DATA or --detections R.json DATA (both names side by side)")
+
+
+def take_data_of_run(arguments: Namespace) -> None:
+    """Measure on the data that a run's folder names.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    stored = read_data_file(Path(arguments.weights))
+    if stored is None:
+        raise ConfigError(
+            f"{arguments.weights}: this run's folder does not say where its data lie; name them "
+            f"(yolov3 eval {arguments.weights} DATA)"
+        )
+    other = stored["val"] if stored["val"] and exists(stored["val"]) else None  # else it is a split, or None
+    arguments.data = other or stored["data"]
+    arguments.images = arguments.images or (None if other else stored["images"])
+    logger.info("measured on %s, as the run was", arguments.data)
+
+
+def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, DetectionColumns]:
+    """The dataset, with its classes in the model's order, and the model's detections in it."""
+    size = None if arguments.size is None else parse_size(arguments.size)
+    splits = available_splits(arguments.data)
+    if arguments.split not in (None, HELD_OUT):
+        check_split(arguments.data, arguments.split, (*splits, HELD_OUT))
+    path = find_weights(arguments)
+    start_keras()
+    about = read_origin(path)
+    set_precision(arguments.precision, about)
+    detector = load_detector(arguments, size=size)
     from yolo.evaluation.evaluator import find_all
 
-    dataset = load_dataset(arguments.data, split, images=arguments.images, classes=detector.classes)
-    return dataset, find_all(detector, dataset, batch=arguments.batch, nms=nms)
+    dataset = choose_images(arguments, detector.classes, about)
+    warn_if_trained_on(about, dataset)
+    batch = arguments.batch or measured(about).get("batch") or BATCH
+    return dataset, find_all(detector, dataset, batch=batch, nms=nms)
+
+
+def read_origin(path: str | Path) -> dict[str, Any]:
+    """The origin that a model file of this package stores; empty for other files."""
+    from yolo.weights.load import read_description
+
+    if Path(path).suffix != ".keras":
+        return {}
+    config = read_description(Path(path)).get("config")
+    origin = config.get("origin") if isinstance(config, dict) else None
+    return origin if isinstance(origin, dict) else {}
+
+
+def measured(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """How training measured a model, as its origin stores it."""
+    found = origin.get("validation")
+    return found if isinstance(found, dict) else {}
+
+
+def set_precision(wanted: Precision | None, origin: Mapping[str, Any]) -> None:
+    """Let Keras compute as is asked for, else as training validated the model, so that its figures come out again."""
+    import keras
+
+    from yolo.model.backend.precision import choose_precision
+
+    chosen: Any = wanted or measured(origin).get("precision")
+    if chosen in get_args(Precision):
+        keras.config.set_dtype_policy(choose_precision(chosen))
+
+
+def choose_images(arguments: Namespace, classes: Sequence[str], origin: Mapping[str, Any]) -> Dataset:
+    """The split that is asked for, else the one that training validated on, else val, test or everything.
+
+    Raises:
+        AnnotationError: there is no such split, or its images are not in DATA.
+    """
+    held_out = origin.get("held_out")
+    if arguments.split == HELD_OUT and not isinstance(held_out, dict):
+        raise AnnotationError(
+            f"--split {HELD_OUT}: the model held no images out in its training; {splits_of(arguments)}"
+        )
+    if arguments.split in (None, HELD_OUT) and isinstance(held_out, dict):
+        found = load_held_out(arguments, classes, held_out)
+        if found is not None:
+            logger.info("measured on the %d images that training held out (--split names others)", len(found))
+            return found
+        if arguments.split == HELD_OUT:
+            raise AnnotationError(
+                f"--split {HELD_OUT}: {arguments.data} is not, or no longer, the dataset that the model was "
+                f"trained on; {splits_of(arguments)}"
+            )
+    split = None if validated_whole(arguments, origin) else choose_split(arguments, *validated(origin), "val", "test")
+    return load_dataset(arguments.data, split, images=arguments.images, classes=classes)
+
+
+def validated(origin: Mapping[str, Any]) -> list[str]:
+    """The split that training validated on, if it had a name."""
+    split = measured(origin).get("split")
+    return [split] if isinstance(split, str) else []
+
+
+def validated_whole(arguments: Namespace, origin: Mapping[str, Any]) -> bool:
+    """Whether training validated on all of DATA (``--val DATA``), and no split is asked for."""
+    about = measured(origin)
+    return (
+        arguments.split is None
+        and "split" in about
+        and about["split"] is None
+        and about.get("dataset") == dataset_name(arguments.data)
+    )
+
+
+def load_held_out(arguments: Namespace, classes: Sequence[str], held_out: Mapping[str, Any]) -> Dataset | None:
+    """The images that training held out, or None if DATA does not hold them."""
+    splits, split = available_splits(arguments.data), held_out.get("split")
+    if split is not None and find_split(split, splits) is None:
+        return None
+    return held_out_of(load_dataset(arguments.data, split, images=arguments.images, classes=classes), held_out)
+
+
+def splits_of(arguments: Namespace) -> str:
+    """What DATA has to choose from, for a message."""
+    splits = available_splits(arguments.data)
+    return f"{arguments.data} has {', '.join(splits)}" if splits else f"{arguments.data} is not divided into splits"
+
+
+def write(
+    folder: Path, arguments: Namespace, metrics: dict[str, Any], dataset: Dataset, found: DetectionColumns
+) -> None:
+    """Write metrics.json, and results.json unless the detections were read from such a file."""
+    write_text(folder / "metrics.json", to_json(metrics, indent=2) + "\n")
+    if not arguments.detections:  # else it would be a copy, or take the original's place
+        write_text(folder / "results.json", to_json(to_results(dataset, found)) + "\n")
+    logger.info("results written to %s", folder)
 
 
 def to_text(metrics: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`yolov3 info FILE`: what a model file, a Darknet network file or a dataset holds."""
+"""`yolov3 info FILE`: describes a model file, a Darknet network file or a dataset."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from jsonargparse import ArgumentParser, Namespace
 from yolo.cli.common import add_weights_options, parse_size
 from yolo.darknet.summary import Summary
 from yolo.errors import ConfigError, WeightsError
-from yolo.files.atomic import is_folder, to_json
+from yolo.files.atomic import exists, is_folder, to_json
+from yolo.files.remote import is_remote
 from yolo.system.startup import start_keras
+from yolo.weights.locate import is_darknet, is_run, resolve
+from yolo.weights.published import PUBLISHED
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
 
 Report = dict[str, Any]
-"""What is known of a file, ready for JSON."""
+"""Description of a file, ready for JSON."""
 
 ARRAYS = (".h5", ".hdf5")
 DATASETS = (".yaml", ".yml", ".json")
@@ -32,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file",
         type=str,
-        help="file: .keras, .h5, .weights or .cfg file, a published name such as yolov3-coco, or a dataset",
+        help="a .keras, .h5, .weights or .cfg file, the folder of a run, a published name such as yolov3-coco, or a dataset",
     )
     add_weights_options(parser)
     parser.add_argument(
@@ -47,26 +50,30 @@ def run(arguments: Namespace) -> None:
 
 
 def describe(arguments: Namespace) -> Report:
-    """What a file holds.
+    """Describe a model file, a network file or a dataset.
 
     Raises:
         YoloError: it is missing, damaged or of no known kind, or an option does not fit it.
     """
-    path, suffix = arguments.file, Path(arguments.file).suffix.lower()
-    if is_folder(path) or suffix in DATASETS:
+    path = arguments.file
+    if is_run(path):
+        path = str(resolve(path))
+    suffix = Path(path).suffix.lower()
+    if not exists(path) and path not in PUBLISHED and not is_remote(path):
+        raise ConfigError(f"{path}: no such file or folder")
+    if is_folder(path) or is_remote(path) or suffix in DATASETS:
         return describe_dataset(path, arguments.split)
     if suffix == ".cfg":
         return describe_cfg(path, arguments)
+    if not (suffix in (*ARRAYS, ".keras") or is_darknet(path) or path in PUBLISHED):
+        raise WeightsError(f"{path}: of no known kind; give a .keras, .h5, .weights or .cfg file, or a dataset")
     start_keras()
     if suffix in ARRAYS:
         return describe_arrays(path)
-    from yolo.weights.load import is_darknet, load, read_description
-    from yolo.weights.published import PUBLISHED
+    from yolo.weights.load import load, read_description
 
     if suffix == ".keras" and read_description(Path(path)).get("registered_name") != "yolo>Detector":
         return describe_arrays(path)
-    if not (suffix == ".keras" or is_darknet(path) or path in PUBLISHED):
-        raise WeightsError(f"{path}: of no known kind; give a .keras, .h5, .weights or .cfg file, or a dataset")
     detector = load(
         path,
         cfg=arguments.cfg,
@@ -105,7 +112,7 @@ def describe_detector(path: str, detector: Detector) -> Report:
 
 
 def describe_cfg(path: str, arguments: Namespace) -> Report:
-    """A network file alone: its plan, without any weights; a classifier has no scales."""
+    """Describe a Darknet network file without weights; a classifier has no scales."""
     from yolo.darknet.cfg import read_cfg
     from yolo.darknet.names import read_names
     from yolo.darknet.network import head_of
@@ -139,7 +146,7 @@ def _summary(summary: Summary) -> Report:
 
 
 def describe_arrays(path: str) -> Report:
-    """A Keras file without a detector of ours: its layers' arrays."""
+    """Describe the arrays of a Keras file that holds no detector of this package."""
     from yolo.weights.keras_files import stored_layers
 
     with stored_layers(path) as stored:
@@ -173,7 +180,7 @@ def describe_dataset(path: str, split: str | None) -> Report:
 
 
 def to_lines(report: Report) -> list[str]:
-    """A report for people."""
+    """The lines of a report as text for people."""
     match report["kind"]:
         case "dataset":
             return _dataset_lines(report)
@@ -211,8 +218,15 @@ def _model_pairs(report: Report) -> list[tuple[str, str]]:
         pairs = "  ".join(f"{width:g} x {height:g}" for width, height in _rounded(scale["anchors"]))
         rows.append((f"anchors /{scale['stride']}", f"{pairs} (width x height)"))
     for part in ("thresholds", "origin"):
-        rows += [(part, ", ".join(_items(report[part])))] if report.get(part) else []
+        rows += [(part, ", ".join(_items(readable(report[part]))))] if report.get(part) else []
     return rows
+
+
+def readable(values: dict[str, Any]) -> dict[str, Any]:
+    """An origin without the sketches of training images, which tell people nothing."""
+    return {
+        key: readable(value) if isinstance(value, dict) else value for key, value in values.items() if key != "sketch"
+    }
 
 
 def _rounded(pairs: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -220,7 +234,7 @@ def _rounded(pairs: Sequence[Sequence[float]]) -> list[list[float]]:
 
 
 def _shortened(count: int, classes: Sequence[str]) -> str:
-    """How many classes, and the first of their names as far as they are known."""
+    """The number of classes and the first of their names, as far as they are known."""
     if not count:
         return "none: it does not detect"
     rest = ", ..." if count > CLASSES_SHOWN else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -13,10 +14,12 @@ from yolo.cli.common import parse_size
 from yolo.config import HARMLESS, TrainConfig, train_config
 from yolo.datasets.load import available_splits
 from yolo.errors import ConfigError
-from yolo.files.atomic import exists
+from yolo.files.atomic import exists, to_json, write_text
 
 NETWORK = ("model", "backbone", "weights", "cfg", "names", "new", "anchors", "precision", "size", "letterbox")
 """Options of `yolov3 train` that define the detector."""
+DATA_FILE = "data.json"
+"""File in the folder of a run that says where its data lie."""
 
 
 def describe_command(arguments: Namespace, precision: str) -> dict[str, Any]:
@@ -29,6 +32,26 @@ def changeable(arguments: Namespace) -> dict[str, Any]:
     """The part of the command line that may change whenever the run is resumed."""
     watchers = {name: arguments[name] for name in ("tensorboard", "callbacks", "keep_checkpoints")}
     return {"data": describe_data(arguments), "watchers": watchers}
+
+
+def write_data_file(folder: Path, arguments: Namespace) -> None:
+    """Write down in a run's folder where its data lie, so that `yolov3 eval RUN` finds them.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    write_text(folder / DATA_FILE, to_json(describe_data(arguments), indent=2) + "\n")
+
+
+def read_data_file(folder: Path) -> dict[str, str | None] | None:
+    """What `write_data_file` wrote: data, images, split, val; None if there is no such file, or a damaged one."""
+    try:
+        stored = json.loads((folder / DATA_FILE).read_text(encoding="utf-8"))
+        values = {name: stored[name] for name in ("data", "images", "split", "val")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    good = isinstance(values["data"], str) and all(value is None or isinstance(value, str) for value in values.values())
+    return values if good else None
 
 
 def describe_data(arguments: Namespace) -> dict[str, str | None]:

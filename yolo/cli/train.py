@@ -13,6 +13,7 @@ from yolo.cli import presets
 from yolo.cli.common import (
     add_data_arguments,
     add_weights_options,
+    check_output,
     choose_split,
     hold_output,
     parse_size,
@@ -21,13 +22,14 @@ from yolo.cli.common import (
 from yolo.cli.config_file import BoundedConfigFile
 from yolo.cli.hosts import add_host_arguments, on_hosts
 from yolo.cli.options import add_config, make_config
-from yolo.cli.resume_options import changeable, check_given, completed, describe_command
+from yolo.cli.resume_options import changeable, check_given, completed, describe_command, write_data_file
 from yolo.config import NewClasses, Precision, TrainConfig
-from yolo.datasets.load import available_splits, load_dataset
+from yolo.datasets.load import available_splits, find_split, load_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import exists, is_folder, to_json
 from yolo.structs import Dataset
 from yolo.system.startup import start_keras
+from yolo.training.run.checkpoint import FOLDER as CHECKPOINTS
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -142,6 +144,8 @@ def run(arguments: Namespace) -> int:
         replay(arguments)
         return 0
     if arguments.resume is not None:
+        if not is_folder(Path(arguments.resume) / CHECKPOINTS):
+            raise ConfigError(f"{arguments.resume}: holds no checkpoint to go on from; begin the run again")
         return on_hosts(arguments, go_on)
     if arguments.data is None:
         raise ConfigError("train: name the DATA to learn from, or a run to go on with (--resume DIR)")
@@ -152,24 +156,27 @@ def begin_run(arguments: Namespace) -> None:
     """Train a new detector."""
     config = make_config(TrainConfig, arguments)
     size = None if arguments.size is None else parse_size(arguments.size)
+    check_source(arguments)
     dataset, validation = load_data(arguments)
     start_keras()
     from yolo.distributed.hosts import present_hosts
     from yolo.training.run.folder import RunFolder, next_folder
 
     hosts = present_hosts()
-    if hosts.first:
-        arguments.out = str(prepare_output(arguments.out or next_folder(), force=arguments.force))
-    folder = Path(hosts.broadcast_text(arguments.out or ""))
-    check_source(arguments.weights, folder)
+    if hosts.first and arguments.out:
+        check_output(arguments.out, force=arguments.force)
     precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)
+    if hosts.first:  # not before: a command that is refused leaves no folder
+        arguments.out = str(prepare_output(arguments.out or next_folder(), force=arguments.force))
+    folder = Path(hosts.broadcast_text(arguments.out or ""))
     from yolo.training.callbacks.user_callbacks import load_for_host
     from yolo.training.trainer import train, with_whole_path
 
     config = with_whole_path(config)  # config.yaml may be used in another folder too
     if hosts.first:
         RunFolder(folder).write_config({**describe(arguments, detector), **asdict(config)})
+        write_data_file(folder, arguments)
     result = train(
         detector,
         dataset,
@@ -207,6 +214,8 @@ def go_on(arguments: Namespace) -> None:
     set_precision(command["precision"])
     arguments = completed(arguments, command)
     dataset, validation = load_data(arguments)
+    if hosts.first:
+        write_data_file(folder, arguments)
     _, result = resume(
         folder,
         dataset,
@@ -257,20 +266,26 @@ def set_precision(name: Precision) -> str:
 
 def report(result: TrainResult, folder: Path, *, as_json: bool) -> None:
     """Print what came of a run."""
-    logger.info("best epoch %d; everything is in %s", result.best_epoch, folder)
+    metric = result.best_metric
+    logger.info("best.keras is of epoch %d, chosen by %s; everything is in %s", result.best_epoch, metric, folder)
     coco, pictures = result.metrics["coco"], result.metrics["images"]
     text = f"{folder / 'best.keras'}: AP50 {coco['AP50']:.4f}, AP {coco['AP']:.4f} on {pictures} pictures"
     print(to_json(result.metrics) if as_json else text)
 
 
-def check_source(weights: str | None, folder: Path) -> None:
-    """A run does not write over what it begins from.
+def check_source(arguments: Namespace) -> None:
+    """Refuse --weights that are missing, or lie in the run's own folder, where they would be written over.
 
     Raises:
-        ConfigError: it would.
+        YoloError: they are, or do.
     """
-    if weights is not None and Path(weights).resolve().parent == folder.resolve():
-        raise ConfigError(f"--weights {weights}: lies in the run's own folder; give another --out")
+    from yolo.weights.locate import IMAGENET, find_start
+
+    if arguments.weights in (None, IMAGENET):
+        return
+    path = find_start(arguments.weights)
+    if arguments.out and Path(path).resolve().parent == Path(arguments.out).resolve():
+        raise ConfigError(f"--weights {arguments.weights}: lies in the run's own folder; give another --out")
 
 
 def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
@@ -286,8 +301,8 @@ def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
     )
     splits = available_splits(arguments.data)
     # Any other split than train may hold the pictures of val too.
-    given = next((name for name in ("val", "valid") if name in splits), None) if split == "train" else None
-    chosen = arguments.val or given
+    given = find_split("val", splits) if split == "train" else None
+    chosen = (find_split(arguments.val, splits) or arguments.val) if arguments.val else given
     if chosen is None:
         return dataset, None
     if chosen in splits:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli import train
-from yolo.cli.common import parse_size, prepare_output
+from yolo.cli.common import check_output, parse_size
 from yolo.cli.options import make_config
 from yolo.config import TrainConfig, check
 from yolo.errors import ConfigError
@@ -46,6 +46,8 @@ def run(arguments: Namespace) -> None:
     check_arguments(arguments)
     config = make_config(TrainConfig, arguments)
     size = None if arguments.size is None else parse_size(arguments.size)
+    train.check_source(arguments)
+    dataset, validation = train.load_data(arguments)
     start_keras()
     from yolo.training.search.space import read_space
     from yolo.training.search.study import require_optuna
@@ -57,7 +59,6 @@ def run(arguments: Namespace) -> None:
     folder = Path(arguments.out)
     check_folder(folder, force=arguments.force)
     train.set_precision(arguments.precision)
-    dataset, validation = train.load_data(arguments)
     if validation is not None:
         warn_of_overlap(dataset, validation)  # its trials' own warnings are silenced
     space = read_space(arguments.space or default_space_path(), config)
@@ -109,7 +110,8 @@ def check_folder(folder: Path, *, force: bool) -> None:
     """
     from yolo.training.search.study import STORE
 
-    prepare_output(folder, force=force or (folder / STORE).exists())
+    if not (folder / STORE).exists():
+        check_output(folder, force=force)
 
 
 def copy_of(detector: Detector) -> Detector:

@@ -21,12 +21,14 @@ from yolo.files.quoted import quoted
 from yolo.files.remote import is_remote, list_names
 from yolo.structs import Dataset
 
+VALIDATION = ("val", "valid", "validation")
+"""Names of the validation split, which are interchangeable."""
 DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller of `load_dataset` wants besides the split."""
+    """Arguments of `load_dataset` besides the path and the split."""
 
     images: Path | None = None
     classes: Sequence[str] | None = None
@@ -34,11 +36,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset that was recognised."""
+    """A dataset whose format was recognised: its splits, and how to read one."""
 
     splits: tuple[str, ...]
     load: Callable[[str | None, Options], Dataset]
-    """Reads a split, or all (None)."""
+    """Function that reads a split, or everything (None)."""
 
 
 def load_dataset(
@@ -53,7 +55,8 @@ def load_dataset(
     Args:
         path: a dataset ``.yaml``; a VOC folder; a COCO ``.json``; a folder of TFRecord files, which may be any
             address that `tf.io.gfile` knows, such as ``gs://bucket/folder``; or a folder that holds one of these.
-        split: the part that is wanted, e.g. ``train``; None: everything.
+        split: the part that is wanted, e.g. ``train``; ``val``, ``valid`` and ``validation`` are the same;
+            None: everything.
         images: folder of a COCO file's pictures, where it is not beside it.
         classes: names in the order they are wanted; None: the dataset's own.
 
@@ -64,15 +67,32 @@ def load_dataset(
     options = Options(images if images is None else Path(images), classes)
     with named_faults(Path(path)):
         source = recognise(path)
-        if split is not None and split not in source.splits:
-            has = f"it has {', '.join(source.splits)}" if source.splits else "it is not divided into splits"
-            raise AnnotationError(f"{path}: there is no split {split!r}; {has}")
-        dataset = source.load(split, options)
+        found = None if split is None else check_split(path, split, source.splits)
+        dataset = source.load(found, options)
         return replace(dataset, name=dataset_name(path))
 
 
+def check_split(path: str | Path, split: str, splits: Sequence[str]) -> str:
+    """The dataset's own name of a split.
+
+    Raises:
+        AnnotationError: it has none of that name; the message names those it has.
+    """
+    found = find_split(split, splits)
+    if found is None:
+        has = f"it has {', '.join(splits)}" if splits else "it is not divided into splits (leave --split out)"
+        raise AnnotationError(f"{path}: there is no split {split!r}; {has}")
+    return found
+
+
+def find_split(name: str, splits: Sequence[str]) -> str | None:
+    """What a dataset calls a split: val, valid (Roboflow's) and validation are the same; None: it has none."""
+    synonyms = (name, *VALIDATION) if name in VALIDATION else (name,)
+    return next((each for each in synonyms if each in splits), None)
+
+
 def dataset_name(path: str | Path) -> str:
-    """What a dataset is called: as its folder, or its file without the suffix."""
+    """The name of a dataset: that of its folder, or of its file without the suffix."""
     if is_remote(str(path)):
         return str(path).rstrip("/").rpartition("/")[2]
     path = Path(path)
@@ -80,10 +100,10 @@ def dataset_name(path: str | Path) -> str:
 
 
 def available_splits(path: str | Path) -> tuple[str, ...]:
-    """The names of the parts a dataset is divided into; none for a single COCO file.
+    """The names of a dataset's splits; none for a single COCO file.
 
     Raises:
-        AnnotationError: it is no dataset.
+        AnnotationError: the path holds no dataset.
     """
     with named_faults(Path(path)):
         return recognise(path).splits
@@ -91,7 +111,7 @@ def available_splits(path: str | Path) -> tuple[str, ...]:
 
 @contextmanager
 def named_faults(path: Path) -> Iterator[None]:
-    """Turns what the file system refuses into an error that names the file."""
+    """Turn an OSError into an AnnotationError that names the file."""
     try:
         yield
     except OSError as error:
@@ -99,10 +119,10 @@ def named_faults(path: Path) -> Iterator[None]:
 
 
 def recognise(path: str | Path) -> Source:
-    """What kind of dataset a path or address holds.
+    """Recognise the format of a dataset at a path or address.
 
     Raises:
-        AnnotationError: none that is known.
+        AnnotationError: the format is not known, or there is nothing.
     """
     if is_remote(str(path)):
         return recognise_address(str(path))
@@ -120,7 +140,7 @@ def recognise(path: str | Path) -> Source:
 
 
 def recognise_address(address: str) -> Source:
-    """A folder of TFRecord files anywhere."""
+    """Recognise a folder of TFRecord files at any address."""
     parts = find_parts(address)
     if not parts:
         raise AnnotationError(
@@ -131,7 +151,7 @@ def recognise_address(address: str) -> Source:
 
 
 def tfrecord_parts(folder: str, parts: dict[str, Part]) -> Source:
-    """TFRecord shards: a single set of them, or one a split."""
+    """The source of TFRecord shards: a single set of them, or one per split."""
 
     def load(split: str | None, options: Options) -> Dataset:
         if split is None and len(parts) > 1:
@@ -146,7 +166,7 @@ def tfrecord_parts(folder: str, parts: dict[str, Part]) -> Source:
 
 
 def recognise_folder(path: Path) -> Source:
-    """A folder with a description, a VOC folder, or one with COCO files."""
+    """Recognise a folder: with a data.yaml, VOC, COCO files, or TFRecord files."""
     for name in DESCRIPTIONS:
         if (path / name).is_file():
             return recognise_description(path / name)
@@ -166,23 +186,35 @@ def recognise_folder(path: Path) -> Source:
         raise AnnotationError(f"{path / 'Annotations'}: holds no .xml file")
     raise AnnotationError(
         f"{path}: no dataset in this folder; expected Annotations/*.xml with JPEGImages/ (VOC), "
-        "a data.yaml, annotations/instances_*.json (COCO), or *.tfrecord"
+        "a data.yaml, annotations/instances_*.json, train.json and val.json (COCO), or *.tfrecord"
     )
 
 
 def coco_files(path: Path) -> dict[str, Path]:
-    """The COCO files of a folder by split: COCO's layout (train2017 is train as well), or Roboflow's."""
+    """The COCO files of a folder by split.
+
+    Known are COCO's layout (annotations/instances_train2017.json, also called train), Roboflow's
+    (train/_annotations.coco.json), and train.json, val.json and so on in the folder or in annotations/.
+    """
     files = {file.stem.removeprefix("instances_"): file for file in sorted(path.glob("annotations/instances_*.json"))}
     files |= {file.parent.name: file for file in sorted(path.glob("*/_annotations.coco.json"))}
-    plain = [name.rstrip("0123456789") for name in files]
+    for file in sorted([*path.glob("annotations/*.json"), *path.glob("*.json")]):
+        if without_year(file.stem) in SPLITS and file.stem not in files:
+            files[file.stem] = file
+    plain = [without_year(name) for name in files]
     alone = {
         short: file for short, file in zip(plain, files.values(), strict=True) if short and plain.count(short) == 1
     }
     return files | alone
 
 
+def without_year(split: str) -> str:
+    """The name of a split such as train2017 without the digits at its end."""
+    return split.rstrip("0123456789")
+
+
 def coco_parts(path: Path, files: dict[str, Path], images: dict[str, Path] | None = None) -> Source:
-    """Several COCO files, a split each, and the folders of their pictures where they are given."""
+    """The source of several COCO files, one per split, with the folders of their images where these are given."""
 
     def load(split: str | None, options: Options) -> Dataset:
         if split is None and len(set(files.values())) > 1:

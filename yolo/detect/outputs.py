@@ -24,20 +24,21 @@ class Records:
     `LINES` grows by a line for each picture and is replaced by `LIST` at the end: a list of JSON cannot grow, and one
     that is written at a stop only is lost when the process is killed or the disk is full.
 
-    Args:
-        folder: for the files; None: none are written.
-
     Raises:
         ConfigError: a file cannot be written; in all methods.
     """
 
-    def __init__(self, folder: Path | None):
-        self.folder = folder
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        """Folder of the files; None: none are written."""
         self.all: list[dict[str, Any]] = []
         self.kept = 0
-        """How many of them are in the file."""
-        if folder is not None:
-            write_text(folder / LINES, "")
+        """Number of records that are in the file."""
+
+    def write_to(self, folder: Path) -> None:
+        """Write the records that are to come into a folder too."""
+        self.folder = folder
+        write_text(folder / LINES, "")
 
     def add(self, record: dict[str, Any]) -> None:
         """Keep the record of a further picture."""

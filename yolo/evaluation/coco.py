@@ -1,4 +1,4 @@
-"""COCO's metrics, by its own program (pycocotools), fed from columns: no files, no prints."""
+"""COCO's metrics by pycocotools, fed from columns: nothing is written or printed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
 
 @dataclass(frozen=True, eq=False)
 class CocoMetrics:
-    """COCO's summary and the classes' figures; NaN where there is nothing to find."""
+    """COCO's summary and the figures of each class; NaN where there is no box to find."""
 
     summary: dict[str, float]
     """`SUMMARY` by name."""
@@ -30,7 +30,7 @@ class CocoMetrics:
 
 
 def coco_metrics(dataset: Dataset, detections: DetectionColumns) -> CocoMetrics:
-    """What COCOeval gives for boxes; ignored boxes count as crowds, areas are the dataset's."""
+    """COCO's box metrics by COCOeval; ignored boxes count as crowds, areas are the dataset's."""
     undefined = np.full(len(dataset.classes), np.nan)
     # Classes without a box to find enter no mean, and COCOeval would take time for them.
     classes = np.unique(dataset.labels[~dataset.ignore])
@@ -67,7 +67,7 @@ def _evaluate(dataset: Dataset, detections: DetectionColumns, classes: NDArray[n
 
 
 def _picture_ranks(dataset: Dataset) -> NDArray[np.int64]:
-    """(N,) place of each picture in the order of the source's ids: COCOeval breaks ties of scores by it."""
+    """(N,) rank of each image by the source's ids: COCOeval breaks ties between scores by it."""
     order = np.argsort(np.asarray(dataset.image_ids), kind="stable")
     ranks = np.empty(len(dataset), np.int64)
     ranks[order] = np.arange(len(dataset))

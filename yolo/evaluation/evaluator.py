@@ -25,7 +25,7 @@ from yolo.structs import Dataset, Detections
 logger = logging.getLogger(__name__)
 
 EVALUATION_NMS = NmsConfig(conf=0.001, iou=0.6)
-"""Nearly everything counts: average precision looks at the whole curve."""
+"""Thresholds for metrics: a low one for scores, as average precision needs the whole precision-recall curve."""
 
 
 def evaluate(
@@ -40,22 +40,24 @@ def evaluate(
     quarantine: Quarantine | None = None,
     after_batch: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """The metrics object of a detector on a dataset: see `compute_metrics`.
+    """Measure a detector on a dataset; the result is the metrics object of `compute_metrics`.
+
+    The last digits depend on the precision the detector was loaded in: `yolov3 eval` takes that of its training.
 
     Args:
-        detector: what is measured.
-        dataset: the truth; its classes are the detector's.
-        batch: pictures that are run at once.
-        nms: thresholds.
-        workers: threads that read pictures; 0: one a core.
-        voc_iou: from which IoU on VOC counts a box as found.
-        hosts: among which the pictures are shared out; each gets the metrics of all pictures.
-        quarantine: lists the pictures that cannot be read, which are left out; None: the first one ends it.
-        after_batch: called with the number of batches done; what it raises ends the evaluation.
+        detector: the detector to measure.
+        dataset: the ground truth; its classes are the detector's.
+        batch: images per batch.
+        nms: thresholds of the detections.
+        workers: threads that read images; 0: one per core.
+        voc_iou: lowest IoU at which VOC's metric counts a box as found.
+        hosts: hosts that share the images out among them; each gets the metrics of all images.
+        quarantine: list of the unreadable images, which are skipped; None: the first one is an error.
+        after_batch: called with the number of batches done; an exception it raises ends the evaluation.
 
     Raises:
-        AnnotationError: the classes differ, or there is no picture.
-        MediaError: a picture cannot be read, and there is no quarantine or too much in it.
+        AnnotationError: the classes differ, or the dataset has no images.
+        MediaError: an image cannot be read and there is no quarantine, or it lists too many.
     """
     found = find_all(
         detector,
@@ -74,7 +76,7 @@ def evaluate(
 
 
 def readable(dataset: Dataset, quarantine: Quarantine | None, hosts: Hosts) -> NDArray[np.int64]:
-    """The pictures, in their order, that are in no host's quarantine.
+    """Indices of the images that are in no host's quarantine, rising.
 
     Raises:
         MediaError: there is none.
@@ -100,7 +102,7 @@ def find_all(
     quarantine: Quarantine | None = None,
     after_batch: Callable[[int], None] | None = None,
 ) -> DetectionColumns:
-    """What a detector finds in every picture of a dataset; arguments and errors as of `evaluate`."""
+    """The detections in every image of a dataset; arguments and errors as of `evaluate`."""
     check_classes(detector, dataset)
     if not len(dataset):
         raise AnnotationError(f"{dataset.name}: no pictures to evaluate on")
@@ -118,7 +120,7 @@ def find_all(
     found: list[Detections] = []
     with reported_failures():
         for done, (images, about) in enumerate(batches.as_numpy_iterator(), start=1):
-            real = about["index"] != PADDING  # what only fills the last batch comes last
+            real = about["index"] != PADDING  # rows that only fill up the last batch stand at its end
             letterboxes = [
                 Letterbox((h, w), detector.canvas, detector.letterbox) for h, w in about["sizes"][real].tolist()
             ]
@@ -131,12 +133,12 @@ def find_all(
 
 
 def gathered(found: DetectionColumns, pictures: NDArray[np.int64], hosts: Hosts) -> DetectionColumns:
-    """The detections of all hosts, in the dataset's order.
+    """Gather the detections of all hosts, in the dataset's order.
 
     Args:
-        found: this host's, counted along its own pictures.
-        pictures: (N,) which pictures of the dataset these are.
-        hosts: all of them.
+        found: this host's detections, numbered along its own images.
+        pictures: (N,) index of these images in the dataset.
+        hosts: the hosts that share the work.
     """
     columns = (pictures[found.pictures], found.labels, found.scores, found.boxes)
     pictures, labels, scores, boxes = (np.concatenate(hosts.gather(column)) for column in columns)

@@ -1,4 +1,4 @@
-"""The metrics object: COCO's and VOC's figures of one set of detections."""
+"""The metrics object: COCO's and VOC's figures for one set of detections."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from yolo.structs import Dataset
 
 
 def compute_metrics(dataset: Dataset, detections: DetectionColumns, *, voc_iou: float = 0.5) -> dict[str, Any]:
-    """Metrics of detections against a dataset.
+    """Measure detections against a dataset.
 
     Args:
-        dataset: the truth; ignored boxes are COCO's crowds and VOC's difficult ones.
-        detections: what was found in its pictures.
-        voc_iou: from which IoU on VOC counts a box as found.
+        dataset: the ground truth; ignored boxes are COCO's crowds and VOC's difficult objects.
+        detections: the detections in its images.
+        voc_iou: lowest IoU at which VOC's metric counts a box as found.
 
     Returns:
         ``{"coco": {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100"}, "voc07": {"mAP"},

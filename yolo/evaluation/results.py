@@ -1,4 +1,4 @@
-"""Detections of a whole dataset as columns, and COCO results files."""
+"""Detections in a whole dataset as columns, and COCO results files."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from yolo.files.quoted import quoted
 from yolo.structs import Boxes, Dataset, Detections
 
 LARGEST = 1e9
-"""Pixels or scores beyond this are a fault, and would overflow in areas."""
+"""Largest coordinate or score accepted from a results file; areas of larger boxes would overflow."""
 LARGEST_RESULTS = 8192 * MIB
-"""Bytes of a results file, at most."""
+"""Largest results file, in bytes."""
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionColumns:
-    """The K detections in all pictures of a dataset, in any order."""
+    """The K detections in all images of a dataset, in any order."""
 
     pictures: NDArray[np.int64]
-    """(K,) index of the picture in the dataset."""
+    """(K,) index of the image in the dataset."""
     labels: NDArray[np.int32]
     """(K,) indices into the dataset's classes."""
     scores: NDArray[np.float64]
-    """(K,) the higher the surer; double precision, so that a results file keeps its order."""
+    """(K,) confidence; double precision, so that scores read from a results file keep their order."""
     boxes: Boxes
-    """(K, 4) xyxy in pixels of the picture."""
+    """(K, 4) xyxy in pixels of the image."""
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -51,7 +51,7 @@ class DetectionColumns:
 
     @classmethod
     def from_detections(cls, detections: Sequence[Detections]) -> DetectionColumns:
-        """Of one `Detections` a picture, in the dataset's order."""
+        """The columns of one `Detections` per image, in the dataset's order."""
         counts = [len(found) for found in detections]
         return cls(
             pictures=np.repeat(np.arange(len(detections)), counts),
@@ -61,7 +61,7 @@ class DetectionColumns:
         )
 
     def of(self, pictures: NDArray[np.int64]) -> DetectionColumns:
-        """Those in some pictures, given in rising order, counted along these."""
+        """The detections in some images, given in rising order, and numbered along these."""
         kept = np.isin(self.pictures, pictures)
         return DetectionColumns(
             np.searchsorted(pictures, self.pictures[kept]), self.labels[kept], self.scores[kept], self.boxes[kept]

@@ -1,17 +1,17 @@
-"""Boxes on pictures (Pillow): lines and letters in proportion to the picture, colours by class."""
+"""Drawing boxes on images (Pillow): lines and letters in proportion to the image, colours by class."""
 
 from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from yolo.images.fonts import Lettering, drawable
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]
@@ -23,7 +23,7 @@ TONES = ((0.85, 0.95), (0.55, 1.0), (1.0, 0.65))
 """(saturation, value) of the classes' colours in turn, once the hues get close."""
 GREY: Colour = (150, 150, 150)
 SMALLEST_LETTERS = 8
-"""Pixels; below that they cannot be read, and the label is cut instead."""
+"""Smallest height of letters in pixels: longer labels are cut rather than shrunk further."""
 
 
 class Mark(NamedTuple):
@@ -35,7 +35,7 @@ class Mark(NamedTuple):
 
 
 def class_colour(label: int) -> Colour:
-    """The RGB colour of a class: the same whatever the number of classes, far from its neighbours'."""
+    """The RGB colour of a class; it does not depend on the number of classes and differs from its neighbours'."""
     saturation, value = TONES[label // 12 % len(TONES)]
     red, green, blue = colorsys.hsv_to_rgb((0.02 + label * GOLDEN) % 1, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
@@ -68,15 +68,14 @@ def draw_boxes(
     scores: NDArray[np.float32] | None = None,
     ignore: NDArray[np.bool_] | None = None,
 ) -> Image.Image:
-    """The picture with named boxes on it.
+    """Draw named boxes on a copy of an image.
 
     Args:
-        image: (H, W, 3) uint8 RGB; it stays as it is.
-        boxes: (N, 4) xyxy in its pixels. What lies outside the picture is not drawn.
+        image: (H, W, 3) uint8 RGB.
+        boxes: (N, 4) xyxy in its pixels; parts outside the image are not drawn.
         labels: (N,) indices into ``classes``.
-        classes: the names.
-        scores: (N,) shown behind the names; the best are drawn last. Without scores the
-            smallest are.
+        classes: class names in any script; a name that no installed font can draw becomes ``#`` and its number.
+        scores: (N,) shown after the names; the best are drawn last. Without scores the smallest boxes are.
         ignore: (N,) boxes drawn grey.
     """
     picture = Image.fromarray(np.ascontiguousarray(image))  # a copy: Pillow does not share the memory
@@ -99,7 +98,7 @@ def _marks(
     scores: NDArray[np.float32] | None,
     ignore: NDArray[np.bool_] | None,
 ) -> Iterator[Mark]:
-    """What is to be drawn, in that order."""
+    """The boxes to draw, in drawing order."""
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
     areas = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
     order = -areas if scores is None else np.asarray(scores)
@@ -108,7 +107,7 @@ def _marks(
         if box is None:
             continue
         label = int(labels[index])
-        name = one_line(classes[label])
+        name = drawable(one_line(classes[label]), label)
         text = name if scores is None else f"{name} {scores[index]:.2f}"
         grey = ignore is not None and bool(ignore[index])
         yield Mark(box, text, GREY if grey else class_colour(label))
@@ -149,11 +148,11 @@ def _draw_label(draw: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int]) ->
         return
     left, top, right, bottom = label_rectangle(mark.box, patch_size(text, font), size)
     draw.rectangle((left, top, right, bottom), fill=mark.colour)
-    baseline = bottom - font.getmetrics()[1]
-    draw.text((left + padding(font), baseline), text, text_colour(mark.colour), font, anchor="ls")
+    baseline = bottom - font.metrics(text)[1]
+    font.draw(draw, (left + padding(font), baseline), text, text_colour(mark.colour))
 
 
-def fit_text(text: str, letters: int, size: tuple[int, int]) -> tuple[str, ImageFont.FreeTypeFont]:
+def fit_text(text: str, letters: int, size: tuple[int, int]) -> tuple[str, Lettering]:
     """The text and its font, shrunk and then cut so that the patch fits a picture of (height, width).
 
     The text is empty where not even one letter fits.
@@ -168,7 +167,7 @@ def fit_text(text: str, letters: int, size: tuple[int, int]) -> tuple[str, Image
     return text, font
 
 
-def fits(text: str, font: ImageFont.FreeTypeFont, size: tuple[int, int]) -> bool:
+def fits(text: str, font: Lettering, size: tuple[int, int]) -> bool:
     height, width = patch_size(text, font)
     return height <= size[0] and width <= size[1]
 
@@ -184,29 +183,20 @@ def label_rectangle(box: Rectangle, patch: tuple[int, int], size: tuple[int, int
     return first, upper, first + width - 1, upper + height - 1
 
 
-def patch_size(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
+def patch_size(text: str, font: Lettering) -> tuple[int, int]:
     """(height, width) of a text's patch, with room around the letters."""
-    ascent, descent = font.getmetrics()
+    ascent, descent = font.metrics(text)
     return ascent + descent, int(np.ceil(font.getlength(text))) + 2 * padding(font)
 
 
-def padding(font: ImageFont.FreeTypeFont) -> int:
+def padding(font: Lettering) -> int:
     return max(1, round(font.size / 5))
 
 
 @lru_cache(maxsize=64)
-def load_font(letters: int) -> ImageFont.FreeTypeFont:
-    """The font of labels in a size of pixels; characters that it lacks come out as boxes."""
-    # matplotlib brings DejaVu Sans; Pillow's own font knows no letter beyond ASCII.
-    matplotlib = find_spec("matplotlib")
-    if matplotlib and matplotlib.origin:
-        path = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-        if path.is_file():
-            return ImageFont.truetype(str(path), letters)
-    font = ImageFont.load_default(letters)
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise ValueError("expected a Pillow that is built with FreeType")
-    return font
+def load_font(letters: int) -> Lettering:
+    """The fonts of labels in a size of pixels."""
+    return Lettering(letters)
 
 
 def tile_images(images: Sequence[Image.Image], columns: int, *, gap: int = 4) -> Image.Image:

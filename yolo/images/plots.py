@@ -1,4 +1,4 @@
-"""Curves as pictures: training, searches, and mean IoU against the number of anchors (matplotlib, no display)."""
+"""Plots of training runs, searches and numbers of anchors (matplotlib, without a display)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from yolo.files.atomic import write_whole
+from yolo.images.fonts import families
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LOSS_TERMS = {"loss": "total", "box_loss": "box", "objectness_loss": "objectness", "class_loss": "class"}
-"""Columns of the history and what the legend calls them."""
+"""Columns of the history and their names in the legend."""
 METRICS = {"AP50": "AP50", "AP": "AP50:95"}
 COLOURS = ("#1f5fa8", "#d1662b", "#2f8f5b", "#8b5aa8")
 INK, PALE = "#333333", "#dddddd"
@@ -123,8 +124,19 @@ def plot_trials(values: Sequence[float], cut_short: Sequence[float], path: str |
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a PNG beside its place first, so that a reader never sees half of one."""
+    """Write a figure as a PNG, whole or not at all, with fonts that have the characters of its texts."""
+    set_families(figure)
     write_whole(path, lambda file: figure.savefig(file, format="png", dpi=120, facecolor="white"))
+
+
+def set_families(figure: Figure) -> None:
+    """Let every text of a figure fall back to fonts that have its characters: matplotlib draws boxes otherwise."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(lambda artist: isinstance(artist, Text)):
+        content = text.get_text()  # type: ignore[attr-defined]
+        if not content.isascii():
+            text.set_fontfamily(families([content]))  # type: ignore[attr-defined]
 
 
 def _figure(width: float, height: float) -> Figure:

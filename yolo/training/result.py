@@ -23,7 +23,9 @@ class TrainResult:
     metrics: dict[str, Any] = field(default_factory=dict)
     """The metrics object of the best epoch."""
     best_epoch: int = 0
-    """Epoch with the highest AP, counted from 1."""
+    """Epoch of best.keras, counted from 1."""
+    best_metric: str = "AP"
+    """Metric that chose it: AP or AP50."""
     folder: Path | None = None
     """Folder of the run; None: it wrote nothing."""
 
@@ -52,4 +54,4 @@ class TrainResult:
 def result_of(run: Run) -> TrainResult:
     """Give the outcome of a run."""
     folder = None if run.folder is None else run.folder.path
-    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch, folder)
+    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch, run.config.best_metric, folder)

@@ -1,4 +1,4 @@
-"""Preparation of a run: a detector for a dataset, anchors that fit its boxes, validation images, and the origin."""
+"""Preparation of a run: a detector for a dataset, anchors that fit its boxes, and the origin of its models."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
-from yolo.config import LetterboxMode, NewClasses, TrainConfig
+from yolo.config import LetterboxMode, NewClasses
 from yolo.darknet.weights import Header
+from yolo.datasets.overlap import sketch
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import is_file
 from yolo.model.architecture import Architecture, design
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.system.notices import notices
+from yolo.training.run.run import Run
 from yolo.weights.pretrained import begin, read_source
 
 logger = logging.getLogger(__name__)
@@ -29,8 +31,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_MODEL = "yolov3"
 GOOD_RECALL = 0.98
 """Best possible recall below which the anchors are worth a warning."""
-HELD_OUT = 0.1
-"""Fraction of the images taken for validation where there are no others."""
 AUTO = "auto"
 """In place of anchors: fit them to the boxes."""
 
@@ -142,22 +142,6 @@ def warn_of_overlap(dataset: Dataset, validation: Dataset) -> None:
         )
 
 
-def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """A dataset without a fixed tenth of its pictures, and that tenth; always the same of the same number."""
-    count = len(dataset)
-    if count < 2:
-        logger.warning("%s: a single picture: it is validated on what it learns from", dataset.name)
-        return dataset, dataset
-    order = np.random.default_rng(0).permutation(count)
-    taken = max(1, round(count * HELD_OUT))
-    logger.info(
-        "no validation split: a fixed tenth is held out, %d of %d pictures (name others with --val)",
-        taken,
-        count,
-    )
-    return dataset.subset(np.sort(order[taken:])), dataset.subset(np.sort(order[:taken]), split="held out")
-
-
 def check_anchors(detector: Detector, dataset: Dataset) -> None:
     """Say how well the anchors fit the boxes, and what to do if they do not."""
     shapes = canvas_shapes(dataset, detector.canvas, mode=detector.letterbox)
@@ -174,8 +158,9 @@ def check_anchors(detector: Detector, dataset: Dataset) -> None:
         )
 
 
-def describe_origin(detector: Detector, dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
-    """Describe where the weights of a model file come from; ``start`` is the description of those it began with."""
+def describe_origin(run: Run) -> dict[str, Any]:
+    """Describe the training of a model for its file: data, options, versions; ``start`` is the origin it began with."""
+    detector, dataset = run.detector, run.dataset
     return {
         **({"start": dict(detector.origin)} if detector.origin else {}),
         "darknet": dict(detector.origin.get("darknet", asdict(Header()))),
@@ -183,8 +168,22 @@ def describe_origin(detector: Detector, dataset: Dataset, config: TrainConfig) -
         "split": dataset.split,
         "images": len(dataset),
         "fingerprint": dataset.fingerprint,
-        "config": asdict(config),
+        "sketch": sketch(dataset),
+        "validation": describe_validation(run),
+        "config": asdict(run.config),
         "versions": {name: package_version(name) for name in ("yolov3-keras", "keras", keras.backend.backend())},
+    }
+
+
+def describe_validation(run: Run) -> dict[str, Any]:
+    """Describe how the figures of a run are measured: batch size and precision change the last digits."""
+    return {
+        "dataset": run.validation.name,
+        "split": run.validation.split,
+        "images": len(run.validation),
+        "fingerprint": run.validation.fingerprint,
+        "batch": run.batch,
+        "precision": run.detector.convolutions[0].dtype_policy.name,
     }
 
 

@@ -33,9 +33,10 @@ from yolo.training.result import TrainResult, result_of
 from yolo.training.run.checkpoint import Checkpoint, Checkpoints
 from yolo.training.run.consistency import more_epochs
 from yolo.training.run.folder import RunFolder, next_folder
+from yolo.training.run.held_out import describe_held_out, hold_out, list_held_out
 from yolo.training.run.run import Run
 from yolo.training.run.stages import freeze_layers, frozen_layers
-from yolo.training.setup import check_anchors, describe_origin, hold_out, warn_of_overlap
+from yolo.training.setup import check_anchors, describe_origin, warn_of_overlap
 from yolo.weights.load import load
 
 logger = logging.getLogger(__name__)
@@ -120,12 +121,15 @@ def train(
         warn_of_overlap(dataset, validation)
     check_anchors(detector, run.dataset)
     log_rate(config, run.batch)
-    detector.origin = describe_origin(detector, run.dataset, config)
+    detector.origin = describe_origin(run)
+    if validation is None:
+        detector.origin["held_out"] = describe_held_out(dataset)
     with locked_run(given.out):
         if run.checkpoints is not None and run.devices.hosts.first:
             run.checkpoints.clear()  # those of another run in this folder, and its lists
             for quarantine in run.quarantines:
                 quarantine.forget()
+            list_held_out(run.checkpoints.path.parent, run.validation if validation is None else None)
         carry_out(run)
     return result_of(run)
 
@@ -243,7 +247,13 @@ def make_run(
     if not len(dataset.boxes):
         raise AnnotationError(f"{dataset.name}: there is no box to learn from")
     if validation is None:
+        whole = len(dataset)
         dataset, validation = hold_out(dataset)
+        logger.info(
+            "no validation split: a fixed tenth is held out, %d of %d images (name others with --val)",
+            len(validation),
+            whole,
+        )
     check_canvases(detector, config)
     if validation.ignore.all():  # also if there is none
         if config.patience:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,14 +18,14 @@ from yolo.darknet.network import head_of
 from yolo.darknet.plan import make_detector_plan
 from yolo.darknet.weights import ConvolutionWeights, Header, read_header, read_weights
 from yolo.errors import ConfigError, WeightsError
-from yolo.files.atomic import exists, is_file
+from yolo.files.atomic import exists
 from yolo.files.bounded import open_or_fault
 from yolo.model.detector import Detector
 from yolo.model.networks.yolov3 import VARIANTS
 from yolo.weights.darknet_files import set_weights, settings_of
 from yolo.weights.keras_archive import DAMAGE, checked_weights, checked_zip, read_config, stored_numbers
 from yolo.weights.keras_files import REMEDY
-from yolo.weights.published import PUBLISHED, published_file
+from yolo.weights.locate import cfg_beside, check_loadable, is_darknet, names_beside, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +35,6 @@ MOST_CLASSES = 10_000
 """A weights file without a description is recognised up to so many."""
 FEWEST_CHANNELS = 64
 """Each output of a head has at least so many weights, in every network that is not made from a text."""
-PARTIAL_NAME = re.compile(r"\.conv\.\d+$")
-"""What Darknet calls a file of the first layers, as in ``darknet53.conv.74``."""
-
-
-def is_darknet(path: str | Path) -> bool:
-    """Whether a file's name is one that Darknet gives to weights."""
-    name = Path(path).name
-    return Path(name).suffix in (".weights", ".backup") or PARTIAL_NAME.search(name) is not None
 
 
 def load(
@@ -58,12 +49,12 @@ def load(
     """The detector in a file.
 
     Args:
-        path: a ``.keras`` file, Darknet weights, or the name of published weights (``yolov3-coco``),
-            which are downloaded the first time.
-        cfg: the Darknet network file that belongs to the weights; None: they are of one of the
-            built-in networks, which their size tells.
-        names: the classes of Darknet weights: a list, or a file with one a line; None: the names of
-            COCO or VOC if there are 80 or 20.
+        path: a ``.keras`` file; a run's folder, for its best.keras; Darknet weights; or the name of published
+            weights (``yolov3-coco``), which are downloaded the first time.
+        cfg: the Darknet network file that belongs to the weights; None: the one of their name beside them, else
+            the built-in network that has their size.
+        names: the classes of Darknet weights: a list, or a file with one a line; None: the file beside them
+            (`names_beside`), else the names of COCO or VOC if there are 80 or 20.
         size: another canvas than the file's own.
         letterbox: another way onto it than the file's own.
         offline: take published weights from the cache alone.
@@ -72,15 +63,8 @@ def load(
         WeightsError: the file is missing, damaged, or not of this network, or cannot be downloaded.
         ConfigError: the network file or the names are not right, or do not belong to this kind of file.
     """
-    if str(path) in PUBLISHED and PUBLISHED[str(path)].partial and not is_file(path):
-        raise WeightsError(f"{path}: a backbone alone; begin a training from it (yolov3 train DATA --weights {path})")
+    check_loadable(path)
     path = resolve(path, offline=offline)
-    if is_file(path) and PARTIAL_NAME.search(Path(path).name):
-        raise WeightsError(
-            f"{path}: holds the first layers of a network alone; begin a training from it (yolov3 train DATA --weights)"
-        )
-    if Path(path).suffix == ".cfg":
-        raise WeightsError(f"{path}: describes a network and holds no weights; give its .weights, and this as --cfg")
     if is_darknet(path):
         return load_darknet(path, cfg=cfg, names=names, size=size, letterbox=letterbox)
     for option, value in (("cfg", cfg), ("names", names)):
@@ -90,17 +74,6 @@ def load(
     if size is not None or letterbox is not None:
         detector = detector.resized(size or detector.canvas, letterbox=letterbox)
     return detector
-
-
-def resolve(path: str | Path, *, offline: bool = False) -> str | Path:
-    """The file a name stands for: itself, or that of published weights, downloaded the first time.
-
-    Raises:
-        WeightsError: they cannot be downloaded.
-    """
-    if str(path) in PUBLISHED and not is_file(path):
-        return published_file(str(path), offline=offline)
-    return path
 
 
 def load_keras(path: str | Path) -> Detector:
@@ -181,6 +154,8 @@ def load_darknet(
     letterbox: LetterboxMode | None = None,
 ) -> Detector:
     """The detector of a Darknet weights file; as `load`."""
+    if cfg is None and (cfg := cfg_beside(path)) is not None:
+        logger.info("%s: read with %s beside it", path, cfg.name)
     if cfg is None:
         return _load_builtin(path, names, size, letterbox)
     text = read_cfg(cfg)
@@ -229,6 +204,8 @@ def choose_names(names: str | Path | Sequence[str] | None, count: int, path: str
     Raises:
         ConfigError: there are not as many as the network has classes.
     """
+    if names is None and (names := names_beside(path, count)) is not None:
+        logger.info("%s: its class names are those of %s", path, names.name)
     if isinstance(names, str | Path):
         return read_names(names, count)
     if names is not None:

@@ -12,14 +12,8 @@ from yolo.files.atomic import is_file
 from yolo.model.detector import Detector
 from yolo.weights.imagenet import load_imagenet
 from yolo.weights.keras_files import load_matching
-from yolo.weights.load import (
-    PARTIAL_NAME,
-    REGISTERED_NAME,
-    load,
-    load_first_convolutions,
-    read_description,
-    resolve,
-)
+from yolo.weights.load import REGISTERED_NAME, load, load_first_convolutions, read_description
+from yolo.weights.locate import IMAGENET, PARTIAL_NAME, resolve
 from yolo.weights.transfer import LAYERS_NAMED, transfer
 
 logger = logging.getLogger(__name__)
@@ -28,8 +22,6 @@ LEAST_SHARE = 0.5
 """Less of a network's weights than this is no beginning: they are another network's."""
 ARRAYS = (".h5", ".hdf5")
 """Keras' files of weights without a model."""
-IMAGENET = "imagenet"
-"""In place of a file: the weights that Keras publishes for its backbones."""
 
 
 def read_source(

@@ -22,7 +22,7 @@ from yolo.files.atomic import exists, is_folder
 from yolo.files.quoted import quoted
 from yolo.files.yaml_file import read_yaml
 
-SPLITS = ("train", "val", "valid", "test")
+SPLITS = ("train", "val", "valid", "validation", "test")
 
 
 def read_description(path: Path) -> dict[str, Any]:

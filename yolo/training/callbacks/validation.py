@@ -75,12 +75,14 @@ class Validation(keras.callbacks.Callback):
 
     def note(self, epoch: int, logs: dict[str, float], metrics: dict[str, Any]) -> None:
         """Add a row to the history, and write the epoch's files; the epoch is counted from 1."""
-        run, state = self.run, self.run.state
+        run, state, metric = self.run, self.run.state, self.run.config.best_metric
         run.share_quarantines()
         self.model.origin["epoch"] = epoch
         self.model.origin["darknet"]["seen"] += run.steps * run.batch
-        # Of equal epochs the later one: it has learned longer.
-        found = float(np.nan_to_num(logs["AP"], nan=0.0))
+        figures = {name: float(logs[name]) if np.isfinite(logs[name]) else None for name in ("AP", "AP50")}
+        self.model.origin.setdefault("validation", {}).update({"best_by": metric, **figures})
+        # Of equally good epochs the later one is kept: it was trained longer.
+        found = float(np.nan_to_num(logs[metric], nan=0.0))
         better = found >= state.best
         if found > max(0.0, state.best):
             state.better_epoch = epoch
@@ -99,8 +101,8 @@ class Validation(keras.callbacks.Callback):
         )
 
     def stop_if_no_better(self, epoch: int) -> None:
-        """Early stopping: ``patience`` epochs without a better AP are enough."""
+        """Early stopping: end the run after ``patience`` epochs without a better AP, or AP50 (``best``)."""
         patience, since = self.run.config.patience, epoch - self.run.state.better_epoch
         if patience and since >= patience:
-            logger.info("no better AP for %d epochs: the run ends early", since)
+            logger.info("no better %s for %d epochs: the run ends early", self.run.config.best_metric, since)
             self.model.stop_training = True

@@ -14,8 +14,8 @@ from yolo.errors import ConfigError
 from yolo.files.bounded import open_file
 from yolo.structs import Dataset
 
-NAMES = ("dataset.name", "validation.name")
-"""Conditions that name a location only; they may change between runs."""
+NAMES = ("dataset.name", "dataset.split", "validation.name", "validation.split")
+"""Conditions that are only labels of the data and may change: the fingerprint identifies the images."""
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def agree_on(hosts: Hosts, conditions: dict[str, Any]) -> None:
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any], *, harmless: Iterable[str] = ()) -> None:
     """Check that a run would be resumed under the conditions it began with.
 
-    Dataset names are ignored (they are folder names); the fingerprint identifies the data.
+    Names of datasets and splits are ignored: the fingerprint identifies the data.
 
     Raises:
         ConfigError: something has changed; every difference is named.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from numpy.typing import NDArray
 
-from yolo.config import HARMLESS, TrainConfig
+from yolo.config import HARMLESS, TrainConfig, train_config
 from yolo.datasets.pipeline.batches import training_batches
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.quarantine import Entry, Quarantine
@@ -159,6 +159,7 @@ class Run:
         """
         self.devices.hosts.agree("checkpoint", f"step {checkpoint.step}")
         known = {name: checkpoint.meta[name] for name in self.conditions()}
+        known["config"] = asdict(train_config(known["config"]))  # with the defaults of options added since
         check_unchanged(known, self.conditions(), harmless=[f"config.{name}" for name in HARMLESS])
         self.state = RunState.from_plain(checkpoint.meta["state"])
         self.detector.origin = checkpoint.meta["detector"]["origin"]
