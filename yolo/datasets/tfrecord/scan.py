@@ -101,13 +101,13 @@ def records(file: IO[bytes], size: int, address: str) -> Iterator[tuple[int, byt
                 f"{address} at byte {offset:,}: no TFRecord begins here; fetch or write the file again"
             )
         (length,) = struct.unpack("<Q", header[:8])
+        if length > size - offset - FRAME:
+            raise AnnotationError(f"{address} at byte {offset:,}: the file ends within this record; fetch it again")
         if length > LARGEST_RECORD:
             raise AnnotationError(
                 f"{address} at byte {offset:,}: a record of {in_units(length)}; "
                 f"one picture's may have {in_units(LARGEST_RECORD)} at most"
             )
-        if length > size - offset - FRAME:
-            raise AnnotationError(f"{address} at byte {offset:,}: the file ends within this record; fetch it again")
         data, check = file.read(length), file.read(4)
         if len(data) < length or len(check) < 4 or masked_crc32c(data) != struct.unpack("<I", check)[0]:
             raise AnnotationError(f"{address} at byte {offset:,}: the record is damaged; fetch or write the file again")
