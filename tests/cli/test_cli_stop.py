@@ -121,7 +121,8 @@ def test_a_line_that_does_not_fit_is_taken_back(tmp_path):
 
 
 def test_lines_stay_where_the_list_cannot_be_written(tmp_path):
-    records = Records(tmp_path)
+    records = Records()
+    records.write_to(tmp_path)
     records.add({"source": "a.png"})
     (tmp_path / "detections.json").mkdir()  # nothing can take its place
     with pytest.raises(ConfigError, match=r"detections\.json: cannot be written"):

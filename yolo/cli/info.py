@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file",
         type=str,
-        help="a .keras, .h5, .weights or .cfg file, the folder of a run, a published name such as yolov3-coco, or a dataset",
+        help="a .keras, .h5, .weights or .cfg file, a run, a published name such as yolov3-coco, or a dataset",
     )
     add_weights_options(parser)
     parser.add_argument(
