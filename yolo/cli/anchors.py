@@ -39,16 +39,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=str(PUBLISHED_SIZE),
         help="network input: a side, or HEIGHTxWIDTH",
     )
-    parser.add_argument("--mode", type=LetterboxMode, default="letterbox", help="how pictures are brought to that size")
+    parser.add_argument("--mode", type=LetterboxMode, default="letterbox", help="how pictures are fitted to that size")
     parser.add_argument(
         "--current",
         type=str | None,
         default=None,
         help="anchors to compare with: a published name or a file (default: COCO's for that count)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the fit")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the fit")
     parser.add_argument("--out", type=str | None, default=None, help="file for the anchors; the plot goes beside it")
-    parser.add_argument("--plot", type=str | None, default=None, help="PNG of the mean IoU against their number")
+    parser.add_argument("--plot", type=str | None, default=None, help="PNG of the mean IoU over their number")
     parser.add_argument("--force", action="store_true", help="write over existing files")
 
 
@@ -83,10 +83,10 @@ def run(arguments: Namespace) -> None:
 
 
 def output_files(arguments: Namespace) -> tuple[Path | None, Path | None]:
-    """Where the anchors and the plot go, if anywhere.
+    """Paths of the anchors file and of the plot; None for those not wanted.
 
     Raises:
-        ConfigError: one exists, or its folder does not.
+        ConfigError: a file exists already, or its folder does not.
     """
     out = Path(arguments.out) if arguments.out else None
     plot = Path(arguments.plot) if arguments.plot else out and out.with_suffix(".png")
@@ -103,7 +103,7 @@ def output_files(arguments: Namespace) -> tuple[Path | None, Path | None]:
 
 
 def current_anchors(arguments: Namespace) -> tuple[str, Anchors]:
-    """Name and anchors to compare with, for the input size."""
+    """Name and values of the anchors to compare with, for the input size."""
     name = arguments.current or ("yolov3-tiny-coco" if arguments.count == 6 else "yolov3-coco")
     if is_file(name):
         return name, read_anchors(name, arguments.size)

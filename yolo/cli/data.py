@@ -1,4 +1,4 @@
-"""`yolov3 data ACTION DATA`: what can be done with a dataset besides training."""
+"""`yolov3 data ACTION DATA`: actions on a dataset other than training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 FORMATS = ("tfrecord",)
 SPLITS = ("train", "val", "valid", "test")
-"""Those that are converted when none is named: others, such as VOC's trainval, hold the same pictures again."""
+"""Splits converted when none is named; others, such as VOC's trainval, repeat the same images."""
 PROGRESS_SECONDS = 5.0
 
 
@@ -47,10 +47,12 @@ def add_convert_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--to", type=str, required=True, help=f"format: {', '.join(FORMATS)}")
     parser.add_argument("--split", type=str | None, default=None, help="part of the dataset (default: each of them)")
     parser.add_argument("--images", type=str | None, default=None, help="folder of a COCO file's pictures")
-    parser.add_argument("--shards", type=int | None, default=None, help="files a split (default: of about 128 MB each)")
-    parser.add_argument("--seed", type=int, default=0, help="of the order in which pictures are dealt out to the files")
-    parser.add_argument("--workers", type=int, default=0, help="threads that read pictures; 0: one a core")
-    parser.add_argument("--force", action="store_true", help="write into a folder that holds something")
+    parser.add_argument(
+        "--shards", type=int | None, default=None, help="files per split (default: of about 128 MB each)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the shuffled order of the pictures in the files")
+    parser.add_argument("--workers", type=int, default=0, help="threads that read pictures; 0: one per core")
+    parser.add_argument("--force", action="store_true", help="write into OUT although it is not empty")
 
 
 def convert(arguments: Namespace) -> None:
@@ -62,14 +64,14 @@ def convert(arguments: Namespace) -> None:
 
     parts = [load_dataset(arguments.data, split, images=arguments.images) for split in chosen_splits(arguments)]
     refuse_own_source(arguments)
-    start_keras()  # TensorFlow writes the files
+    start_keras()  # TensorFlow writes the shards
     folder = prepare_target(arguments.out, force=arguments.force)
     report: dict[str, Any] = {"folder": folder, "parts": [convert_part(part, folder, arguments) for part in parts]}
     print(to_json(report) if arguments.json else to_text(report))
 
 
 def chosen_splits(arguments: Namespace) -> list[str | None]:
-    """The split that is asked for, else the dataset's usual ones, else everything at once."""
+    """Split that was asked for, else the dataset's usual splits, else [None] for everything at once."""
     if arguments.split is not None:
         return [arguments.split]
     from yolo.datasets.load import available_splits
@@ -79,10 +81,10 @@ def chosen_splits(arguments: Namespace) -> list[str | None]:
 
 
 def refuse_own_source(arguments: Namespace) -> None:
-    """The user's data are never written over.
+    """Refuse to write over the user's data.
 
     Raises:
-        ConfigError: they lie where the shards are to be written.
+        ConfigError: the output folder is the dataset's.
     """
     from yolo.files.remote import is_remote
 
@@ -91,14 +93,14 @@ def refuse_own_source(arguments: Namespace) -> None:
     else:
         same = Path(arguments.out).resolve() in (Path(arguments.data).resolve(), Path(arguments.data).resolve().parent)
     if same:
-        raise ConfigError(f"{arguments.out}: the data lie there; give another OUT")
+        raise ConfigError(f"{arguments.out}: the dataset itself is there; give another OUT")
 
 
 def prepare_target(out: str, *, force: bool) -> str:
-    """The output folder or address, without the index of an earlier conversion.
+    """Prepare the output folder or address; the index of an earlier conversion is removed.
 
     Raises:
-        ConfigError: it holds something and ``force`` is not given, or it cannot be made.
+        ConfigError: it is not empty and ``force`` is not given, or it cannot be created.
     """
     from yolo.datasets.tfrecord.writer import prepare_address, remove_parts
     from yolo.files.remote import is_remote
@@ -109,7 +111,7 @@ def prepare_target(out: str, *, force: bool) -> str:
 
 
 def convert_part(dataset: Dataset, folder: str, arguments: Namespace) -> dict[str, Any]:
-    """Write one split; what is said of it."""
+    """Write one split and return its part of the report."""
     from yolo.datasets.tfrecord.writer import LEFT_OUT_SUFFIX, part_name, write_tfrecords
 
     said = time.monotonic()
@@ -141,7 +143,7 @@ def to_text(report: dict[str, Any]) -> str:
             f"{part['shards']} shards, {part['bytes'] / 1e6:.1f} MB"
         )
         if part["left_out"]:
-            line += f"; {part['left_out']} could not be read and were left out: see {part['left_out_list']}"
+            line += f"; {part['left_out']} could not be read and were skipped: see {part['left_out_list']}"
         lines.append(line)
     return "\n".join(lines)
 
@@ -149,4 +151,4 @@ def to_text(report: dict[str, Any]) -> str:
 ACTIONS = {
     "convert": ("write a dataset in another format", add_convert_arguments, convert),
 }
-"""Description, `add_arguments` and `run` of each."""
+"""Description, `add_arguments` and `run` of each action."""

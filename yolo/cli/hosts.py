@@ -1,4 +1,4 @@
-"""The options of commands that run on several hosts, and running them there."""
+"""Options of commands that run on several hosts, and the launch of such a command."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from yolo.system.startup import start_keras
 
 
 def add_host_arguments(parser: ArgumentParser) -> None:
-    """Where several hosts find each other."""
+    """Add the options by which several hosts find each other."""
     parser.add_argument(
         "--hosts",
         type=str | None,
         default=None,
         help="train together with other hosts, which all run this command, on the JAX backend: host:port of rank 0 "
-        "(the port above is used too); auto: as Slurm, torchrun or Kubernetes say; none: this host alone "
+        "(the next port is used too); auto: as set by Slurm, torchrun or Kubernetes; none: this host alone "
         "(default: auto on JAX, else none)",
     )
-    parser.add_argument("--rank", type=int | None, default=None, help="which of the hosts this is, counted from 0")
-    parser.add_argument("--world", type=int | None, default=None, help="how many hosts there are")
-    parser.add_argument("--hosts_timeout", type=float, default=60.0, help="seconds in which all hosts have to be there")
+    parser.add_argument("--rank", type=int | None, default=None, help="rank of this host, from 0")
+    parser.add_argument("--world", type=int | None, default=None, help="world size: number of hosts")
+    parser.add_argument("--hosts_timeout", type=float, default=60.0, help="seconds to wait for all hosts to connect")
 
 
 def on_hosts(arguments: Namespace, work: Callable[[Namespace], None]) -> int:
-    """Do the work of a command on this host, or on several together; the exit code.
+    """Run the work of a command on this host, or on several together; return the exit code.
 
     Raises:
-        YoloError: the hosts do not come together, or the work's own.
+        YoloError: the hosts cannot connect, or the work raises one.
     """
     cluster = find_cluster(arguments.hosts, arguments.rank, arguments.world)
     if cluster is None:

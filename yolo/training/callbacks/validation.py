@@ -1,4 +1,4 @@
-"""After each epoch: how good the detector is, and the files that say so."""
+"""Validation callback: COCO AP after each epoch, best and last model, history, early stopping."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ logger = logging.getLogger(__name__)
 
 
 class BrokenOffError(Exception):
-    """The run is to stop before the validation has come to its end."""
+    """Raised to stop a validation early because the run is to stop."""
 
 
 class Validation(keras.callbacks.Callback):
-    """After each epoch: mAP on the validation pictures, best and last model, the run's tables; early stopping.
+    """Evaluates after each epoch; writes the best and last model and the run's tables; stops early.
 
     Args:
-        run: whose pictures and tables.
-        keeper: says when the run is to stop: then the validation is broken off, and done again when the run goes on.
+        run: run to validate.
+        keeper: knows when the run is to stop; the validation is then aborted, and repeated when the run resumes.
     """
 
     def __init__(self, run: Run, keeper: Keeper):
@@ -49,10 +49,10 @@ class Validation(keras.callbacks.Callback):
         self.stop_if_no_better(epoch + 1)
 
     def measure(self) -> dict[str, Any]:
-        """The metrics object of the validation pictures.
+        """Compute the metrics on the validation images.
 
         Raises:
-            BrokenOffError: the run is to stop.
+            BrokenOffError: the run has been asked to stop.
         """
         run = self.run
         return evaluate(
@@ -66,17 +66,17 @@ class Validation(keras.callbacks.Callback):
         )
 
     def heed(self, batches: int) -> None:
-        """Break off if somebody wants the run to stop."""
+        """Abort the validation if the run has been asked to stop."""
         if self.keeper.time_to_leave(batches):
             raise BrokenOffError
 
     def note(self, epoch: int, logs: dict[str, float], metrics: dict[str, Any]) -> None:
-        """Add a row to the history, and write the epoch's files; the epoch is counted from 1."""
+        """Add a row to the history, and write the files of the epoch (counted from 1)."""
         run, state = self.run, self.run.state
         run.share_quarantines()
         self.model.origin["epoch"] = epoch
         self.model.origin["darknet"]["seen"] += run.steps * run.batch
-        # Of equal epochs the later one: it has learned longer.
+        # On a tie the later epoch wins: it was trained longer.
         found = float(np.nan_to_num(logs["AP"], nan=0.0))
         better = found >= state.best
         if found > max(0.0, state.best):
@@ -95,8 +95,8 @@ class Validation(keras.callbacks.Callback):
         )
 
     def stop_if_no_better(self, epoch: int) -> None:
-        """Early stopping: ``patience`` epochs without a better AP are enough."""
+        """Stop early after ``patience`` epochs without a better AP."""
         patience, since = self.run.config.patience, epoch - self.run.state.better_epoch
         if patience and since >= patience:
-            logger.info("no better AP for %d epochs: the run ends early", since)
+            logger.info("no better AP for %d epochs: stopping early", since)
             self.model.stop_training = True
