@@ -1,10 +1,10 @@
-"""How long a COCO-sized file takes to load beside `json.load` of it, and what the Dataset keeps.
+"""Loading time of a COCO-sized file beside `json.load` of it, and the memory that the Dataset keeps.
 
     python scripts/bench_datasets.py [--images 118000] [--boxes 860000] [--rounds 3]
 
-Two files are made in a temporary folder: one like COCO's own, with a polygon an object (about
-450 MB), and one without polygons, where less of the time is plain parsing. Loading is to take at
-most 1.5 times as long as `json.load`, and the Dataset to keep under 150 MB.
+Two files are made in a temporary folder: one like COCO's own, with a polygon per object (about 450 MB), and one without
+polygons, where plain parsing takes less of the time. Targets: loading takes at most 1.5 times as long as `json.load`,
+and the Dataset keeps under 150 MB.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ import numpy as np
 from yolo import Dataset, load_dataset
 
 CATEGORY_IDS = [number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
-"""COCO's: 80 of them, with gaps."""
+"""COCO's 80 category ids, with gaps."""
 LARGEST_RATIO = 1.5
 LARGEST_MEGABYTES = 150
 
 
 def main() -> int:
-    """Measure both files and print a row for each; 1 if a target is missed."""
+    """Measure both files and print a row for each; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, default=118_000)
     parser.add_argument("--boxes", type=int, default=860_000)
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def race(path: Path, rounds: int) -> tuple[float, float]:
-    """Best seconds of `json.load` and of `load_dataset`, which take turns."""
+    """Best seconds of `json.load` and of `load_dataset`, run in turn."""
     times = [(seconds(read_plain, path), seconds(load_dataset, path)) for _ in range(rounds)]
     plain, ours = zip(*times, strict=True)
     return min(plain), min(ours)
@@ -77,7 +77,7 @@ def seconds(read: Callable[[Path], object], path: Path) -> float:
 
 
 def kept_megabytes(path: Path) -> float:
-    """How much a fresh process grows by a Dataset, the parsed file gone."""
+    """Memory that a fresh process gains by a Dataset once the parsed file is freed."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(growth, (path,))
 
@@ -95,7 +95,7 @@ def growth(path: Path) -> float:
 
 
 def hand_back_free_memory() -> None:
-    """What glibc holds of freed memory is none that the Dataset keeps."""
+    """Return freed memory that glibc still holds, as the Dataset does not use it."""
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
@@ -106,7 +106,7 @@ def resident_bytes() -> int:
 
 
 def write_coco(path: Path, *, images: int, boxes: int, polygons: bool) -> None:
-    """A file with the keys, the order and the sizes of `instances_train2017.json`; always the same."""
+    """Write a file with the keys, order and sizes of `instances_train2017.json`; deterministic."""
     with path.open("w", encoding="utf-8") as file:
         file.write('{"info": {"description": "like COCO 2017"}, "licenses": [], "images": [')
         ids = np.random.default_rng(0).permutation(6 * images)[:images].tolist()
@@ -133,7 +133,7 @@ def image_record(number: int) -> str:
 
 
 def annotation_records(ids: list[int], boxes: int, *, polygons: bool) -> Iterator[str]:
-    """Objects in no order of their pictures, as in COCO."""
+    """Annotations in random order of their images, as in COCO."""
     rng = np.random.default_rng(1)
     outlines = [outline(rng) for _ in range(1000)]
     for number in range(boxes):

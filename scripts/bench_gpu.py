@@ -1,4 +1,4 @@
-"""Training speed on an accelerator: images/s, share of the chip's matrix peak, memory.
+"""Training speed on an accelerator: images/s, fraction of the chip's peak TFLOPS, memory.
 
     python scripts/bench_gpu.py                          # yolov3 at 416 and 608 in bfloat16
     python scripts/bench_gpu.py --peak-tflops 989        # of a chip that the table does not know
@@ -6,13 +6,12 @@
     KERAS_BACKEND=tensorflow python scripts/bench_gpu.py # where TensorFlow has the GPU
     python scripts/bench_gpu.py --quick                  # small, to see that it runs
 
-A step is what `Detector.fit` runs for a batch: forward, matching, loss, backward, clipping, AdamW, running average.
-The batch lies on the device; with `--data` each step takes another one from the training pipeline with the default
-augmentation, over so many steps that what lay ready does not count, and the row says how long the steps waited. The
-rate with and without tells what the loader costs. Each row comes from a process of its own, as the memory is the most
-since the process began. Operations are those of the convolutions, two for a multiplication with an addition, thrice
-those of the forward pass: once more for the gradient of the maps, once more for that of the kernels.
-On the JAX backend, which is the default here, TensorFlow need not be installed, but for `--data`.
+A step is what `Detector.fit` runs for a batch: forward, target assignment, loss, backward, clipping, AdamW, EMA. The
+batch stays on the device; with `--data` each step takes a new one from the training pipeline with the default
+augmentation, over so many steps that prefetched batches do not matter, and the row says how long the steps waited. The
+difference between the two rates is the cost of the loader. Each row runs in a process of its own, because peak memory
+is counted from the start of the process. Operations are those of the convolutions, two per multiply-add, times three:
+forward, gradient of the maps, gradient of the kernels. On JAX, the default here, only `--data` needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ from yolo.training.optimizer.optimizer import make_optimizer
 
 CLASSES = 80
 BOXES = 16
-"""Places for true boxes in a picture; half of them are taken."""
+"""Padded true boxes per image; half of them are valid."""
 PASSES = 3
-"""Forward, gradient of the maps, gradient of the kernels: as many operations each."""
+"""Passes of equal cost: forward, gradient of the maps, gradient of the kernels."""
 PEAKS = {
     "H200": 989,
     "H100": 989,
@@ -57,13 +56,13 @@ PEAKS = {
 }
 """Dense TFLOPS of the matrix units in bfloat16 or float16 (the vendors' data sheets), by parts of the chips' names."""
 FED = 10
-"""With ``--data`` so many times as many steps: a long queue of batches lies ready after compiling."""
+"""Factor on the number of steps with ``--data``: many prefetched batches are ready after compilation."""
 HEADING = "model         size  batch         step  images/s    TFLOPS    peak     GiB  waiting"
 Step = Callable[[], None]
 
 
 def make_batch(size: int, batch: int) -> tuple[np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
-    """Random pictures with random boxes."""
+    """Random images with random boxes."""
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 0.7 * size, (batch, BOXES, 2))
     targets = {
@@ -76,7 +75,7 @@ def make_batch(size: int, batch: int) -> tuple[np.ndarray[Any, Any], dict[str, n
 
 
 def jax_step(detector: Detector, batch: Any) -> Step:
-    """Keras' compiled step; its state stays on the device, and is donated from step to step."""
+    """Keras' compiled step; its state stays on the device and is donated from step to step."""
     import jax
 
     batch = jax.device_put(batch)
@@ -108,7 +107,7 @@ def tensorflow_step(detector: Detector, batch: Any) -> Step:
 
 
 def device_name() -> str:
-    """The chip's name."""
+    """Name of the chip."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -120,7 +119,7 @@ def device_name() -> str:
 
 
 def peak_memory() -> float | None:
-    """The most GiB of the device's memory that were taken at once; None: the backend does not say."""
+    """Peak device memory in GiB; None if the backend does not report it."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -134,17 +133,17 @@ def peak_memory() -> float | None:
 
 
 def find_peak(name: str, given: float | None) -> float | None:
-    """TFLOPS of a chip; the longest name that fits, as A10G is no A10."""
+    """Peak TFLOPS of a chip by the longest matching name, so that an A10G does not count as an A10."""
     fitting = sorted((part for part in PEAKS if part in name), key=len)
     return given or (PEAKS[fitting[-1]] if fitting else None)
 
 
 def seconds_on_device(detector: Detector, size: int, batch: int, repeats: int) -> float:
-    """Of a step whose batch lies on the device: the median."""
+    """Median seconds of a step whose batch is on the device."""
     make_step = jax_step if keras.backend.backend() == "jax" else tensorflow_step
     step = make_step(detector, make_batch(size, batch))
     seconds = []
-    for _ in range(repeats + 2):  # the first ones compile
+    for _ in range(repeats + 2):  # the first two compile
         began = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - began)
@@ -152,7 +151,7 @@ def seconds_on_device(detector: Detector, size: int, batch: int, repeats: int) -
 
 
 def seconds_fed(detector: Detector, data: str, size: int, batch: int, repeats: int) -> tuple[float, float]:
-    """Of a step of `Detector.fit` that takes its batch from the pipeline: the mean, and what share of it is waiting."""
+    """Mean seconds of a step of `Detector.fit` fed by the pipeline, and the fraction of it spent waiting."""
     from yolo.datasets.load import load_dataset
     from yolo.datasets.pipeline.batches import training_batches
     from yolo.training.callbacks.progress import DataClock, Progress
@@ -169,7 +168,7 @@ def seconds_fed(detector: Detector, data: str, size: int, batch: int, repeats: i
 
 
 def measure(arguments: argparse.Namespace, size: int, batch: int, peak: float | None) -> None:
-    """Print a row."""
+    """Measure one case and print its row."""
     detector = Detector(arguments.model, classes=[f"class {index}" for index in range(CLASSES)], size=size)
     detector.compile(make_optimizer(TrainConfig(), detector, steps_per_epoch=100), jit_compile=True)
     if arguments.data is None:
@@ -187,7 +186,7 @@ def measure(arguments: argparse.Namespace, size: int, batch: int, peak: float | 
 
 
 def measure_apart(arguments: argparse.Namespace) -> None:
-    """Print a row of each case, from a process of its own; one that fails, as of a full memory, ends no other."""
+    """Print a row per case, each from its own process; a failure, e.g. out of memory, ends only that case."""
     given = {"--model": arguments.model, "--precision": arguments.precision, "--repeats": arguments.repeats}
     given |= {"--peak-tflops": arguments.peak_tflops, "--data": arguments.data}
     options = [str(word) for name, value in given.items() if value is not None for word in (name, value)]

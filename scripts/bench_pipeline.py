@@ -1,9 +1,9 @@
-"""How fast the training pipeline delivers pictures, beside bare decoding of the same files.
+"""Throughput of the training pipeline, beside plain decoding of the same files.
 
     python scripts/bench_pipeline.py [--images FOLDER] [--size 416] [--threads 2]
 
-The stages take turns in short slices of one run, so that a busy machine slows all of them alike. The last
-column compares the processor time of a picture, over all threads: other programs hardly disturb that.
+The stages take turns in short slices of one run, so that other load on the machine slows all of them alike. The last
+column compares processor time per image, over all threads, which other programs hardly affect.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from yolo.images.codec import image_size, list_images
 from yolo.structs import Dataset, Size
 
 BOXES = 7
-"""A picture, as in COCO on average."""
+"""Boxes per image, COCO's average."""
 
 SETTLING = 0.4
-"""Seconds in which a pipeline fills its buffers again, so that it does not disturb the next stage."""
+"""Seconds in which a pipeline refills its buffers, so that it does not disturb the next stage."""
 
 STAGES = {
     "no augmentation": AugmentConfig(flip=0, hue=0, saturation=0, brightness=0, scale=0, translate=0),
@@ -43,7 +43,7 @@ STAGES = {
     "mosaic": AugmentConfig(mosaic=1.0),
     "mosaic, perspective": AugmentConfig(mosaic=1.0, rotate=10, shear=5, perspective=0.1),
 }
-"""What is measured, read from files and from a cache in memory."""
+"""Augmentation options measured, reading from files and from a memory cache."""
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def default_images(scratch: Path) -> Path:
-    """Coco128 where it is at hand, else photograph-like JPEGs of COCO's size written to ``scratch``."""
+    """Folder of coco128 if available, else of photograph-like JPEGs of COCO's size written to ``scratch``."""
     shared = os.environ.get("YOLO_SHARED")
     if shared:
         return Path(shared) / "data" / "coco128" / "images"
@@ -82,7 +82,7 @@ def default_images(scratch: Path) -> Path:
 
 
 def make_dataset(paths: list[Path]) -> Dataset:
-    """The pictures with random boxes; what the boxes frame does not matter for the speed."""
+    """Dataset of the images with random boxes, whose content does not affect the speed."""
     if not paths:
         raise SystemExit("no pictures in that folder")
     random = np.random.default_rng(0)
@@ -127,14 +127,14 @@ def measure(dataset: Dataset, size: Size, options: argparse.Namespace) -> dict[s
 
 
 def decode(path: Path) -> None:
-    """The bare work: the file's bytes to pixels."""
+    """Decode a file to pixels, the baseline."""
     cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
 
 
 def threaded(
     pool: ThreadPoolExecutor, work: Callable[[int], object], dataset: Dataset, batch: int
 ) -> Callable[[], int]:
-    """A step that does ``work`` on the next pictures in the pool's threads."""
+    """Step that does ``work`` on the next images in the pool's threads."""
     indices: Iterator[int] = cycle(range(len(dataset)))
 
     def step() -> int:
@@ -147,7 +147,7 @@ def threaded(
 
 
 def batched(loader: Loader, size: Size, augment: AugmentConfig, options: argparse.Namespace) -> Callable[[], int]:
-    """A step that draws as many pictures from a pipeline, which stands still between steps."""
+    """Step that draws the same number of images from a pipeline, which is idle between steps."""
     batches = iter(
         training_batches(
             loader.dataset,
@@ -169,17 +169,17 @@ def batched(loader: Loader, size: Size, augment: AugmentConfig, options: argpars
 
 
 class Rate(NamedTuple):
-    """Images per second ..."""
+    """Images per second by two clocks."""
 
     wall: float
-    """... of the clock."""
+    """By elapsed time."""
     processor: float
-    """... of processor time."""
+    """By processor time."""
 
 
 def rate(stage: Callable[[], int], seconds: float) -> Rate:
-    """How fast a stage is over about so many seconds."""
-    stage()  # what a pipeline had prefetched while another stage ran does not count
+    """Measure the rate of a stage over about this many seconds."""
+    stage()  # discards what was prefetched while another stage ran
     begin, processor, done = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() - begin < seconds:
         done += stage()

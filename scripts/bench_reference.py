@@ -1,4 +1,4 @@
-"""One training step of the same networks in plain PyTorch, as something to measure against.
+"""Reference for `bench_train.py`: one training step of the same networks in plain PyTorch.
 
     python scripts/bench_reference.py --model yolov3-tiny --batch 16 --precision bfloat16
 
@@ -6,7 +6,7 @@ Needs PyTorch alone, and may run in an environment of its own: `bench_train.py -
 takes turns with it (``--serve``: a step for every line on standard input, its seconds on standard output).
 
 The step is forward, backward of the mean of the raw maps, and SGD with Nesterov momentum and a clipped gradient:
-no matching and no loss, which makes it the cheapest step that this network can have there.
+no target assignment and no loss, which makes it the cheapest possible step of this network in PyTorch.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import torch
 from torch import nn
 
 OUTPUTS = 3 * 85
-"""Channels of a head: three anchors of four coordinates, objectness and 80 classes."""
+"""Channels of a head: three anchors with four coordinates, objectness and 80 classes."""
 
 
 def conv(inputs: int, filters: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
-    """Darknet's convolution: batch norm, leaky ReLU."""
+    """Darknet's convolution with batch norm and leaky ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, filters, kernel_size, stride, kernel_size // 2, bias=False),
         nn.BatchNorm2d(filters, eps=1e-6, momentum=0.03),
@@ -34,7 +34,7 @@ def conv(inputs: int, filters: int, kernel_size: int, stride: int = 1) -> nn.Seq
 
 
 class Residual(nn.Module):
-    """Two convolutions and a way around them."""
+    """Two convolutions with a skip connection."""
 
     def __init__(self, filters: int):
         super().__init__()
@@ -45,12 +45,12 @@ class Residual(nn.Module):
 
 
 def stage(filters: int, blocks: int) -> nn.Sequential:
-    """A stage of Darknet-53: half the sides, then residual blocks."""
+    """Stage of Darknet-53: downsampling by two, then residual blocks."""
     return nn.Sequential(conv(filters // 2, filters, 3, 2), *(Residual(filters) for _ in range(blocks)))
 
 
 def neck(inputs: int, filters: int) -> nn.Sequential:
-    """The five convolutions between a scale's features and its head."""
+    """Five convolutions between a scale's features and its head."""
     wide = 2 * filters
     return nn.Sequential(
         conv(inputs, filters, 1),
@@ -120,7 +120,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {"yolov3": Yolov3, "yolov3-tiny":
 
 
 def make_step(model: str, size: int, batch: int, *, precision: str) -> Callable[[], tuple[float, float]]:
-    """A function that takes one step and gives its seconds and those of all processors together."""
+    """Make a function that runs one step and returns its elapsed and its processor seconds."""
     torch.manual_seed(0)
     network = NETWORKS[model]().train()
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.937, nesterov=True)

@@ -1,11 +1,11 @@
-"""What a picture costs at each stage of the input, and how that grows with pictures, boxes, classes and hosts.
+"""Cost per image at each stage of the input pipeline, and its growth with images, boxes, classes and hosts.
 
-    python scripts/bench_scale.py                          # everything but ten million pictures
-    python scripts/bench_scale.py --only pictures --largest 10000000
-    python scripts/bench_scale.py --only plan --rate 1000  # what the stages mean for COCO and ten million pictures
+    python scripts/bench_scale.py                          # everything but ten million images
+    python scripts/bench_scale.py --only images --largest 10000000
+    python scripts/bench_scale.py --only plan --rate 1000  # estimates for COCO and ten million images
 
-Stages take turns in one run, and what counts is the processor's time, not the clock's, so that a busy machine
-disturbs little. The tables are those of docs/SCALE.md. Ten million pictures take about 6 GB of memory and 3 GB of
+Stages take turns in one run and are compared by processor time, so that other load on the machine matters little.
+The tables are those of docs/SCALE.md. Ten million images take about 6 GB of memory and 3 GB of
 the temporary folder.
 """
 
@@ -46,15 +46,15 @@ PLAIN = AugmentConfig()
 MOSAIC = AugmentConfig(mosaic=1.0)
 COCO_PICTURES = 118_287
 COCO_BYTES = 19.3e9
-"""Of train2017, pictures alone."""
+"""Size of the images of train2017."""
 BOXES = 7
-"""A picture, as in COCO on average."""
+"""Boxes per image, COCO's average."""
 
 Stages = dict[str, Callable[[], object]]
 
 
 def main() -> None:
-    """Measure what is asked for and print its tables."""
+    """Measure what was asked for and print its tables."""
     options = parse_arguments()
     cv2.setNumThreads(0)
     sections = {
@@ -89,7 +89,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def in_turns(stages: Stages, rounds: int) -> dict[str, float]:
-    """Median seconds of processor time of each stage; they take turns after one that does not count."""
+    """Median processor seconds of each stage, run in turn after a warm-up round."""
     seconds: dict[str, list[float]] = {name: [] for name in stages}
     for turn in range(rounds + 1):
         for name, stage in stages.items():
@@ -100,11 +100,11 @@ def in_turns(stages: Stages, rounds: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-# What a picture costs
+# What an image costs
 
 
 def print_stages(options: argparse.Namespace) -> None:
-    """A table of milliseconds a picture on one core."""
+    """Print a table of milliseconds per image on one core."""
     found = measure_stages(options)
     print(f"\n| stage, one thread, {CANVAS[1]} px | ms a picture |\n|---|---|")
     for name, seconds in found.items():
@@ -112,7 +112,7 @@ def print_stages(options: argparse.Namespace) -> None:
 
 
 def measure_stages(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds a picture of each stage."""
+    """Seconds per image of each stage."""
     with tempfile.TemporaryDirectory() as scratch:
         dataset = make_dataset(list_images(options.images or default_images(Path(scratch))))
         dataset = dataset.subset(np.arange(min(64, len(dataset))))
@@ -121,7 +121,7 @@ def measure_stages(options: argparse.Namespace) -> dict[str, float]:
 
 
 def make_stages(dataset: Dataset, scratch: Path) -> Stages:
-    """Each does its work for every picture of the dataset."""
+    """Functions by stage; each does its work for every image of the dataset."""
     (scratch / "shards").mkdir()
     converted, store, _ = write_tfrecords(dataset, scratch / "shards", shards=4)
     images = [dataset.image(index) for index in every(dataset)]
@@ -149,18 +149,18 @@ def every(dataset: Dataset) -> range:
 
 
 def batches(loader: Loader, augment: AugmentConfig) -> Callable[[], object]:
-    """Makes as many pictures as the dataset has, a batch at a time, as a thread of the pipeline does."""
+    """Make as many images as the dataset has, one batch at a time, like a thread of the pipeline."""
     stream = TrainingStream(loader, augment, seed=0)
     images = np.zeros((BATCH, *CANVAS, 3), np.uint8)
     starts = range(0, len(loader.dataset), BATCH)
     return lambda: [stream.fill(images, range(start, start + BATCH)) for start in starts]
 
 
-# How it grows with pictures
+# How it grows with images
 
 
 def print_growth(largest: int) -> None:
-    """A table of what a dataset costs before its first picture is read, by its number of pictures."""
+    """Print the cost of a dataset before its first image is read, by number of images."""
     print(
         "\n| pictures | boxes | index on disk | loads in | keeps | peak | order of an epoch |"
         "\n|---|---|---|---|---|---|---|"
@@ -182,7 +182,7 @@ def print_growth(largest: int) -> None:
 
 
 def write_made_index(folder: Path, pictures: int) -> int:
-    """The index of a dataset that is not there, and its bytes; its shard is a hole in the disk."""
+    """Write the index of a synthetic dataset, and return its size; its shard is a sparse file."""
     length = 160_000
     store = RecordStore(
         str(folder),
@@ -200,7 +200,7 @@ def write_made_index(folder: Path, pictures: int) -> int:
 
 
 def made_dataset(pictures: int) -> Dataset:
-    """One of pictures that are not there."""
+    """Synthetic dataset whose images do not exist."""
     count = BOXES * pictures
     return Dataset(
         classes=tuple(f"class {number}" for number in range(80)),
@@ -217,7 +217,7 @@ def made_dataset(pictures: int) -> Dataset:
 
 
 def measure_index(folder: Path) -> None:
-    """In a process of its own: seconds, MB that stay, MB at most, seconds of an epoch's order."""
+    """Measure an index in a new process: seconds, MB kept, peak MB, seconds of one epoch's order."""
     import resource
 
     before, began = resident_megabytes(), time.perf_counter()
@@ -230,7 +230,7 @@ def measure_index(folder: Path) -> None:
 
 
 def resident_megabytes() -> float:
-    """Of this process, after glibc has given back what it can."""
+    """Resident memory of this process, after glibc has returned what it can."""
     import ctypes
 
     ctypes.CDLL(None).malloc_trim(0)
@@ -242,7 +242,7 @@ def resident_megabytes() -> float:
 
 
 def print_boxes(options: argparse.Namespace) -> None:
-    """A table of the pipeline's and a training step's time by boxes a picture."""
+    """Print the time of the pipeline and of a training step by boxes per image."""
     counts = (10, 100, 300)
     with tempfile.TemporaryDirectory() as scratch:
         dataset = make_dataset(list_images(options.images or default_images(Path(scratch))))
@@ -256,7 +256,7 @@ def print_boxes(options: argparse.Namespace) -> None:
 
 
 def with_boxes(dataset: Dataset, count: int) -> Dataset:
-    """The pictures with so many boxes each."""
+    """Dataset of the images with this many boxes each."""
     random, total = np.random.default_rng(0), count * len(dataset)
     corners = np.sort(random.random((total, 2, 2)), axis=1) * np.repeat(dataset.sizes[:, None, ::-1], count, axis=0)
     return replace(
@@ -270,7 +270,7 @@ def with_boxes(dataset: Dataset, count: int) -> Dataset:
 
 
 def print_classes(options: argparse.Namespace) -> None:
-    """A table of a training step's time by the number of classes."""
+    """Print the time of a training step by the number of classes."""
     counts = (1, 80, 1000)
     steps = in_turns({str(count): training_step(boxes=8, classes=count) for count in counts}, options.rounds)
     print("\n| classes | training step, tiny, 96 px, batch 8 |\n|---|---|")
@@ -279,7 +279,7 @@ def print_classes(options: argparse.Namespace) -> None:
 
 
 def training_step(*, boxes: int, classes: int) -> Callable[[], object]:
-    """One step of `fit` on a batch in memory, yolov3-tiny at 96 px, 8 pictures."""
+    """One step of `fit` on a batch in memory: yolov3-tiny at 96 px, 8 images."""
     import tensorflow as tf
 
     from yolo.model.detector import Detector
@@ -302,7 +302,7 @@ def training_step(*, boxes: int, classes: int) -> Callable[[], object]:
 
 
 def print_hosts(options: argparse.Namespace) -> None:
-    """A table of what a host spends on its 16 rows of a batch that all hosts share."""
+    """Print the time that a host needs for its 16 rows of a batch shared by all hosts."""
     hosts = (1, 8, 64)
     with tempfile.TemporaryDirectory() as scratch:
         dataset = make_dataset(list_images(options.images or default_images(Path(scratch))))
@@ -327,12 +327,12 @@ def print_hosts(options: argparse.Namespace) -> None:
 
 
 def print_plan(options: argparse.Namespace) -> None:
-    """A table of what GPUs of an assumed speed ask of the input, from the stages measured on this machine."""
+    """Print the input rate that GPUs of an assumed speed need, from the stages measured on this machine."""
     found, rate = measure_stages(options), options.rate
     seconds = found["batches, augmented, with mosaic"]
     kept = found["batches, augmented, with mosaic, kept in memory"]
     size = COCO_BYTES / COCO_PICTURES
-    resized = CANVAS[0] * CANVAS[1] * 3 * 0.75  # three to four, the most common shape
+    resized = CANVAS[0] * CANVAS[1] * 3 * 0.75  # 3:4, the most common aspect ratio
     print(f"\nAssumed: {rate:,.0f} pictures a second and GPU, {size / 1e3:.0f} kB a file.")
     print("\n| pictures | GPUs | an epoch | cores, all hosts | cores, pictures kept | bytes a second | all, resized |")
     print("|---|---|---|---|---|---|---|")

@@ -1,13 +1,13 @@
-"""How fast a training step is: bare, as `fit` runs it, and beside the same network's in plain PyTorch.
+"""Speed of a training step: bare, as `fit` runs it, and of the same network in plain PyTorch.
 
     python scripts/bench_train.py                          # yolov3-tiny, batch 16, and yolov3, batch 8, at 416
     python scripts/bench_train.py --reference PYTHON       # PYTHON has PyTorch: takes turns with bench_reference.py
     python scripts/bench_train.py --quick                  # small, to see that it runs
 
 The bare step is forward, backward of the mean of the raw maps, and update. The fit step is what
-`Detector.fit` runs: matching, loss, metrics and the running average of the weights as well. All kinds take turns in
-one run, on one batch in memory, and the ratios of their medians are what counts; the seconds depend on the machine.
-On one that others use too, the processor seconds (``cpu``) vary less.
+`Detector.fit` runs: target assignment, loss, metrics and EMA as well. All kinds take turns in one run, on one batch in
+memory; compare the ratios of their medians, as the seconds depend on the machine. On a shared machine the processor
+seconds (``cpu``) vary less.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ if TYPE_CHECKING:
 
 CLASSES = 80
 BOXES = 8
-"""True boxes a picture: the average of COCO is 7.3."""
+"""True boxes per image; COCO's average is 7.3."""
 PRECISIONS = ("float32", "mixed_bfloat16")
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**28)}
-"""The reference's allocator, tuned."""
+"""Tuned allocator settings for the reference."""
 RECORDED = {
     ("yolov3-tiny", "float32"): 14.2,
     ("yolov3", "float32"): 1.58,
     ("yolov3-tiny", "mixed_bfloat16"): 30.7,
     ("yolov3", "mixed_bfloat16"): 3.36,
 }
-"""Images/s of the PyTorch implementation that most people use, its allocator tuned, two idle cores, another day."""
+"""Images/s of the most widely used PyTorch implementation, tuned allocator, two idle cores; not re-measured."""
 Step = Callable[[], object]
 Times = tuple[float, float]
-"""Seconds, and those of all processors together."""
+"""Elapsed seconds, and seconds of all processors together."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured."""
+    """Network, precision and batch to measure, with its target."""
 
     model: str
     size: int
     batch: int
     limit: float
-    """The largest ratio of the fit step to the bare one that is good."""
+    """Largest acceptable ratio of the fit step to the bare one."""
 
 
 CASES = (Case("yolov3-tiny", 416, 16, 1.15), Case("yolov3", 416, 8, 1.05))
 
 
 def make_batch(size: int, batch: int) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Random pictures with random boxes."""
+    """Random images with random boxes."""
     import tensorflow as tf
 
     rng = np.random.default_rng(0)
@@ -83,7 +83,7 @@ def make_batch(size: int, batch: int) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
 
 
 def bare_step(detector: Detector, images: tf.Tensor) -> Step:
-    """Forward, backward and update with a loss that costs nothing."""
+    """Forward, backward and update with a trivial loss."""
     import tensorflow as tf
 
     variables = detector.trainable_variables
@@ -99,7 +99,7 @@ def bare_step(detector: Detector, images: tf.Tensor) -> Step:
 
 
 def fit_step(detector: Detector, images: tf.Tensor, targets: dict[str, tf.Tensor]) -> Step:
-    """What `fit` runs for one batch."""
+    """One batch as `fit` runs it."""
     import tensorflow as tf
 
     iterator = iter(tf.data.Dataset.from_tensors((images, targets)).repeat())
@@ -118,7 +118,7 @@ def timed(step: Step) -> Callable[[], Times]:
 
 @contextmanager
 def reference_step(python: str | None, case: Case, precision: str) -> Iterator[dict[str, Callable[[], Times]]]:
-    """The step of bench_reference.py, in a process of another Python; none without one."""
+    """Step of bench_reference.py, in a process of another Python; None without one."""
     if python is None:
         yield {}
         return
@@ -137,7 +137,7 @@ def reference_step(python: str | None, case: Case, precision: str) -> Iterator[d
 
 
 def medians(steps: dict[str, Callable[[], Times]], repeats: int) -> dict[str, Times]:
-    """Median times of each step, the steps taking turns after two rounds that do not count."""
+    """Median times of each step, run in turn after two warm-up rounds."""
     rounds = [{name: step() for name, step in steps.items()} for _ in range(repeats + 2)][2:]
     return {name: tuple(statistics.median(each[name][kind] for each in rounds) for kind in (0, 1)) for name in steps}
 
@@ -186,8 +186,8 @@ def main() -> None:
     arguments = parse()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not arguments.untuned:
-        tune_allocator()  # before TensorFlow's threads are there
-        os.environ.update(MALLOC)  # of the reference's process
+        tune_allocator()  # before TensorFlow starts its threads
+        os.environ.update(MALLOC)  # for the reference's process
     cases = (Case("yolov3-tiny", 64, 2, 1.15),) if arguments.quick else CASES
     for case in cases:
         for precision in PRECISIONS:

@@ -3,7 +3,7 @@
     python scripts/get_coco.py --out coco                      # train2017, val2017 and the annotations
     python scripts/get_coco.py --out coco --split val2017      # 1.1 GB: enough to measure a detector
 
-Run it again to go on with what broke off.
+Run it again to resume interrupted downloads.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from yolo.files.archives import install
 from yolo.files.download import Remote
 
 HOST = "http://images.cocodataset.org"
-"""Plain http, as COCO's own page has it; the sums below hold either way."""
+"""Plain http, as on COCO's own page; the checksums below hold either way."""
 ANNOTATIONS = Remote(
     f"{HOST}/annotations/annotations_trainval2017.zip", 252_907_541, "f4bbac642086de4f52a3fdda2de5fa2c"
 )
@@ -39,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0, or 2 for a fault, which is one line on stderr."""
+    """Download the archives; return 0, or 2 for a fault, which is one line on stderr."""
     arguments = make_parser().parse_args(argv)
     try:
         for archive in (ANNOTATIONS, *(PICTURES[split] for split in arguments.split)):
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def next_command(folder: Path, splits: Sequence[str]) -> str:
-    """What can be done with the pictures that are there."""
+    """Command to try with the images that were downloaded."""
     if "train2017" not in splits:
         return f"yolov3 eval MODEL.keras {folder} --split val2017"
     return f"yolov3 train {folder} --split train2017" + (" --val val2017" if "val2017" in splits else "")

@@ -3,7 +3,7 @@
     python scripts/get_voc.py --out voc               # both years, as most results are trained: 07+12
     python scripts/get_voc.py --out voc --year 2007
 
-Run it again to go on with what broke off. The annotations of the test set of 2012 are not published.
+Run it again to resume interrupted downloads. The annotations of the test set of 2012 are not published.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ARCHIVES = {
     ),
     "2012": (Remote(f"{HOST}/voc2012/VOCtrainval_11-May-2012.tar", 1_999_639_040, "6cd6e144f989b92b3379bac3b3de84fd"),),
 }
-"""By year; the sums are the ones that torchvision publishes."""
+"""Archives by year; the checksums are those that torchvision publishes."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0, or 2 for a fault, which is one line on stderr."""
+    """Download the archives; return 0, or 2 for a fault, which is one line on stderr."""
     arguments = make_parser().parse_args(argv)
     try:
         for archive in (archive for year in arguments.year for archive in ARCHIVES[year]):
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except YoloError as error:
         print(f"get_voc: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    # With 2007 there is a test set, and all else can be learned.
+    # Only 2007 has a public test set; with it, everything else can be used for training.
     splits = "--split trainval --val test" if "2007" in arguments.year else "--split train --val val"
     print(f"go on with: yolov3 train {arguments.out / 'VOCdevkit'} {splits}")
     return 0

@@ -4,7 +4,7 @@
     python scripts/get_weights.py yolov3-coco --out weights    # into a folder
     python scripts/get_weights.py --list
 
-The cache is $YOLO_CACHE, else ~/.cache/yolov3-keras. A download that broke off is gone on with.
+The cache is $YOLO_CACHE, else ~/.cache/yolov3-keras. Interrupted downloads are resumed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0, or 2 for a fault, which is one line on stderr."""
+    """Download or list weights; return 0, or 2 for a fault, which is one line on stderr."""
     parser = make_parser()
     arguments = parser.parse_args(argv)
     if not arguments.list and not arguments.names:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def show() -> None:
-    """A line for each of the published weights."""
+    """Print a line for each of the published weights."""
     for name, weights in PUBLISHED.items():
         checked = f"SHA-256 {weights.sha256}" if weights.sha256 else "SHA-256 not published: as on its first use"
         print(f"{name:<18} {weights.size / 1e6:>6.1f} MB  {weights.url}  {checked}")
@@ -54,7 +54,7 @@ def show() -> None:
 
 
 def get(names: Sequence[str], out: Path | None, mirror: str | None) -> None:
-    """Download each, print where it is, and at the end what to do with it."""
+    """Download each, print its path, and at the end how to use it."""
     for name in names:
         path = published_file(name, mirror=mirror) if out is None else fetch_published(name, out, mirror=mirror)
         print(f"{name}: {path}")

@@ -3,7 +3,7 @@
 
     python scripts/plot_runs.py curves.png runs/frozen-0 runs/frozen-1 runs/nothing-0
 
-Runs whose folders differ only in a last ``-NUMBER`` (their seed) are one kind and share a colour.
+Runs whose folder names differ only in a final ``-NUMBER`` (their seed) share a colour.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from yolo.images.plots import plot_runs
 
 
 def read_curve(run: Path, metric: str) -> list[float]:
-    """A column of a run's history.csv; NaN where an epoch has no value."""
+    """Read a column of a run's history.csv; NaN where an epoch has no value."""
     try:
         with (run / "history.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

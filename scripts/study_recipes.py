@@ -1,11 +1,11 @@
-"""What each default of a training is worth: short runs that differ in one thing, as a table.
+"""Ablation of the training defaults: short runs that each change one option, as a table.
 
     python scripts/study_recipes.py                               # digits, made on the spot; both seeds
     python scripts/study_recipes.py raccoon=DIR/raccoon:test      # a dataset of yours: NAME=DATA[:VALIDATION SPLIT]
     python scripts/study_recipes.py --row "all defaults" --row "no running average" --out study.json
 
-yolov3-tiny from nothing, 224 px (digits: 160), 12 epochs of batch 8. "Mean" is AP50 averaged over all epochs, which
-says how early a run is good; "end" is that of the last one. Runs that are in ``--out`` already are not done again.
+yolov3-tiny from random weights, 224 px (digits: 160), 12 epochs at batch 8. "Mean" is AP50 averaged over all epochs,
+which shows how early a run is good; "end" is AP50 of the last one. Runs already in ``--out`` are not repeated.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ SLOW_STATISTICS = 0.97
 
 
 def no_prior(detector: yolo.Detector) -> None:
-    """Let objectness and classes begin at one half."""
+    """Initialize objectness and classes at probability one half."""
     for head in detector.heads:
         head.convolution.bias.assign(np.zeros(head.convolution.bias.shape, np.float32))
 
 
 def slow_statistics(detector: yolo.Detector) -> None:
-    """The momentum that PyTorch's YOLOv3 has, in Keras' terms."""
+    """Use the batch norm momentum of PyTorch's YOLOv3, in Keras' convention."""
     for layer in detector.convolutions:
         if layer.batch_norm is not None:
             layer.batch_norm.momentum = SLOW_STATISTICS
@@ -62,7 +62,7 @@ ROWS: dict[str, Change] = {
 
 
 def load(text: str, folder: Path) -> tuple[str, Dataset, Dataset, int]:
-    """Name, pictures to learn from, pictures to validate on, and side of the canvas."""
+    """Load a dataset: name, training images, validation images and side of the canvas."""
     if text == "digits":
         data = make_digits(folder / "digits", **DIGITS)
         return text, yolo.load_dataset(data, "train"), yolo.load_dataset(data, "val"), SMALL
@@ -76,7 +76,7 @@ def load(text: str, folder: Path) -> tuple[str, Dataset, Dataset, int]:
 
 
 def run(dataset: Dataset, validation: Dataset, size: int, change: Change, *, epochs: int, seed: int) -> dict[str, Any]:
-    """What comes of one run."""
+    """Train once and return the results."""
     import keras
 
     options, prepare, precision = change
@@ -93,7 +93,7 @@ def run(dataset: Dataset, validation: Dataset, size: int, change: Change, *, epo
 
 
 def table(found: dict[str, dict[str, Any]], names: list[str], seeds: list[int]) -> str:
-    """A row a change; mean and end AP50 and the last AP of each dataset, by seed."""
+    """Table with a row per change: mean and last AP50 and last AP of each dataset, by seed."""
     kinds = {"mean": "mean AP50", "end": "end AP50", "AP": "AP"}
     lines = ["| change | " + " | ".join(f"{name}: {text}" for name in names for text in kinds.values()) + " |"]
     lines.append("|" + "---|" * (1 + len(names) * len(kinds)))

@@ -83,7 +83,7 @@ def test_measures_by_hand():
 def test_measures_in_chunks_are_the_same(monkeypatch):
     shapes, anchors = random_shapes(1000), np.array(COCO, np.float32)
     whole = measure_anchors(shapes, anchors)
-    monkeypatch.setattr(module, "CHUNK", 33)
+    monkeypatch.setattr(module, "SHAPES_AT_ONCE", 33)
     parts = measure_anchors(shapes, anchors)
     assert parts.mean_iou == pytest.approx(whole.mean_iou, abs=1e-12)
     assert parts.best_possible_recall == whole.best_possible_recall
@@ -153,7 +153,7 @@ def test_tiny_boxes_give_positive_anchors():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"count": 3}, ConfigError, "3 anchors, but only 2 different box shapes; lower the count"),
+        ({"count": 3}, ConfigError, "3 anchors, but only 2 distinct box shapes; lower the count"),
         ({"count": 0}, ConfigError, "count must be > 0, got 0"),
         ({"count": 1, "size": 400}, ConfigError, "multiple of 32"),
     ],
@@ -256,7 +256,7 @@ def test_forms_of_files(tmp_path, text):
         ("10,-13\n", r"a\.txt:1: widths and heights must be positive pixels, got '10,-13'"),
         ("10,0\n", "positive pixels"),
         ("nan,10\n", "positive pixels"),
-        ("# nothing\n", r"a\.txt: holds no anchors; expected lines of width,height"),
+        ("# nothing\n", r"a\.txt: contains no anchors; expected lines of width,height"),
         ("10,13\n# size: 100 x 100\n", "size must be a multiple of 32"),
     ],
 )

@@ -1,8 +1,8 @@
-"""Anchor sets: fitting to a dataset, how well they fit, their files, and which to use.
+"""Anchor sets: k-means fit to a dataset, quality measures, files, published sets.
 
-Anchors are (N, 2) float32, width and height in pixels of the canvas, by rising area. Of a box
-only its shape counts here, its width and height on the canvas: IoU is taken as if box and
-anchor had one centre (YOLOv2, section 2, "Dimension Clusters").
+Anchors are (N, 2) float32, width and height in canvas pixels, by increasing area. Only the shape of a box matters here,
+its width and height on the canvas: IoU is that of box and anchor on one centre (YOLOv2, section 2, "Dimension
+Clusters").
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ LARGEST_FILE = MIB
 """Bytes of a file of anchors, at most."""
 
 FIT_LIMIT = 10_000
-"""More shapes than this are sampled for the fit; the mean IoU of the result moves by less than 0.001."""
+"""Number of shapes above which a sample is fitted; the mean IoU of the result changes by less than 0.001."""
 CURVE_LIMIT = 2_000
 REFINED_STARTS = 3
-"""So many of the best k-means results are refined."""
+"""Number of the best k-means results that are refined."""
 RECALL_RATIO = 4.0
 WORTHWHILE_GAIN = 0.02
-"""New anchors have to raise the mean IoU by this much: they cost the match with pretrained weights."""
-CHUNK = 65_536
+"""Gain in mean IoU from which new anchors are recommended: they no longer match pretrained weights."""
+SHAPES_AT_ONCE = 65_536
 DIRECTIONS = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1], [1, -1], [-1, 1]], np.float64)
 
 
 @dataclass(frozen=True)
 class AnchorQuality:
-    """How well anchors fit shapes."""
+    """Quality of anchors on a set of shapes."""
 
     mean_iou: float
-    """Mean over the shapes of the IoU with their best anchor."""
+    """Mean IoU of the shapes with their best anchors."""
     best_possible_recall: float
-    """Share of the shapes with an anchor whose width and height are both within a factor of 4
-    (the `anchor_t` test of the PyTorch YOLOv3's autoanchor)."""
+    """Fraction of the shapes with an anchor whose width and height are both within a factor of 4 (the `anchor_t` test
+    of the PyTorch YOLOv3's autoanchor)."""
 
 
 def fit_anchors(
@@ -64,32 +64,32 @@ def fit_anchors(
     mode: LetterboxMode = "letterbox",
     restarts: int = 12,
 ) -> Anchors:
-    """Anchors for a dataset: k-means under 1 - IoU, refined; the same for the same seed.
+    """Fit anchors to a dataset: k-means under 1 - IoU, then refined; deterministic for a seed.
 
     Args:
-        dataset: its boxes, without the ignored ones (crowds cover groups, not objects).
-        count: how many anchors.
-        size: the network's input, one side or (height, width).
-        seed: of the starting points and, above 10,000 boxes, of the sample.
-        mode: how pictures are brought to the canvas.
-        restarts: how many k-means runs compete.
+        dataset: dataset whose boxes are fitted, without ignored ones (crowds cover groups, not objects).
+        count: number of anchors.
+        size: network input, one side or (height, width).
+        seed: seed of the starting points and, above 10,000 boxes, of the sample.
+        mode: how images are fitted to the canvas.
+        restarts: number of k-means runs to choose from.
 
     Returns:
-        (count, 2) float32, width and height in canvas pixels, to 0.01 px, by rising area.
+        (count, 2) float32, width and height in canvas pixels, to 0.01 px, by increasing area.
 
     Raises:
         AnnotationError: the dataset has no boxes.
-        ConfigError: fewer different shapes than anchors, or a wrong count or size.
+        ConfigError: there are fewer distinct shapes than anchors, or the count or size is invalid.
     """
     return fit_shapes(canvas_shapes(dataset, size, mode=mode), count, seed=seed, restarts=restarts)
 
 
 def canvas_shapes(dataset: Dataset, size: int | tuple[int, int], *, mode: LetterboxMode = "letterbox") -> Shapes:
-    """(K, 2) width and height on the canvas of the K boxes that are not ignored.
+    """Width and height on the canvas (K, 2) of the K boxes that are not ignored.
 
     Raises:
-        AnnotationError: there are none.
-        ConfigError: the size is no multiple of 32.
+        AnnotationError: there are no such boxes.
+        ConfigError: the size is not a multiple of 32.
     """
     canvas = canvas_size(size)
     kept = ~dataset.ignore
@@ -101,12 +101,12 @@ def canvas_shapes(dataset: Dataset, size: int | tuple[int, int], *, mode: Letter
 
 
 def fit_shapes(shapes: Shapes, count: int, *, seed: int = 0, restarts: int = 12) -> Anchors:
-    """`fit_anchors` of (K, 2) widths and heights."""
+    """Fit anchors to widths and heights (K, 2), as `fit_anchors` does."""
     check(count > 0, "count", "> 0", count)
     check(0 <= seed < 2**32, "seed", "in 0..2**32 - 1", seed)
     distinct = len(np.unique(np.round(shapes, 2), axis=0))
     if distinct < count:
-        raise ConfigError(f"{count} anchors, but only {distinct} different box shapes; lower the count")
+        raise ConfigError(f"{count} anchors, but only {distinct} distinct box shapes; lower the count")
     sample = _sample(shapes, FIT_LIMIT, seed)
     starts = [_kmeans(sample, _seed_anchors(sample, count, seed=seed + run)) for run in range(restarts)]
     starts.sort(key=lambda anchors: -_mean_best(shape_iou(sample, anchors)))
@@ -116,12 +116,12 @@ def fit_shapes(shapes: Shapes, count: int, *, seed: int = 0, restarts: int = 12)
 
 
 def sort_anchors(anchors: NDArray[np.floating]) -> Anchors:
-    """By rising area: the order in which the scales, fine to coarse, take them."""
+    """Sort by increasing area, the order in which the scales, fine to coarse, use them."""
     return anchors[np.argsort(anchors.prod(axis=-1), kind="stable")].astype(np.float32)
 
 
 def shape_iou(shapes: Shapes, anchors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """IoU of every shape (K, 2) with every anchor (N, 2) on one centre, (K, N)."""
+    """IoU (K, N) of every shape (K, 2) with every anchor (N, 2) on one centre."""
     widths = np.minimum(shapes[:, :1], anchors[:, 0])
     heights = np.minimum(shapes[:, 1:], anchors[:, 1])
     intersections = widths * heights
@@ -139,10 +139,10 @@ def _sample(shapes: Shapes, limit: int, seed: int) -> Shapes:
 
 
 def _seed_anchors(shapes: Shapes, count: int, *, seed: int) -> Shapes:
-    """k-means++ starting points, (count, 2).
+    """K-means++ starting points, (count, 2).
 
-    Over logarithms, where equal distances are equal ratios: 1 - IoU is about the sum of the
-    two log differences for shapes that are alike, whatever their size.
+    They are chosen by logarithms, where equal distances are equal ratios: 1 - IoU of similar shapes is about the sum of
+    the two log differences, whatever their size.
     """
     from sklearn.cluster import kmeans_plusplus
 
@@ -153,8 +153,8 @@ def _seed_anchors(shapes: Shapes, count: int, *, seed: int) -> Shapes:
 def _kmeans(shapes: Shapes, anchors: Shapes, *, rounds: int = 100) -> Shapes:
     """Lloyd's algorithm under 1 - IoU.
 
-    The centre of a cluster is its median, which has a clearly larger mean IoU with it than the
-    mean has (0.62 against 0.59 on coco128).
+    The centre of a cluster is its median, whose mean IoU with it is clearly higher than the mean's (0.62 against 0.59
+    on coco128).
     """
     owners = np.full(len(shapes), -1)
     for _ in range(rounds):
@@ -168,7 +168,7 @@ def _kmeans(shapes: Shapes, anchors: Shapes, *, rounds: int = 100) -> Shapes:
 
 
 def _refine(shapes: Shapes, anchors: Shapes) -> Shapes:
-    """Raise the mean best IoU itself by a pattern search: the optimum has kinks, so no gradients."""
+    """Increase the mean best IoU itself by pattern search; it has kinks, so gradients do not help."""
     anchors, overlaps = anchors.copy(), shape_iou(shapes, anchors)
     step = 0.1
     while step > 0.001:
@@ -179,7 +179,7 @@ def _refine(shapes: Shapes, anchors: Shapes) -> Shapes:
 
 
 def _move(shapes: Shapes, anchors: Shapes, overlaps: NDArray[np.float64], index: int, step: float) -> bool:
-    """Take one anchor one step where that raises the mean best IoU; updates both arrays in place."""
+    """Move one anchor by one step if that increases the mean best IoU; updates both arrays in place."""
     candidates = anchors[index] * np.exp(step * DIRECTIONS)
     tried = shape_iou(shapes, candidates)
     others = np.delete(overlaps, index, axis=1).max(axis=1, initial=0.0)
@@ -192,10 +192,10 @@ def _move(shapes: Shapes, anchors: Shapes, overlaps: NDArray[np.float64], index:
 
 
 def measure_anchors(shapes: Shapes, anchors: NDArray[np.floating]) -> AnchorQuality:
-    """How well anchors (N, 2) fit shapes (K, 2), both in pixels of one canvas."""
+    """Measure how well anchors (N, 2) fit shapes (K, 2), both in pixels of one canvas."""
     total, recalled = 0.0, 0
-    for start in range(0, len(shapes), CHUNK):
-        part = shapes[start : start + CHUNK]
+    for start in range(0, len(shapes), SHAPES_AT_ONCE):
+        part = shapes[start : start + SHAPES_AT_ONCE]
         total += float(shape_iou(part, anchors).max(axis=1).sum())
         ratios = part[:, None] / anchors
         worst = np.maximum(ratios, 1 / ratios).max(axis=2)
@@ -204,9 +204,9 @@ def measure_anchors(shapes: Shapes, anchors: NDArray[np.floating]) -> AnchorQual
 
 
 def mean_iou_by_count(shapes: Shapes, counts: Iterable[int], *, seed: int = 0) -> dict[int, float]:
-    """Mean best IoU of fitted anchors for each number of them, on a sample of the shapes.
+    """Mean best IoU of fitted anchors for each number of anchors, on a sample of the shapes.
 
-    Numbers above that of the different shapes are left out.
+    Numbers larger than that of distinct shapes are skipped.
     """
     sample = _sample(shapes, CURVE_LIMIT, seed)
     distinct = len(np.unique(np.round(sample, 2), axis=0))
@@ -218,7 +218,7 @@ def mean_iou_by_count(shapes: Shapes, counts: Iterable[int], *, seed: int = 0) -
 
 
 def choose_anchors(fitted: AnchorQuality, current: AnchorQuality, name: str) -> str:
-    """One sentence: which anchors to use, and why."""
+    """Verdict in one sentence: which anchors to use, and why."""
     gain = fitted.mean_iou - current.mean_iou
     figures = f"mean IoU {fitted.mean_iou:.3f} against {current.mean_iou:.3f} of {name}"
     if gain >= WORTHWHILE_GAIN:
@@ -231,20 +231,20 @@ def choose_anchors(fitted: AnchorQuality, current: AnchorQuality, name: str) -> 
 def scale_anchors(
     anchors: NDArray[np.floating], from_size: int | tuple[int, int], to_size: int | tuple[int, int]
 ) -> Anchors:
-    """Anchors of one input size for another, (N, 2).
+    """Scale anchors (N, 2) from one input size to another.
 
-    Their shape is kept, as the letterbox keeps that of the objects: between sizes of different
-    proportions the factor is the geometric mean of the two sides'.
+    Their aspect ratio is kept, as the letterbox keeps that of objects: between sizes of different aspect ratios the
+    factor is the geometric mean of those of the two sides.
     """
     (rows, columns), (new_rows, new_columns) = canvas_size(from_size), canvas_size(to_size)
     return (anchors * math.sqrt(new_rows * new_columns / (rows * columns))).astype(np.float32)
 
 
 def published_anchors(name: str, size: int | tuple[int, int] = PUBLISHED_SIZE) -> Anchors:
-    """A shipped set by its name, such as ``yolov3-coco``, for an input size.
+    """Shipped anchors by name, such as ``yolov3-coco``, scaled to an input size.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there are no anchors of that name.
     """
     path = shipped_file("anchors", f"{name}.txt")
     if path is None:
@@ -257,18 +257,18 @@ def published_names() -> list[str]:
 
 
 def read_anchors(path: str | Path, size: int | tuple[int, int] | None = None) -> Anchors:
-    """Anchors from a text file: ``w,h`` a line, or Darknet's one line of pairs; ``#`` begins a comment.
+    """Read anchors from a text file: ``w,h`` per line, or Darknet's single line of pairs; ``#`` starts a comment.
 
-    Where a comment states the input size they were made for (``# size: 416 x 416``, height
-    first) and ``size`` is given, they are scaled to it.
+    If a comment states the input size they were made for (``# size: 416 x 416``, height first) and ``size`` is given,
+    they are scaled to it.
 
     Raises:
-        ConfigError: the file cannot be read or holds something else.
+        ConfigError: the file cannot be read or does not hold anchors.
     """
     lines = read_text(path, limit=LARGEST_FILE, what="a file of anchors").splitlines()
     pairs = [pair for number, line in enumerate(lines, 1) for pair in _pairs(line, f"{path}:{number}")]
     if not pairs:
-        raise ConfigError(f"{path}: holds no anchors; expected lines of width,height")
+        raise ConfigError(f"{path}: contains no anchors; expected lines of width,height")
     anchors = sort_anchors(np.array(pairs))
     stated = re.search(r"^#\s*size:\s*(\d{1,9})\s*x\s*(\d{1,9})\b", "\n".join(lines), re.MULTILINE)
     if stated is None or size is None:
@@ -295,7 +295,7 @@ def _pairs(line: str, place: str) -> list[tuple[float, float]]:
 def write_anchors(
     path: str | Path, anchors: Anchors, *, origin: str, size: int | tuple[int, int] = PUBLISHED_SIZE
 ) -> None:
-    """A text file that `read_anchors` reads; ``origin``, one line or several, says where they come from.
+    """Write a text file for `read_anchors`; ``origin``, one or more lines, describes where the anchors come from.
 
     Raises:
         ConfigError: the file cannot be written.

@@ -75,7 +75,7 @@ def test_a_subset_of_the_classes(files, caplog):
         assert main(["convert", "net.weights", f"{wanted[:3]}.keras", *FROM_DARKNET, "--classes", wanted]) == 0
         assert yolo.load(f"{wanted[:3]}.keras").classes == ("dog",)
     assert "classes kept     1 (dog)" in caplog.text
-    assert "classes left     1 (cat)" in caplog.text
+    assert "classes dropped  1 (cat)" in caplog.text
 
 
 def test_other_classes_reach_darknets_files(files):

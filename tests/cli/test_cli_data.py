@@ -134,7 +134,7 @@ def test_faults(voc, tmp_path, capsys, options, message):
 def test_data_are_never_written_over(voc, tmp_path, capsys, out):
     before = snapshot(voc)
     assert main(["data", "convert", str(voc), str(tmp_path / out), "--to", "tfrecord", "--force"]) == 2
-    assert "the data lie there; give another OUT" in capsys.readouterr().err
+    assert "the dataset itself is there; give another OUT" in capsys.readouterr().err
     assert snapshot(voc) == before
 
 

@@ -1,4 +1,4 @@
-"""The demo, cut short: it does the whole job and leaves everything where it says."""
+"""`yolov3 demo`, shortened: every step runs and every file is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network file for another canvas, other anchors, other classes: what changes, and that nothing else does."""
+"""Edits of a network file: canvas, anchors and classes change, and nothing else does."""
 
 from __future__ import annotations
 

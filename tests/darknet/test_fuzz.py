@@ -1,4 +1,4 @@
-"""Network files and weights of anybody's making: a fault is a YoloError with the file's name, and costs little."""
+"""Fuzz tests of network and weights files: every fault is a YoloError with the file's name, found at little cost."""
 
 from __future__ import annotations
 

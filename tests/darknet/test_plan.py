@@ -1,4 +1,4 @@
-"""What Darknet's network files describe: settings, inputs, shapes worked by hand; faults with line and section."""
+"""Parsing of network files: settings, inputs and shapes worked by hand; faults with line and section."""
 
 from __future__ import annotations
 
@@ -436,15 +436,15 @@ REGION = "[region]\nanchors=4,6\nclasses=2\nsoftmax={}"
         ),
         (
             [conv(4), conv(14), YOLO, section("route", {"layers": 0}), conv(7, activation="logistic"), SQUARED],
-            "a.cfg:23: [yolo]: heads of several kinds in one network are not supported",
+            "a.cfg:23: [yolo]: [yolo] and [region] heads in one network are not supported",
         ),
         (
             [conv(4), conv(14), YOLO, section("route", {"layers": 0}), conv(7), REGION.format(1)],
-            "a.cfg:23: [region]: heads of several kinds in one network are not supported",
+            "a.cfg:23: [region]: [yolo] and [region] heads in one network are not supported",
         ),
         (
             [conv(4), conv(5), section("route", {"layers": 0}), conv(14), YOLO],
-            "a.cfg:8: [convolutional]: no [yolo] or [region] depends on this layer; such networks are not supported",
+            "a.cfg:8: [convolutional]: no [yolo] or [region] section uses this layer; such networks are not supported",
         ),
     ],
 )

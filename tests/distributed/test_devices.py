@@ -109,12 +109,12 @@ def test_the_law_in_numbers(monkeypatch):
     assert replicas.share_of_mean(6.0) == 3.0
 
 
-def test_filled_up_batches():
+def test_padded_batches():
     images = np.full((5, 2, 2, 3), 7, np.uint8)
-    filled = replicas.filled_up(images, 4)
+    filled = replicas.pad_batch(images, 4)
     assert filled.shape == (8, 2, 2, 3)
     assert filled.reshape(8, -1).max(1).tolist() == [7] * 5 + [0] * 3
-    np.testing.assert_array_equal(replicas.filled_up(images[:4], 4), images[:4])
+    np.testing.assert_array_equal(replicas.pad_batch(images[:4], 4), images[:4])
 
 
 def test_a_twin_is_trained_in_place_of_the_detector(monkeypatch):

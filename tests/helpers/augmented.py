@@ -1,4 +1,4 @@
-"""For tests of the augmentation: pictures made by hand, and augmented without files."""
+"""Images made by hand and augmented without files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from yolo.config import AugmentConfig
 from yolo.datasets.augment.augmenter import Augmenter
-from yolo.datasets.augment.labelled_boxes import Objects
+from yolo.datasets.augment.labelled_boxes import LabelledBoxes
 from yolo.datasets.picture import Picture
 
 OFF = {"flip": 0.0, "hue": 0.0, "saturation": 0.0, "brightness": 0.0, "scale": 0.0, "translate": 0.0}
@@ -52,7 +52,7 @@ def augmented(
     place: int = 0,
     size: tuple[int, int] = (HEIGHT, WIDTH),
     plain: bool = False,
-) -> tuple[np.ndarray, Objects]:
+) -> tuple[np.ndarray, LabelledBoxes]:
     """A canvas and its objects."""
     augmenter = settings if isinstance(settings, Augmenter) else Augmenter(settings, CLASSES)
     group = pictures if isinstance(pictures, list) else [pictures] * 4

@@ -1,4 +1,4 @@
-"""Values and gradients of the maths on the backend that KERAS_BACKEND names, written to an .npz.
+"""Values and gradients of `yolo.ops` on the backend that KERAS_BACKEND names, written to an .npz.
 
 Run by test_backends.py in a process of its own for each backend.
 """

@@ -1,4 +1,4 @@
-"""The inverse of decoding, in numpy: what a network has to say for a box to come out."""
+"""Inverse of decoding, in numpy: raw network outputs for given boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Dataset of small pictures whose every pixel differs, so that a mix-up cannot go unseen."""
+"""Dataset of small images whose every pixel differs, so that any mix-up is detected."""
 
 from __future__ import annotations
 

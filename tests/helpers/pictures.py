@@ -1,4 +1,4 @@
-"""What the tests of the readers share: small picture files, and loading that may fail."""
+"""Small image files for the reader tests, and loading that may fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes of their own for tests: another backend, other devices, or a death."""
+"""Subprocesses for tests: with another backend, other devices, or killed on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small run for the tests of the training engine, and processes that do parts of it and die."""
+"""Small training run, and subprocesses that do parts of it and are killed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def killed_after(seconds: float, folder: Path, digits: Path) -> None:
 
 
 def killed_inside_a_save(number: int, share: float, folder: Path, digits: Path) -> None:
-    """Train, and die when a share of the bytes of the n-th checkpoint is written."""
+    """Train, and die when a fraction of the bytes of the n-th checkpoint is written."""
     from yolo.training.run import checkpoint
 
     write, count = checkpoint.write, 0

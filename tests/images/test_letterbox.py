@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolo.images.letterbox import GREY, Letterbox, letterbox_scales
+from yolo.images.letterbox import CANVAS_GREY, Letterbox, letterbox_scales
 
 SIDES = st.integers(1, 3000)
 CANVAS_SIDES = st.integers(1, 40).map(lambda count: 32 * count)
@@ -90,7 +90,7 @@ def test_pixels_go_where_boxes_go(image_size, canvas_size, mode):
     box = Letterbox(image_size, canvas_size, mode)
     canvas = box.apply(image)
     assert canvas.shape == (*canvas_size, 3)
-    bright = canvas[..., 0] > GREY
+    bright = canvas[..., 0] > CANVAS_GREY
     rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
     found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
     expected = box.boxes_to_canvas(np.array([[left, top, right, bottom]], np.float32))[0]
@@ -114,8 +114,8 @@ def test_the_bars_are_grey_and_the_picture_is_not_touched():
     image = np.full((480, 640, 3), (10, 20, 30), np.uint8)
     before = image.copy()
     canvas = Letterbox((480, 640), (416, 416)).apply(image)
-    assert (canvas[:52] == GREY).all()
-    assert (canvas[364:] == GREY).all()
+    assert (canvas[:52] == CANVAS_GREY).all()
+    assert (canvas[364:] == CANVAS_GREY).all()
     assert (canvas[52:364] == (10, 20, 30)).all()
     np.testing.assert_array_equal(image, before)
 

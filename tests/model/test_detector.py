@@ -1,4 +1,4 @@
-"""The detector: its file, its faults, and boxes in the picture's own pixels."""
+"""Detector: model file, errors, and boxes in the pixels of the image."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def test_a_detector_is_saved_as_keras_files_alone(detector, tmp_path):
     [
         ({"size": 100}, r"size must be a multiple of 32 \(try 96\), got 100"),
         ({"size": (64, 0)}, "size must be a multiple of 32"),
-        ({"anchors": [[1, 2]] * 5}, r"5 cannot be shared out evenly over 2 heads.*--count 4"),
+        ({"anchors": [[1, 2]] * 5}, r"5 cannot be divided evenly among 2 heads.*--count 4"),
         ({"anchors": []}, "anchors"),
         ({"anchors": [[1, 2], [3, -4]]}, "anchors must be pairs of positive"),
         ({"anchors": [1, 2]}, "anchors must be pairs"),

@@ -1,4 +1,4 @@
-"""Overlaps by hand."""
+"""Box overlaps worked by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heads that mean other things than YOLOv3's: YOLOv2's classes, Scaled-YOLOv4's sizes, YOLOv4's centres."""
+"""Decoding of other heads: YOLOv2's classes, Scaled-YOLOv4's sizes, YOLOv4's centres."""
 
 from __future__ import annotations
 

@@ -205,10 +205,10 @@ def test_ignored_boxes_own_nothing_and_silence_what_lies_on_them():
 def test_objectness_by_hand():
     logits = np.array([[0.0, 2.0, -1.0, 3.0]], np.float32)
     slot, valid = np.array([[1, 3, 0]], np.int32), np.array([[True, True, False]])
-    left_out = np.array([[False, True, True, False]])
+    ignore_mask = np.array([[False, True, True, False]])
     one = ops.ones((1, 3))
-    found = objectness_loss(*map(ops.convert_to_tensor, (logits, slot, valid, left_out)), target=one)
-    # Slot 0 is background, 1 owns though it is left out, 2 is left out, 3 owns.
+    found = objectness_loss(*map(ops.convert_to_tensor, (logits, slot, valid, ignore_mask)), target=one)
+    # Slot 0 is background, 1 owns though it is ignored, 2 is ignored, 3 owns.
     expected = math.log(2) + math.log1p(math.exp(-2)) + math.log1p(math.exp(-3))
     assert float(ops.convert_to_numpy(found)[0]) == pytest.approx(expected, rel=1e-6)
 

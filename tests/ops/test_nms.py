@@ -1,4 +1,4 @@
-"""Suppression: chains by hand, limits, and TensorFlow's own on thousands of random cases."""
+"""NMS: chains by hand, limits, and TensorFlow's own on thousands of random cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which slot owns which box: a 2 x 3 coarse and 4 x 6 fine grid, two anchors each, counted by hand.
+"""Target assignment on a 2 x 3 coarse and a 4 x 6 fine grid, two anchors each, counted by hand.
 
 Slots: the coarse scale has 2 x 3 cells x 2 anchors = 12, the fine one 4 x 6 x 2 = 48 from slot 12 on.
 """

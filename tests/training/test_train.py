@@ -285,7 +285,7 @@ def test_weights_of_another_network_are_refused(digits, tmp_path, capsys):
     make_detector(dataset).save(tmp_path / "a.keras")
     options = ["train", str(digits), "--weights", str(tmp_path / "a.keras"), "--out", str(tmp_path / "run")]
     assert main([*options, "--model", "yolov3"]) == 2
-    assert "layers of yolov3 fit: the weights are of another network (yolov3-tiny)" in capsys.readouterr().err
+    assert "layers of yolov3 fit: the weights belong to another network (yolov3-tiny)" in capsys.readouterr().err
 
 
 NET = one_layer(16, activation="relu")
@@ -356,7 +356,7 @@ def test_a_network_file_is_trained_from_nothing(digits, darknet, caplog):
     caplog.clear()
     anchors = ["--weights", "run/last.keras", "--anchors", "auto", "--size", "64"]
     assert main([*options, *anchors, "--out", "other"]) == 0
-    assert "the anchors are not those of the weights" in caplog.text
+    assert "the anchors differ from those of the weights" in caplog.text
 
 
 @pytest.mark.usefixtures("darknet")

@@ -1,4 +1,4 @@
-"""The built-in networks as Darknet's files: read again they are the same networks."""
+"""Built-in networks written as Darknet files and read back."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_first_convolutions_are_for_training(tiny, tmp_path, caplog):
     fresh = [layer.get_weights() for layer in other.convolutions]
     with caplog.at_level(logging.INFO):
         begin(other, str(path))
-    assert f"{path}: 9 of 13 convolutions loaded, the rest begin anew" in caplog.text
+    assert f"{path}: 9 of 13 convolutions loaded; the rest start from random weights" in caplog.text
     for index, (ours, theirs) in enumerate(zip(tiny.convolutions, other.convolutions, strict=True)):
         expected = ours.get_weights() if index < 9 else fresh[index]
         for a, b in zip(theirs.get_weights(), expected, strict=True):
@@ -177,11 +177,11 @@ def test_beginning_from_a_detector_says_what_went_over(tiny, caplog):
         begin(other, tiny)
     assert "layers loaded    13 of 13" in caplog.text
     assert "classes new      1 (z)" in caplog.text
-    assert "the anchors are not those of the weights" in caplog.text
+    assert "the anchors differ from those of the weights" in caplog.text
 
 
 def test_beginning_from_another_network_is_refused(tiny):
-    with pytest.raises(WeightsError, match=r"the weights are of another network \(yolov3-tiny\)"):
+    with pytest.raises(WeightsError, match=r"the weights belong to another network \(yolov3-tiny\)"):
         begin(Detector("yolov3", classes=["a"], size=64), tiny)
 
 
@@ -213,5 +213,5 @@ def test_layers_of_any_keras_model_are_a_beginning(tiny, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         begin(other, str(tmp_path / "tiny.weights.h5"))
     np.testing.assert_array_equal(other.get_weights()[0], tiny.get_weights()[0])
-    with pytest.raises(WeightsError, match="of another network than yolov3; name theirs"):
+    with pytest.raises(WeightsError, match="belong to another network than yolov3; select theirs"):
         begin(Detector("yolov3", classes=["a"], size=64), str(tmp_path / "tiny.weights.h5"))

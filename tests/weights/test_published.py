@@ -1,4 +1,4 @@
-"""Published weights by name, from a server on loopback that stands for theirs."""
+"""Published weights by name, from a loopback server in place of the real one."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_unknown_names(server):
 
 def test_a_hash_that_nobody_publishes_is_remembered(server, cache, caplog):
     path = published_file(UNKNOWN)
-    assert warnings(caplog)[-1] == f"{path}: nobody publishes its SHA-256; on this first use it is {SHA256}"
+    assert warnings(caplog)[-1] == f"{path}: its SHA-256 is not published; on this first use it is {SHA256}"
     assert (cache / "darknet.conv.sha256").read_text() == f"{SHA256}  darknet.conv\n"
     caplog.clear()
     published_file(UNKNOWN, offline=True)
@@ -187,7 +187,7 @@ def test_a_remembered_hash_can_be_forgotten(server, cache, caplog):
     published_file(UNKNOWN).unlink()
     server.files["darknet.conv"] = OTHER
     assert "altered and was deleted" in refused(UNKNOWN)
-    assert warnings(caplog)[-1].endswith("if not, delete darknet.conv.sha256")
+    assert warnings(caplog)[-1].endswith("if it may differ, delete darknet.conv.sha256")
     (cache / "darknet.conv.sha256").unlink()
     assert published_file(UNKNOWN).read_bytes() == OTHER
 

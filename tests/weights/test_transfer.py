@@ -1,4 +1,4 @@
-"""Other class lists: what is carried over gives the same boxes and scores as before."""
+"""Weight transfer to other classes: kept classes give the same boxes and scores."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_the_number_of_anchors_is_asked_and_not_guessed():
 def test_how_much_went_over_is_counted_in_weights():
     # 3 x 3 x 3 x 8 + 4 x 8 = 248 of conv_0, and 8 x 36 + 36 = 324 of a head that does not fit
     other = make(anchors=[[12, 20], [30, 15], [40, 40], [50, 50]])
-    assert transfer(make(), other).share == pytest.approx(248 / (248 + 324))
+    assert transfer(make(), other).fraction == pytest.approx(248 / (248 + 324))
 
 
 def test_nothing_that_fits_is_an_error():

@@ -91,10 +91,10 @@ def run(arguments: Namespace) -> None:
 
 
 def output_files(arguments: Namespace) -> tuple[Path | None, Path | None]:
-    """Where the anchors and the plot go, if anywhere.
+    """Paths of the anchors file and of the plot; None for those not wanted.
 
     Raises:
-        ConfigError: one exists, or its folder does not.
+        ConfigError: a file exists already, or its folder does not.
     """
     out = Path(arguments.out) if arguments.out else None
     plot = Path(arguments.plot) if arguments.plot else out and out.with_suffix(".png")
@@ -111,7 +111,7 @@ def output_files(arguments: Namespace) -> tuple[Path | None, Path | None]:
 
 
 def current_anchors(arguments: Namespace) -> tuple[str, Anchors]:
-    """Name and anchors to compare with, for the input size."""
+    """Name and values of the anchors to compare with, for the input size."""
     name = arguments.current or ("yolov3-tiny-coco" if arguments.count == 6 else "yolov3-coco")
     if is_file(name):
         return name, read_anchors(name, arguments.size)

@@ -1,4 +1,4 @@
-"""`yolov3 data ACTION DATA`: what can be done with a dataset besides training."""
+"""`yolov3 data ACTION DATA`: actions on a dataset other than training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 FORMATS = ("tfrecord",)
 SPLITS = ("train", "val", "valid", "validation", "test")
-"""Those that are converted when none is named: others, such as VOC's trainval, hold the same pictures again."""
+"""Splits converted when none is named; others, such as trainval of VOC, repeat the same images."""
 PROGRESS_SECONDS = 5.0
 
 
@@ -59,7 +59,7 @@ def convert(arguments: Namespace) -> None:
 
     parts = [load_dataset(arguments.data, split, images=arguments.images) for split in chosen_splits(arguments)]
     refuse_own_source(arguments)
-    start_keras()  # TensorFlow writes the files
+    start_keras()  # TensorFlow writes the shards
     folder = prepare_target(arguments.out, force=arguments.force)
     report: dict[str, Any] = {"folder": folder, "parts": []}
     try:
@@ -71,7 +71,7 @@ def convert(arguments: Namespace) -> None:
 
 
 def chosen_splits(arguments: Namespace) -> list[str | None]:
-    """The split that is asked for, else the dataset's usual ones, else everything at once."""
+    """Split that was asked for, else the dataset's usual splits, else [None] for everything at once."""
     if arguments.split is not None:
         return [arguments.split]
     from yolo.datasets.load import available_splits
@@ -81,10 +81,10 @@ def chosen_splits(arguments: Namespace) -> list[str | None]:
 
 
 def refuse_own_source(arguments: Namespace) -> None:
-    """The user's data are never written over.
+    """Refuse to write over the user's data.
 
     Raises:
-        ConfigError: they lie where the shards are to be written.
+        ConfigError: the output folder is the dataset's.
     """
     from yolo.files.remote import is_remote
 
@@ -93,14 +93,14 @@ def refuse_own_source(arguments: Namespace) -> None:
     else:
         same = Path(arguments.out).resolve() in (Path(arguments.data).resolve(), Path(arguments.data).resolve().parent)
     if same:
-        raise ConfigError(f"{arguments.out}: the data lie there; give another OUT")
+        raise ConfigError(f"{arguments.out}: the dataset itself is there; give another OUT")
 
 
 def prepare_target(out: str, *, force: bool) -> str:
-    """The output folder or address, without the index of an earlier conversion.
+    """Prepare the output folder or address; the index of an earlier conversion is removed.
 
     Raises:
-        ConfigError: it holds something and ``force`` is not given, or it cannot be made.
+        ConfigError: it is not empty and ``force`` is not given, or it cannot be created.
     """
     from yolo.datasets.tfrecord.writer import prepare_address, remove_parts
     from yolo.files.remote import is_remote
@@ -111,7 +111,7 @@ def prepare_target(out: str, *, force: bool) -> str:
 
 
 def convert_part(dataset: Dataset, folder: str, arguments: Namespace) -> dict[str, Any]:
-    """Write one split; what is said of it."""
+    """Write one split and return its part of the report."""
     from yolo.datasets.tfrecord.writer import LEFT_OUT_SUFFIX, part_name, write_tfrecords
 
     said = time.monotonic()
@@ -143,7 +143,7 @@ def to_text(report: dict[str, Any]) -> str:
             f"{part['shards']} shards, {part['bytes'] / 1e6:.1f} MB"
         )
         if part["left_out"]:
-            line += f"; {part['left_out']} could not be read and were left out: see {part['left_out_list']}"
+            line += f"; {part['left_out']} could not be read and were skipped: see {part['left_out_list']}"
         lines.append(line)
     return "\n".join(lines)
 
@@ -151,4 +151,4 @@ def to_text(report: dict[str, Any]) -> str:
 ACTIONS = {
     "convert": ("write a dataset in another format", add_convert_arguments, convert),
 }
-"""Description, `add_arguments` and `run` of each."""
+"""Description, `add_arguments` and `run` of each action."""

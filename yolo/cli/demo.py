@@ -1,4 +1,4 @@
-"""`yolov3 demo`: the whole job on data that needs no download."""
+"""`yolov3 demo`: anchors, training, evaluation and detection on data that needs no download."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ SIZE = 160
 ANCHORS = 6
 RECIPE: dict[str, Any] = {
     "learning_rate": 0.002,
-    # A mirrored digit is another sign.
+    # Mirroring would change a digit.
     "augment": AugmentConfig(flip=0.0, scale=0.2),
 }
-"""What differs from the defaults, and why."""
+"""Training options that differ from the defaults."""
 SHOWN = 12
-"""Pictures on the sheet of detections."""
+"""Number of images on the sheet of detections."""
 SHEET_COLUMNS = 4
 
 
@@ -78,7 +78,7 @@ def run(arguments: Namespace) -> None:
         classes=train_part.classes,
         anchors=anchors,
         size=SIZE,
-        nms=NmsConfig(class_agnostic=True),  # a sign is one digit
+        nms=NmsConfig(class_agnostic=True),  # one place holds one digit
         seed=arguments.seed,
     )
     train(detector, train_part, validation=val_part, out=folder / "run", config=config, live=True)
@@ -99,7 +99,7 @@ def run(arguments: Namespace) -> None:
 
 
 def fit_demo_anchors(dataset: Dataset, folder: Path, *, seed: int) -> Anchors:
-    """Fitted anchors, written down beside the plot of how many it takes."""
+    """Fit anchors; write them and a plot of mean IoU over the number of anchors."""
     anchors = fit_anchors(dataset, ANCHORS, SIZE, seed=seed)
     shapes = canvas_shapes(dataset, SIZE)
     fitted = measure_anchors(shapes, anchors).mean_iou
@@ -113,7 +113,7 @@ def fit_demo_anchors(dataset: Dataset, folder: Path, *, seed: int) -> Anchors:
 
 
 def draw_sheet(dataset: Dataset, found: Sequence[Detections], path: Path) -> None:
-    """Some pictures with what was found in them, twice their size, on one sheet."""
+    """Draw the detections on some images, at twice their size, on one sheet."""
     pictures = []
     for sample, detections in zip(dataset, found, strict=False):
         image = read_image(sample.path)
@@ -124,7 +124,7 @@ def draw_sheet(dataset: Dataset, found: Sequence[Detections], path: Path) -> Non
 
 
 def summary(folder: Path, coco: dict[str, float], seconds: float) -> str:
-    """What came of it and where to look."""
+    """Text with the results and where to find the files."""
     places = {
         "digits/": "the dataset, in VOC format",
         "anchors.txt, anchors.png": "the anchors fitted to it",

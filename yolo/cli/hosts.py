@@ -1,4 +1,4 @@
-"""The options of commands that run on several hosts, and running them there."""
+"""Options of commands that run on several hosts, and the launch of such a command."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def add_host_arguments(parser: ArgumentParser) -> None:
 
 
 def on_hosts(arguments: Namespace, work: Callable[[Namespace], None]) -> int:
-    """Do the work of a command on this host, or on several together; the exit code.
+    """Run the work of a command on this host, or on several together; return the exit code.
 
     Raises:
-        YoloError: the hosts do not come together, or the work's own.
+        YoloError: the hosts cannot connect, or the work raises one.
     """
     cluster = find_cluster(arguments.hosts, arguments.rank, arguments.world)
     if cluster is None:

@@ -26,7 +26,7 @@ logger = logging.getLogger("yolo.tuning")
 
 OUT = "runs/tune"
 EPOCHS = 20
-"""Of a trial, when nothing is said."""
+"""Default number of epochs of a trial."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -67,7 +67,7 @@ def run(arguments: Namespace) -> None:
         make=lambda: copy_of(detector),
         dataset=dataset,
         validation=validation,
-        config=with_whole_path(config),  # best.yaml may be used in another folder
+        config=with_whole_path(config),  # best.yaml may be used from another folder
         space=space,
         folder=folder,
         about=train.describe(arguments, detector),
@@ -82,31 +82,31 @@ def run(arguments: Namespace) -> None:
 
 
 def check_arguments(arguments: Namespace) -> None:
-    """Refuse what a search cannot do.
+    """Reject options that a search does not support.
 
     Raises:
-        ConfigError: an option is wrong, or of `train` alone.
+        ConfigError: an option is invalid, or only for `train`.
     """
     check(arguments.trials > 0, "trials", "> 0", arguments.trials)
     if arguments.data is None:
-        raise ConfigError("tune: name the DATA to learn from")
+        raise ConfigError("tune: name the DATA to train on")
     if arguments.resume is not None or arguments.replay is not None:
-        raise ConfigError("tune: the same command again goes on with a search; --resume and --replay are train's")
+        raise ConfigError("tune: to continue a search, repeat its command; --resume and --replay are options of train")
     alone = arguments.hosts in (None, "none") and arguments.rank is None and arguments.world is None
     if not alone:
-        raise ConfigError("tune: a search runs on one host; leave out --hosts, --rank and --world, which are train's")
+        raise ConfigError("tune: a search runs on one host; leave out --hosts, --rank and --world")
     if arguments.tensorboard or arguments.callbacks or arguments.keep_checkpoints:
         raise ConfigError(
-            "tune: trials are shown in trials.csv and trials.png alone; leave out --tensorboard, --callbacks and "
-            "--keep-checkpoints, which are train's"
+            "tune: trials are only shown in trials.csv and trials.png; leave out --tensorboard, --callbacks and "
+            "--keep-checkpoints"
         )
 
 
 def check_folder(folder: Path, *, force: bool) -> None:
-    """A search goes into its own folder, or a new one.
+    """Check that the folder belongs to a search, or is new.
 
     Raises:
-        ConfigError: the folder holds something else, and ``force`` is not given, or another process writes there.
+        ConfigError: the folder holds other files and ``force`` is not given, or another process writes there.
     """
     from yolo.training.search.study import STORE
 
@@ -115,12 +115,12 @@ def check_folder(folder: Path, *, force: bool) -> None:
 
 
 def copy_of(detector: Detector) -> Detector:
-    """Another detector with the same weights."""
+    """Copy a detector with its weights."""
     return detector.resized(detector.canvas)
 
 
 def report(best: FrozenTrial, folder: Path, *, as_json: bool) -> None:
-    """Print what came of a search."""
+    """Print the result of a search."""
     found = folder / "best.yaml"
     logger.info("all trials are in %s; go on with: yolov3 train DATA --config %s", folder / "trials.csv", found)
     result = {"AP": best.value, "options": dict(best.params), "config": str(found)}

@@ -1,1 +1,1 @@
-"""Darknet's files, read and written without Keras: network descriptions (.cfg) and weights (.weights)."""
+"""Darknet's .cfg and .weights files, read and written without Keras."""

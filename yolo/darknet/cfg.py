@@ -1,4 +1,4 @@
-"""Darknet's network files: sections of ``key=value`` lines, and a reader of their options that names every fault."""
+"""Reader of Darknet's network files: sections of ``key=value`` lines, with checked access to their options."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from yolo.files.atomic import exists
 from yolo.files.bounded import MIB, read_bytes
 
 LARGEST_FILE = 4 * MIB
-"""Bytes of a network file, at most; the largest known ones have 40 kB."""
+"""Largest size of a network file in bytes; the largest known ones have 40 kB."""
 LARGEST_NUMBER = 10**6
-"""No count, size or index of a network is larger."""
+"""Largest count, size or index that a network may contain."""
 MOST_LAYERS = 2000
 LONGEST_SHOWN = 60
-"""Characters of a file that a message repeats."""
+"""Largest number of a file's characters that a message repeats."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One ``key=value`` line."""
+    """Value of one ``key=value`` line."""
 
     value: str
     line: int
-    """Counted from 1."""
+    """Line number, from 1."""
 
 
 @dataclass
 class Section:
-    """A ``[kind]`` and its options; what has been asked for is remembered, so that the rest can be named."""
+    """Section ``[kind]`` and its options; options that were read are recorded, so that unknown ones can be reported."""
 
     kind: str
     line: int
     source: str
-    """The file's name, for messages."""
+    """Name of the file, for messages."""
     options: dict[str, Option] = field(default_factory=dict)
     repeated: dict[str, list[Option]] = field(default_factory=dict)
-    """Options given again."""
+    """Further lines of options given more than once."""
     asked: set[str] = field(default_factory=set)
 
     def fault(self, message: str, key: str | None = None) -> NoReturn:
@@ -51,7 +51,7 @@ class Section:
         raise ConfigError(f"{self.source}:{line}: [{shortened(self.kind)}]{named}: {message}")
 
     def text(self, key: str, default: str | None = None) -> str:
-        """The value as written."""
+        """Value as written."""
         self.asked.add(key)
         for again in self.repeated.get(key, ()):
             if again.value != self.options[key].value:
@@ -65,40 +65,40 @@ class Section:
     def number(
         self, key: str, default: float | None = None, *, low: float = -math.inf, high: float = math.inf
     ) -> float:
-        """A number in low..high."""
+        """Number in low..high."""
         return self._number(key, self.text(key, None if default is None else str(default)), low, high)
 
     def integer(self, key: str, default: int | None = None, *, low: int = 0, high: int = LARGEST_NUMBER) -> int:
-        """A whole number in low..high."""
+        """Integer in low..high."""
         return self._integer(key, self.text(key, None if default is None else str(default)), low, high)
 
     def flag(self, key: str) -> bool:
-        """0 or 1; 0 where it is not given."""
+        """Flag, 0 or 1; 0 if not given."""
         return self.integer(key, 0, high=1) == 1
 
     def integers(self, key: str, *, low: int = 0) -> list[int]:
-        """Whole numbers with commas between."""
+        """Integers separated by commas."""
         return [self._integer(key, part, low, LARGEST_NUMBER) for part in self._parts(key)]
 
     def numbers(self, key: str) -> list[float]:
-        """Numbers with commas between."""
+        """Numbers separated by commas."""
         return [self._number(key, part, -math.inf, math.inf) for part in self._parts(key)]
 
     def choice(self, key: str, allowed: Collection[str], default: str) -> str:
-        """One of the words allowed."""
+        """One of the allowed words."""
         value = self.text(key, default)
         if value not in allowed:
             self.fault(f"not supported; there are {', '.join(allowed)}", key)
         return value
 
     def only(self, **values: str) -> None:
-        """Options that Darknet knows and this package does not: any other value than these is a fault."""
+        """Reject any other value of options that Darknet supports and this package does not."""
         for key, value in values.items():
             if self.text(key, value) != value:
                 self.fault(f"not supported (only {value})", key)
 
     def finish(self, ignored: Collection[str]) -> None:
-        """Name an option nobody has asked for, unless it is one of the ignored."""
+        """Reject an option that was never read, unless it is one of the ignored ones."""
         unknown = [key for key in self.options if key not in self.asked and key not in ignored]
         if unknown:
             self.fault("unknown option; remove the line if it does not change what the network computes", unknown[0])
@@ -108,7 +108,7 @@ class Section:
 
     def _number(self, key: str, text: str, low: float, high: float) -> float:
         try:
-            value = float(text) if text.isascii() and "_" not in text else None  # Python takes more than C
+            value = float(text) if text.isascii() and "_" not in text else None  # Python accepts more than C
         except ValueError:
             value = None
         if value is None:
@@ -125,10 +125,10 @@ class Section:
 
 
 def read_cfg(path: str | Path) -> str:
-    """The text of a network file.
+    """Read the text of a network file.
 
     Raises:
-        ConfigError: it is missing, cannot be read, or is far too large to be one.
+        ConfigError: the file is missing, cannot be read, or is far too large.
     """
     if not exists(path):
         raise ConfigError(f"{path}: no such file")
@@ -139,14 +139,14 @@ def read_cfg(path: str | Path) -> str:
 
 
 def split_sections(text: str, source: str) -> list[Section]:
-    """The sections in the file's order, the first of them ``[net]``.
+    """Split the text into sections, in the file's order; the first one is ``[net]``.
 
-    As Darknet does, blanks are dropped wherever they stand, and an option may be given twice with
-    one value; ``#`` and ``;`` begin a comment.
+    As in Darknet, blanks are removed everywhere, and an option may be repeated with the same value; ``#`` and ``;``
+    start a comment.
 
     Args:
-        text: the file's text.
-        source: its name, for messages.
+        text: text of the file.
+        source: name of the file, for messages.
 
     Raises:
         ConfigError: a line is neither a section nor an option, ``[net]`` is not the first section, or there are
@@ -180,5 +180,5 @@ def _add(section: Section, key: str, option: Option) -> None:
 
 
 def shortened(text: str) -> str:
-    """What of a text fits into a message."""
+    """Cut a text to the length that fits into a message."""
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

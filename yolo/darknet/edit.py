@@ -1,4 +1,4 @@
-"""Changes to a Darknet network file that leave its other lines, comments included, as they are."""
+"""Edits of a Darknet network file that keep all other lines, comments included."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yolo.darknet.network import Layer, Plan, head_of
 from yolo.darknet.plan import make_detector_plan
 
 Anchors = Sequence[NDArray[np.float32]]
-"""One (A, 2) array of widths and heights in canvas pixels a head, coarse to fine."""
+"""One (A, 2) array of widths and heights in canvas pixels per head, coarse to fine."""
 
 
 def retarget(
@@ -25,20 +25,20 @@ def retarget(
     classes: int,
     anchors: Anchors | None = None,
 ) -> str:
-    """A network file's text for another canvas, other anchors or another number of classes.
+    """Rewrite a network file's text for another canvas, other anchors or another number of classes.
 
-    The convolution before each head gets as many filters as the head then needs.
+    The convolution before each head gets the number of filters that the head then needs.
 
     Args:
-        text: of the ``.cfg`` file.
-        source: its name, for messages.
+        text: text of the ``.cfg`` file.
+        source: name of the file, for messages.
         canvas: (height, width) of the input.
-        letterbox: how a picture comes onto the canvas.
-        classes: their number.
-        anchors: of each head; None: those of the file.
+        letterbox: how images are fitted to the canvas.
+        classes: number of classes.
+        anchors: anchors of each head; None: those of the file.
 
     Raises:
-        ConfigError: the text is not that of a network that detects.
+        ConfigError: the text does not describe a detection network.
     """
     plan = make_detector_plan(text, source, canvas=canvas)
     editor = _Editor(text)
@@ -61,7 +61,7 @@ def retarget(
 
 
 def _set_anchors(editor: _Editor, plan: Plan, shapes: Anchors) -> None:
-    """All anchors in every head, the finest head's first, and each one's own in its mask."""
+    """Write all anchors into every head, the finest head's first, and the indices of its own into its mask."""
     listed = np.concatenate([*shapes[::-1]])
     first = len(listed)
     for layer, own in zip(plan.heads, shapes, strict=True):
@@ -75,38 +75,38 @@ def _set_anchors(editor: _Editor, plan: Plan, shapes: Anchors) -> None:
 
 
 def _set_region_anchors(editor: _Editor, layer: Layer, own: NDArray[np.float32]) -> None:
-    """A region's anchors are its own alone, and counted in cells."""
+    """Write the anchors of a region head, which lists only its own, in cells."""
     stride = head_of(layer).stride
     editor.set(layer.section, "anchors", ",  ".join(",".join(in_cells(side, stride) for side in each) for each in own))
     editor.set(layer.section, "num", str(len(own)))
 
 
 def pairs(anchors: NDArray[np.float32]) -> str:
-    """Anchors (A, 2) as Darknet lists them, so that reading gives the same numbers again."""
+    """Format anchors (A, 2) as Darknet lists them, so that reading gives exactly the same numbers."""
     return ",  ".join(f"{number(width)},{number(height)}" for width, height in anchors)
 
 
 def number(value: np.float32) -> str:
-    """The shortest text that is read as this number again; whole ones without a point."""
+    """Shortest text that is read as the same number; integers without a point."""
     return np.format_float_positional(value, unique=True, trim="-")
 
 
 def in_cells(length: np.float32, stride: int) -> str:
-    """A short text of a length, counted in cells, that is read as this length again."""
+    """Short text of a length in cells that is read as exactly the same length."""
     short = number(length / np.float32(stride))
     exact = np.float32(float(short) * stride) == length
     return short if exact else np.format_float_positional(np.float64(length) / stride, unique=True, trim="-")
 
 
 class _Editor:
-    """The lines of a file, and the values that are to be set in them."""
+    """Lines of a file and the values to set in them."""
 
     def __init__(self, text: str):
         self.lines = text.split("\n")
         self.added: dict[int, list[str]] = {}
 
     def set(self, section: Section, key: str, value: str, *, default: int | None = None) -> None:
-        """Replace the option's line, wherever it is given, or add one behind the section's name."""
+        """Replace the option's line wherever it occurs, or add one after the section's name."""
         option = section.options.get(key)
         if option is not None:
             if option.value != value:
@@ -117,7 +117,7 @@ class _Editor:
             self.added.setdefault(section.line, []).append(f"{key}={value}{ending}")
 
     def _replace(self, line: int, setting: str) -> None:
-        """Change a line and leave the comment and the blanks at its end."""
+        """Change a line but keep the comment and blanks at its end."""
         old = self.lines[line - 1]
         setting_before = old.partition("#")[0].partition(";")[0].rstrip()
         self.lines[line - 1] = setting + old[len(setting_before) :]

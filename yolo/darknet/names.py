@@ -1,4 +1,4 @@
-"""Darknet's lists of class names: one a line."""
+"""Darknet's lists of class names, one per line."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from yolo.files.shipped import shipped_file
 LARGEST_FILE = MIB
 """Bytes of a list of names, at most."""
 USUAL = {20: "voc.names", 80: "coco.names"}
-"""Shipped lists by their length: those of the published detectors."""
+"""Shipped lists by length: those of the published detectors."""
 
 
 def read_names(path: str | Path, count: int | None = None) -> list[str]:
-    """The names in a file, in their order; blank lines are skipped.
+    """Read the names of a file in their order; blank lines are skipped.
 
     Args:
-        path: the file.
-        count: how many there have to be; None: any number.
+        path: file to read.
+        count: required number of names; None: any.
 
     Raises:
-        ConfigError: it is missing, cannot be read, holds a name twice, or another number of names.
+        ConfigError: the file is missing, cannot be read, holds a name twice, or another number of names.
     """
     if not exists(path):
         raise ConfigError(f"{path}: no such file")
@@ -53,10 +53,11 @@ def usual_names(count: int) -> list[str] | None:
 
 
 def write_names(path: str | Path, names: Sequence[str]) -> None:
-    """Write one name a line.
+    """Write one name per line.
 
     Raises:
-        ConfigError: it cannot be written, or a name would not come back: it holds a line break or blanks around it.
+        ConfigError: the file cannot be written, or a name would be read differently: it has a line break or blanks
+            around it.
     """
     for name in names:
         if name != name.strip() or not name or len(name.split("\n")) > 1:

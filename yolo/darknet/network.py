@@ -1,4 +1,4 @@
-"""The layers of a Darknet network, their settings and shapes."""
+"""Data classes for the layers of a Darknet network, their settings and shapes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from yolo.config import LetterboxMode
 from yolo.darknet.cfg import Section
 
 PICTURE = -1
-"""The input of a layer that takes the picture itself."""
+"""Input index of a layer that takes the image itself."""
 
 
 class Shape(NamedTuple):
-    """Of a layer's output for one picture."""
+    """Shape of a layer's output for one image."""
 
     height: int
     width: int
@@ -22,50 +22,50 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Convolution:
-    """``[convolutional]``."""
+    """Settings of ``[convolutional]``."""
 
     filters: int
     size: int
     strides: tuple[int, int]
-    """Downwards and across."""
+    """(vertical, horizontal)."""
     padding: int
     """Zeros on each of the four sides."""
     groups: int
     batch_normalize: bool
     activation: str
     channels: int
-    """That come in."""
+    """Input channels."""
 
     @property
     def kernel_shape(self) -> tuple[int, int, int, int]:
-        """As in Darknet's files: filters, channels of a group, height, width."""
+        """Shape in Darknet's files: filters, channels per group, height, width."""
         return self.filters, self.channels // self.groups, self.size, self.size
 
     @property
     def weights(self) -> int:
-        """Numbers in a weights file: with batch norm four of a filter, else its bias; and the kernels."""
+        """Numbers in a weights file: four per filter with batch norm, else its bias; and the kernels."""
         per_filter = self.kernel_shape[1] * self.size * self.size
         return self.filters * (per_filter + (4 if self.batch_normalize else 1))
 
 
 @dataclass(frozen=True)
 class MaxPool:
-    """``[maxpool]``: windows from ``-padding // 2`` on; what lies outside of the map counts for nothing."""
+    """Settings of ``[maxpool]``: windows start at ``-padding // 2``; padding never is the maximum."""
 
     size: int
     strides: tuple[int, int]
     padding: int
-    """In all, above and below together."""
+    """Total padding per axis, before and after the map."""
 
 
 @dataclass(frozen=True)
 class AveragePool:
-    """``[avgpool]``: over the whole map."""
+    """Settings of ``[avgpool]``, which averages the whole map."""
 
 
 @dataclass(frozen=True)
 class Upsample:
-    """``[upsample]``: every value repeated, times ``scale``."""
+    """Settings of ``[upsample]``: every value repeated, multiplied by ``scale``."""
 
     stride: int
     scale: float
@@ -73,7 +73,7 @@ class Upsample:
 
 @dataclass(frozen=True)
 class Route:
-    """``[route]``: the inputs one behind the other, or one group of each one's channels."""
+    """Settings of ``[route]``: the inputs' channels concatenated, or one group of the channels of each."""
 
     groups: int
     group: int
@@ -81,50 +81,50 @@ class Route:
 
 @dataclass(frozen=True)
 class Shortcut:
-    """``[shortcut]``: the sum of the inputs, with the channels of the first."""
+    """Settings of ``[shortcut]``: the sum of the inputs, with the channels of the first."""
 
     activation: str
 
 
 @dataclass(frozen=True)
 class Scale:
-    """``[scale_channels]`` and ``[sam]``: the second input times the first."""
+    """Settings of ``[scale_channels]`` and ``[sam]``: the second input times the first."""
 
     activation: str
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """``[dropout]``."""
+    """Settings of ``[dropout]``."""
 
     probability: float
 
 
 @dataclass(frozen=True)
 class Reorganize:
-    """``[reorg]``: blocks of ``stride`` x ``stride`` cells become channels."""
+    """Settings of ``[reorg]``: blocks of ``stride`` x ``stride`` cells become channels."""
 
     stride: int
 
 
 @dataclass(frozen=True)
 class Softmax:
-    """``[softmax]``, the end of a classifier."""
+    """Settings of ``[softmax]``, the end of a classifier."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """``[yolo]`` or ``[region]``: what the numbers of the convolution before it mean."""
+    """Settings of ``[yolo]`` or ``[region]``: how the output of the convolution before it is decoded."""
 
     anchors: tuple[tuple[float, float], ...]
     """Widths and heights of this head's anchors in canvas pixels."""
     classes: int
     stride: int
-    """Canvas pixels a cell."""
+    """Canvas pixels per cell."""
     scale_xy: float
     sizes: Literal["exponential", "squared"]
     softmax: bool
-    """The classes exclude each other."""
+    """Whether the classes are mutually exclusive."""
 
 
 Settings = (
@@ -134,10 +134,10 @@ Settings = (
 
 @dataclass(frozen=True)
 class Layer:
-    """One section behind ``[net]``."""
+    """Section after ``[net]``, with its inputs and output shape."""
 
     index: int
-    """As Darknet counts, from 0."""
+    """Darknet's index of the layer, from 0."""
     section: Section
     inputs: tuple[int, ...]
     """Indices of other layers, or `PICTURE`."""
@@ -147,7 +147,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole network."""
+    """Checked description of a whole network."""
 
     source: str
     net: Section
@@ -158,18 +158,18 @@ class Plan:
 
     @property
     def convolutions(self) -> list[Convolution]:
-        """Those with weights, in the order of the weights file."""
+        """Convolutions in the order of the weights file."""
         return [each.settings for each in self.layers if isinstance(each.settings, Convolution)]
 
     @property
     def heads(self) -> list[Layer]:
-        """Coarse to fine; of one stride, in the file's order."""
+        """Heads, coarse to fine; those of equal stride in the file's order."""
         heads = [each for each in self.layers if isinstance(each.settings, Head)]
         return sorted(heads, key=lambda layer: -head_of(layer).stride)
 
 
 def head_of(layer: Layer) -> Head:
-    """The settings of a layer that is a head."""
+    """Settings of a layer that is a head."""
     if not isinstance(layer.settings, Head):
         raise ValueError(f"expected a head, got [{layer.section.kind}]")
     return layer.settings

@@ -1,6 +1,6 @@
-"""What a Darknet network file describes: layers with their settings, inputs and shapes, every one checked.
+"""Parser of a Darknet network file into layers with checked settings, inputs and shapes.
 
-Rules are those of the Darknet program (parser.c of the pjreddie and AlexeyAB versions).
+It follows the rules of the Darknet program (parser.c of the pjreddie and AlexeyAB versions).
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ from yolo.errors import ConfigError
 
 ACTIVATIONS = ("linear", "leaky", "relu", "relu6", "logistic", "mish", "swish")
 MOST_SOURCES = 100
-"""Layers that one refers to."""
+"""Largest number of layers that one layer may refer to."""
 LARGEST_SIDE = 16384
 LARGEST_MAP = 2**28
-"""Values of one layer's output for one picture, at most."""
+"""Largest number of values in one layer's output for one image."""
 MOST_WEIGHTS = 2**30
-"""Of a whole network."""
+"""Largest number of weights in a network."""
 
 
 def make_plan(text: str, source: str = "network", *, canvas: tuple[int, int] | None = None) -> Plan:
-    """The network that a file's text describes.
+    """Parse the text of a network file.
 
     Args:
-        text: of a ``.cfg`` file.
-        source: its name, for messages.
+        text: text of a ``.cfg`` file.
+        source: name of the file, for messages.
         canvas: (height, width) of the input; None: that of the file.
 
     Raises:
-        ConfigError: file, line and section of what is wrong or not supported.
+        ConfigError: something is wrong or not supported; names file, line and section.
     """
     net, *sections = split_sections(text, source)
     height, width = (net.integer(key, low=1, high=LARGEST_SIDE) for key in ("height", "width"))
@@ -68,10 +68,10 @@ def make_plan(text: str, source: str = "network", *, canvas: tuple[int, int] | N
 
 
 def _name_misspelt(net: Section) -> None:
-    """Options of training are many and change nothing here; one that looks like one of ours does.
+    """Reject an unknown ``[net]`` option that resembles one that matters; other training options are ignored.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: an option looks misspelt.
     """
     ours = ("height", "width", "channels", "letter_box")
     for key in net.options:
@@ -81,10 +81,10 @@ def _name_misspelt(net: Section) -> None:
 
 
 def make_detector_plan(text: str, source: str = "network", *, canvas: tuple[int, int] | None = None) -> Plan:
-    """As `make_plan`, of a network that detects: it has heads, all of them of one kind and of the same classes.
+    """Parse a detection network as `make_plan` does: it has heads, all of one type and with the same classes.
 
     Raises:
-        ConfigError: it has not.
+        ConfigError: it has no heads, or they differ; or an error of `make_plan`.
     """
     plan = make_plan(text, source, canvas=canvas)
     if not plan.heads:
@@ -96,22 +96,22 @@ def make_detector_plan(text: str, source: str = "network", *, canvas: tuple[int,
         if head.classes != first.classes:
             layer.section.fault(f"the heads differ in their classes ({first.classes} and {head.classes})")
         if (head.sizes, head.softmax) != (first.sizes, first.softmax):
-            layer.section.fault("heads of several kinds in one network are not supported")
+            layer.section.fault("[yolo] and [region] heads in one network are not supported")
     return plan
 
 
 def _check_used(plan: Plan) -> None:
-    """Keras leaves out what no head depends on; its numbers would be missing between those of others."""
+    """Reject convolutions that no head uses: Keras would drop them and shift the order of the weights file."""
     used = {head.index for head in plan.heads}
     for layer in reversed(plan.layers):
         if layer.index in used:
             used.update(layer.inputs)
         elif isinstance(layer.settings, Convolution):
-            layer.section.fault("no [yolo] or [region] depends on this layer; such networks are not supported")
+            layer.section.fault("no [yolo] or [region] section uses this layer; such networks are not supported")
 
 
 class _Walk:
-    """The layers so far, and what those that follow may refer to."""
+    """Parser state: the layers read so far, which later ones may refer to."""
 
     def __init__(self, picture: Shape):
         self.picture = picture
@@ -119,7 +119,7 @@ class _Walk:
         self.weights = 0
 
     def add(self, section: Section) -> None:
-        """Read one section, which takes what the one before it gives."""
+        """Read one section whose input is the layer before it."""
         if section.kind not in KINDS:
             section.fault(f"this section is not supported; there are {', '.join(KINDS)}")
         kind = KINDS[section.kind]
@@ -139,13 +139,13 @@ class _Walk:
 
     @property
     def last(self) -> int:
-        return len(self.layers) - 1  # that is PICTURE for the first
+        return len(self.layers) - 1  # PICTURE (-1) for the first layer
 
     def shape(self, index: int) -> Shape:
         return self.picture if index == PICTURE else self.layers[index].shape
 
     def sources(self, section: Section, key: str) -> tuple[int, ...]:
-        """Indices of the layers an option refers to: counted from the first, or backwards from here if negative."""
+        """Indices of the layers an option refers to: absolute, or relative to this one if negative."""
         found = []
         for value in section.integers(key, low=-MOST_LAYERS):
             index = value if value >= 0 else len(self.layers) + value
@@ -172,7 +172,7 @@ def _convolutional(section: Section, walk: _Walk) -> Read:
     section.only(dontload="0", dontloadscales="0", assisted_excitation="0")
     size = section.integer("size", 1, low=1)
     padding = size // 2 if section.flag("pad") else section.integer("padding", 0)
-    section.asked.add("padding")  # has no effect beside pad=1
+    section.asked.add("padding")  # has no effect with pad=1
     settings = Convolution(
         filters=section.integer("filters", 1, low=1),
         size=size,
@@ -276,7 +276,7 @@ def _reorg(section: Section, walk: _Walk) -> Read:
 def _softmax(section: Section, walk: _Walk) -> Read:
     section.only(groups="1", temperature="1", spatial="0")
     shape = walk.shape(walk.last)
-    if shape[:2] != (1, 1):  # Darknet would take all cells together
+    if shape[:2] != (1, 1):  # Darknet would normalize over all cells together
         section.fault(f"only behind a map of one cell, not {shape.height} x {shape.width}")
     return Softmax(), (walk.last,), shape
 
@@ -315,7 +315,7 @@ def _region(section: Section, walk: _Walk) -> Read:
 
 
 def _anchors(section: Section) -> list[tuple[float, float]]:
-    """The pairs of ``anchors=``, as many as ``num=`` says."""
+    """Pairs of ``anchors=``, whose number must match ``num=``."""
     values = section.numbers("anchors")
     if not values or len(values) % 2 or min(values) <= 0:
         section.fault("expected pairs of positive widths and heights", "anchors")
@@ -337,7 +337,7 @@ def _stride(section: Section, walk: _Walk) -> int:
 
 
 def _behind(walk: _Walk, activation: str) -> bool:
-    """Whether a convolution with this activation comes right before."""
+    """Whether the previous layer is a convolution with this activation."""
     settings = walk.layers[-1].settings if walk.layers else None
     return isinstance(settings, Convolution) and settings.activation == activation
 
@@ -362,7 +362,7 @@ _COMMON_TRAINING = """
     stream wait_stream
 """
 COMMON_TRAINING = frozenset(_COMMON_TRAINING.split())
-"""Options of any section that change nothing in what the network computes."""
+"""Options of any section that do not change what the network computes."""
 _HEAD_TRAINING = """
     jitter resize ignore_thresh truth_thresh random iou_thresh iou_thresh_kind iou_loss iou_normalizer
     obj_normalizer cls_normalizer delta_normalizer uc_normalizer max_delta max map counters_per_class
@@ -375,7 +375,7 @@ HEAD_TRAINING = frozenset(_HEAD_TRAINING.split())
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of section is read."""
+    """Reader of one section type: its function and the options it ignores."""
 
     read: Callable[[Section, _Walk], Read]
     ignored: frozenset[str] = frozenset()
@@ -399,4 +399,4 @@ KINDS = {
     "yolo": Kind(_yolo, HEAD_TRAINING),
     "region": Kind(_region, HEAD_TRAINING),
 }
-"""The sections that can be read."""
+"""Readers of the supported sections by name."""

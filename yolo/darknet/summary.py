@@ -1,4 +1,4 @@
-"""What a network is made of, layer by layer: shapes, parameters, operations; of Darknet's network files here."""
+"""Layer-by-layer summary of a network (shapes, parameters, operations), made here from a Darknet file."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from yolo.darknet.network import Layer, Plan
 
 @dataclass(frozen=True)
 class Row:
-    """One layer."""
+    """Summary of one layer."""
 
     name: str
     kind: str
     shape: tuple[int, ...]
-    """Of its output for one picture: height, width, channels."""
+    """Shape of its output for one image: height, width, channels."""
     parameters: int = 0
     flops: int = 0
-    """Operations for one picture: two, a multiplication and an addition, for each weight at each place.
+    """Operations for one image: two, a multiplication and an addition, per weight and output position.
 
-    Counted are convolutions and dense layers alone, as Darknet does (its BFLOPs are 10**9 of these).
+    Only convolutions and dense layers count, as in Darknet (its BFLOPs are 10**9 of these).
     """
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A whole network."""
+    """Summary of a whole network."""
 
     rows: tuple[Row, ...]
     trainable: int
     """Parameters that training changes."""
     fixed: int
-    """The others: running means and variances, frozen layers."""
+    """Other parameters: running means and variances, frozen layers."""
 
     @property
     def parameters(self) -> int:
@@ -45,9 +45,9 @@ class Summary:
 
 
 def summarise_plan(plan: Plan) -> Summary:
-    """The layers of a Darknet network file; nothing is built."""
+    """Summarise the layers of a Darknet network file without building it."""
     parameters = sum(each.weights for each in plan.convolutions)
-    # Of each filter's four numbers with batch norm, mean and variance.
+    # Two of the four batch norm numbers per filter: mean and variance.
     fixed = sum(2 * each.filters for each in plan.convolutions if each.batch_normalize)
     return Summary(tuple(_row(layer) for layer in plan.layers), parameters - fixed, fixed)
 
@@ -69,7 +69,7 @@ def _row(layer: Layer) -> Row:
 def convolution_kind(
     size: tuple[int, int], strides: tuple[int, int], *, groups: int = 1, depthwise: bool = False
 ) -> str:
-    """In words: ``convolution 3x3 /2``."""
+    """Describe a convolution in words, such as ``convolution 3x3 /2``."""
     down, across = strides
     step = "" if down == across == 1 else f" /{down}" if down == across else f" /{down}x{across}"
     shared = f" in {groups} groups" if groups > 1 and not depthwise else ""

@@ -1,6 +1,6 @@
 """Darknet's weights files: a header, then the numbers of each convolution in the network's order.
 
-    int32 major, minor, revision; the count of pictures seen in training: int64 from version 0.2 on, int32 before
+    int32 major, minor, revision; images seen in training: int64 from version 0.2 on, int32 before
     for each convolution: biases (F), with batch norm also scales, means and variances (F each); kernels (F, C, K, K)
 
 All little-endian, numbers as float32.
@@ -26,22 +26,22 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Header:
-    """The first bytes of a weights file."""
+    """Header of a weights file."""
 
     major: int = 0
     minor: int = 2
     revision: int = 5
     seen: int = 0
-    """Pictures the network has been trained on."""
+    """Images the network has been trained on."""
 
     @property
     def wide(self) -> bool:
-        """Whether the count is of 64 bits."""
+        """Whether the image count has 64 bits."""
         return self.major * 10 + self.minor >= 2
 
     @property
     def size(self) -> int:
-        """Bytes of the header."""
+        """Size of the header in bytes."""
         return 20 if self.wide else 16
 
     def to_bytes(self) -> bytes:
@@ -51,30 +51,30 @@ class Header:
 
 @dataclass(frozen=True)
 class ConvolutionWeights:
-    """The numbers of one convolution with F filters."""
+    """Numbers of one convolution with F filters."""
 
     biases: Array
     """(F,)"""
     kernel: Array
-    """(F, channels of a group, K, K)"""
+    """(F, channels per group, K, K)"""
     scales: Array | None = None
-    """(F,) of the batch norm; None: there is none."""
+    """(F,) of the batch norm; None without one."""
     means: Array | None = None
     """(F,)"""
     variances: Array | None = None
     """(F,)"""
 
     def parts(self) -> list[Array]:
-        """In the order of the file."""
+        """Arrays in the order of the file."""
         norm = (self.scales, self.means, self.variances)
         return [self.biases, *(part for part in norm if part is not None), self.kernel]
 
 
 def read_header(path: str | Path) -> Header:
-    """The header of a weights file.
+    """Read the header of a weights file.
 
     Raises:
-        WeightsError: it is missing, cannot be read, or is not one.
+        WeightsError: the file is missing, cannot be read, or has no such header.
     """
     if not exists(path):
         raise WeightsError(f"{path}: no such file")
@@ -95,18 +95,18 @@ def read_header(path: str | Path) -> Header:
 def read_weights(
     path: str | Path, convolutions: Sequence[Convolution], *, partial: bool = False
 ) -> tuple[Header, list[ConvolutionWeights]]:
-    """The header and the convolutions of a weights file.
+    """Read the header and the convolutions of a weights file.
 
     Args:
-        path: the file.
-        convolutions: of the network, in its order.
-        partial: take a file that ends behind some convolution, such as ``darknet53.conv.74``.
+        path: file to read.
+        convolutions: settings of the network's convolutions, in its order.
+        partial: accept a file that ends after any convolution, such as ``darknet53.conv.74``.
 
     Returns:
         The header, and as many convolutions as the file holds.
 
     Raises:
-        WeightsError: the file is of another network: where it parts from this one, and the byte counts.
+        WeightsError: the file belongs to another network; says where the two differ, with the byte counts.
     """
     if not convolutions:
         raise WeightsError(f"{path}: the network is not Darknet's: it has no convolutions to put the weights into")
@@ -137,17 +137,17 @@ def read_weights(
 
 
 def _take(numbers: Array, convolution: Convolution) -> ConvolutionWeights:
-    """The parts of one convolution from its numbers."""
+    """Split the numbers of one convolution into its arrays."""
     vectors = 4 if convolution.batch_normalize else 1
     biases, *norm = numbers[: vectors * convolution.filters].reshape(vectors, -1)
     return ConvolutionWeights(biases, numbers[vectors * convolution.filters :].reshape(convolution.kernel_shape), *norm)
 
 
 def _check_numbers(path: str | Path, found: Sequence[ConvolutionWeights], sizes: str) -> None:
-    """Numbers that no training leaves behind show where a file of another network parts from this one.
+    """Reject numbers that no training produces: they show that the file belongs to another network.
 
     Raises:
-        WeightsError: a variance is negative, or something is not a finite number.
+        WeightsError: a variance is negative, or a number is not finite.
     """
     for index, each in enumerate(found):
         if not all(np.isfinite(part).all() for part in each.parts()):
@@ -163,10 +163,10 @@ def _check_numbers(path: str | Path, found: Sequence[ConvolutionWeights], sizes:
 
 
 def write_weights(path: str | Path, header: Header, convolutions: Sequence[ConvolutionWeights]) -> None:
-    """Write a weights file, whole or not at all.
+    """Write a weights file atomically.
 
     Raises:
-        WeightsError: it cannot be written.
+        WeightsError: the file cannot be written.
     """
 
     def write(temporary: Path) -> None:

@@ -1,4 +1,4 @@
-"""One image as augmentation and batching pass it on: its pixels on the scale of the canvas, with its boxes."""
+"""Image at the scale of the canvas with its boxes, as augmentation and batching exchange it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from yolo.structs import Boxes, Size
 
 
 class Picture(NamedTuple):
-    """One picture as large as it is on a canvas, without the bars, with N boxes."""
+    """Image resized for a canvas, without the padding, with N boxes."""
 
     image: NDArray[np.uint8]
-    """(h, w, 3) RGB, one side as long as the canvas' (both with ``stretch``). A cache may hold it: read-only."""
+    """(h, w, 3) RGB, one side as long as the canvas' (both with ``stretch``). Read-only, as a cache may share it."""
     boxes: Boxes
     """(N, 4) xyxy in pixels of ``image``."""
     labels: NDArray[np.int32]
@@ -22,6 +22,6 @@ class Picture(NamedTuple):
     ignore: NDArray[np.bool_]
     """(N,)"""
     index: int  # type: ignore[assignment]  # hides a tuple's own `index`
-    """Which picture of the Dataset."""
+    """Index of the image in the Dataset."""
     size: Size
-    """Height and width of the picture as read."""
+    """Height and width of the image as read."""

@@ -1,8 +1,7 @@
-"""Between a picture and the network's canvas: the only place that crosses the two frames.
+"""Mapping between an image and the network's canvas; the only module that knows both frames.
 
-``letterbox`` keeps the picture's shape and fills the rest with grey; ``stretch`` is
-Darknet's plain resize, number for number. Both are an affine map of continuous pixels, so boxes go there and
-back without loss.
+``letterbox`` keeps the aspect ratio and pads with grey; ``stretch`` is Darknet's plain resize, number for number. Both
+are affine maps of continuous pixels, so boxes go there and back without loss.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from yolo.config import LetterboxMode
 Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.float32])
 
 REMAP_LIMIT = 2**15 - 2
-"""OpenCV's remap takes no longer sides."""
-GREY = 127
-"""Darknet fills with 0.5."""
+"""Longest side that OpenCV's remap accepts."""
+CANVAS_GREY = 127
+"""Grey of the padding, Darknet's 0.5."""
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """The map from a picture of ``image_size`` onto a canvas of ``canvas_size``, (height, width) both."""
+    """Map from an image of ``image_size`` to a canvas of ``canvas_size``, both (height, width)."""
 
     image_size: tuple[int, int]
     canvas_size: tuple[int, int]
@@ -34,7 +33,7 @@ class Letterbox:
 
     @property
     def inner_size(self) -> tuple[int, int]:
-        """(height, width) of the picture on the canvas, whole pixels, at least one."""
+        """Size (height, width) of the image on the canvas, in whole pixels, at least one."""
         if self.mode == "stretch":
             return self.canvas_size
         (height, width), (rows, columns) = self.image_size, self.canvas_size
@@ -43,55 +42,55 @@ class Letterbox:
 
     @property
     def offset(self) -> tuple[int, int]:
-        """(top, left) of the picture on the canvas."""
+        """Position (top, left) of the image on the canvas."""
         inner = self.inner_size
         return (self.canvas_size[0] - inner[0]) // 2, (self.canvas_size[1] - inner[1]) // 2
 
     @property
     def scale(self) -> tuple[float, float]:
-        """(vertical, horizontal) canvas pixels for one picture pixel; they differ by rounding alone."""
+        """Canvas pixels per image pixel, (vertical, horizontal); they differ by rounding only."""
         inner = self.inner_size
         return inner[0] / self.image_size[0], inner[1] / self.image_size[1]
 
     def resize(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The (H, W, 3) uint8 picture as large as it is on its canvas, without the bars: `inner_size`."""
+        """Resize the image (H, W, 3) uint8 to `inner_size`, without padding."""
         if image.shape[:2] != self.image_size:
             raise ValueError(f"expected a picture of {self.image_size}, got {image.shape[:2]}")
         if self.mode == "stretch":
             return stretch(image, self.canvas_size)
         rows, columns = self.inner_size
-        # Averaging when shrinking much: bilinear would skip pixels and alias.
+        # Average when shrinking a lot: bilinear interpolation would skip pixels and alias.
         shrinks = min(self.scale) < 0.5
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         return cv2.resize(image, (columns, rows), interpolation=interpolation).astype(np.uint8, copy=False)
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The (H, W, 3) uint8 picture on its canvas, (rows, columns, 3) uint8."""
+        """Put the image (H, W, 3) uint8 on its canvas, (rows, columns, 3) uint8."""
         return self.add_bars(self.resize(image))
 
     def add_bars(self, inner: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The resized picture (`resize`) in the middle of its canvas, (rows, columns, 3) uint8."""
+        """Centre the resized image (`resize`) on its canvas, (rows, columns, 3) uint8."""
         rows, columns = self.inner_size
         if (rows, columns) == self.canvas_size:
             return inner
-        canvas = np.full((*self.canvas_size, 3), GREY, np.uint8)
+        canvas = np.full((*self.canvas_size, 3), CANVAS_GREY, np.uint8)
         top, left = self.offset
         canvas[top : top + rows, left : left + columns] = inner
         return canvas
 
     def apply_unrounded(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As `apply`, but ``stretch`` is not rounded to whole numbers: scores come out as Darknet's do."""
+        """Put the image on its canvas as `apply` does, but with ``stretch`` unrounded: scores match Darknet's."""
         if self.mode == "stretch":
             return stretch(image.astype(np.float32), self.canvas_size)
         return self.apply(image).astype(np.float32)
 
     def boxes_to_canvas(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 4) xyxy from the picture's pixels to the canvas'."""
+        """Map boxes (N, 4) xyxy from image to canvas pixels."""
         scale, offset = self._corners()
         return (boxes * scale + offset).astype(np.float32)
 
     def boxes_to_image(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 4) xyxy from the canvas' pixels to the picture's; not clipped."""
+        """Map boxes (N, 4) xyxy from canvas to image pixels; not clipped."""
         scale, offset = self._corners()
         return ((boxes - offset) / scale).astype(np.float32)
 
@@ -104,10 +103,10 @@ class Letterbox:
 
 
 def stretch(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """A picture (H, W, 3) resized to (height, width) as the Darknet program does.
+    """Resize an image (H, W, 3) to (height, width) as the Darknet program does.
 
-    Bilinear between corner pixels that stay corner pixels, without averaging when shrinking
-    (resize_image in Darknet's image.c): networks trained there have seen nothing else.
+    Bilinear, with the corner pixels kept and no averaging when shrinking (resize_image in Darknet's image.c): networks
+    trained there have seen nothing else.
     """
     if max(image.shape[:2]) > REMAP_LIMIT:
         image = cv2.resize(image, [min(side, REMAP_LIMIT) for side in image.shape[1::-1]], interpolation=cv2.INTER_AREA)
@@ -122,7 +121,7 @@ def stretch(image: Pixels, size: tuple[int, int]) -> Pixels:
 def letterbox_scales(
     sizes: NDArray[np.int32], canvas_size: tuple[int, int], mode: LetterboxMode = "letterbox"
 ) -> NDArray[np.float64]:
-    """(N, 2) vertical and horizontal scale of `Letterbox` for N pictures' (height, width) at once.
+    """Scales (N, 2), vertical and horizontal, of `Letterbox` for N image sizes (height, width) at once.
 
     Without the rounding to whole pixels: for statistics of many boxes.
     """

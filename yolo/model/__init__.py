@@ -1,1 +1,1 @@
-"""The networks and the `Detector` around them."""
+"""Networks, and the `Detector` model around them."""

@@ -1,4 +1,4 @@
-"""Which network a name, a Darknet file or a Keras backbone stands for, and how its heads are read."""
+"""Architecture of a detector: layers and heads of a built-in network, a Darknet file or a Keras backbone."""
 
 from __future__ import annotations
 
@@ -32,29 +32,30 @@ DEFAULT_SIZE = 416
 DEFAULT_LETTERBOX: LetterboxMode = "letterbox"
 
 Anchors = tuple[NDArray[np.float32], ...]
-"""(A, 2) widths and heights in canvas pixels of each scale, coarse to fine."""
+"""(A, 2) widths and heights in canvas pixels per scale, coarse to fine."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network's shape, ready to be built."""
+    """Everything needed to build a network and to decode its heads."""
 
     model: str
-    """The name it is known by."""
+    """Name of the model: a built-in one, ``keras:NAME`` or that of the Darknet file."""
     build: Callable[[Tensor, Convolutions, Sequence[Any]], list[Tensor]]
-    """From pictures (B, H, W, 3) in 0..255 and the heads' first biases to one map (B, h, w, A x (5 + C)) a scale."""
+    """Function from images (B, H, W, 3) in 0..255 and the heads' initial biases to one map (B, h, w, A x (5 + C)) per
+    scale."""
     canvas: tuple[int, int]
     letterbox: LetterboxMode
     strides: tuple[int, ...]
-    """Of its scales, coarse to fine."""
+    """Stride of each scale, coarse to fine."""
     anchors: Anchors
     coding: Coding
     backbone: int = 0
-    """How many of its numbered convolutions, the first ones, are the backbone's."""
+    """Number of numbered convolutions, counted from the first, that form the backbone."""
     cfg: str | None = None
-    """Text of the Darknet network file, if it is one."""
+    """Text of the Darknet network file; None for other models."""
     fixed_canvas: bool = False
-    """Whether its layers are made for the one canvas, as those of Keras' backbones are."""
+    """Whether the layers fit one canvas size only, as those of Keras backbones do."""
 
 
 def design(
@@ -66,19 +67,19 @@ def design(
     size: int | tuple[int, int] | None,
     letterbox: LetterboxMode | None,
 ) -> Architecture:
-    """The network that goes by a name.
+    """Design the network that a model name means.
 
     Args:
         model: one of `VARIANTS`, ``keras:`` and the name of a backbone, or the name of a Darknet network file.
-        cfg: that file's text; None: it is read.
-        classes: their number.
-        anchors: (A, 2) pairs, shared out over the scales by area, or one such list a scale, coarse to
+        cfg: text of that file; None: read the file.
+        classes: number of classes.
+        anchors: (A, 2) pairs, distributed over the scales by area, or one such list per scale, coarse to
             fine; None: the network's own.
         size: side of the canvas or (height, width); None: the network's own.
-        letterbox: how pictures come onto the canvas; None: the network's own.
+        letterbox: how images are fitted to the canvas; None: the network's own.
 
     Raises:
-        ConfigError: one of these does not fit the others.
+        ConfigError: an argument is invalid or does not fit the others.
     """
     if cfg is not None or model.endswith(".cfg"):
         text = read_cfg(model) if cfg is None else cfg
@@ -116,7 +117,7 @@ def _design_cfg(
     size: int | tuple[int, int] | None,
     letterbox: LetterboxMode | None,
 ) -> Architecture:
-    """The network of a Darknet file, changed to what is asked for."""
+    """Design the network of a Darknet file, adapted to the given classes, anchors and canvas."""
     own = make_detector_plan(text, name, canvas=None if size is None else sides(size))
     counts = [len(head_of(layer).anchors) for layer in own.heads]
     shares = [count // math.gcd(*counts) for count in counts]
@@ -144,10 +145,10 @@ def _design_cfg(
 
 
 def _backbone_length(plan: Plan) -> int:
-    """How many convolutions come before the necks.
+    """Count the convolutions that come before the necks.
 
-    Those up to the last section before a head that adds or shrinks; in a plain chain also what
-    follows at that size, up to the first 1 x 1 convolution.
+    The backbone ends with the last section before a head that adds or downsamples; in a plain chain it also includes
+    what follows at that size, up to the first 1 x 1 convolution.
     """
     body = plan.layers[: min(head.index for head in plan.heads)]
     ends = [layer.index + 1 for layer in body if _shrinks(layer.settings) or _adds(layer.settings)]
@@ -166,7 +167,7 @@ def _adds(settings: darknet.Settings) -> bool:
 
 
 def sides(size: int | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of one side or both; whether they suit a network is seen when its grids are known."""
+    """Height and width from one side or both; whether a network supports them is checked when its grids are known."""
     both = tuple(size) if isinstance(size, Iterable) else (size, size)
     good = len(both) == 2 and all(isinstance(side, Integral) and side > 0 for side in both)
     check(good, "size", "one number or height and width", size)
@@ -174,15 +175,15 @@ def sides(size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def arrange_anchors(anchors: Any, shares: Sequence[int]) -> Anchors:
-    """The anchors of each scale, coarse to fine.
+    """Distribute anchors over the scales, coarse to fine.
 
     Args:
-        anchors: one list of pairs a scale, taken as it is; or (A, 2) pairs, of which the largest go
+        anchors: one list of pairs per scale, kept as it is; or (A, 2) pairs, the largest of which go
             to the coarsest scale.
-        shares: in which proportion the scales get pairs.
+        shares: proportion of the pairs that each scale gets.
 
     Raises:
-        ConfigError: they are not positive pairs of numbers, or cannot be shared out evenly.
+        ConfigError: they are not positive pairs of numbers, or cannot be distributed in that proportion.
     """
     if _nested(anchors):
         check(len(anchors) == len(shares), "anchors", f"one list for each of {len(shares)} heads", len(anchors))
@@ -191,16 +192,16 @@ def arrange_anchors(anchors: Any, shares: Sequence[int]) -> Anchors:
     portion, rest = divmod(len(flat), sum(shares))
     if rest or not portion:
         raise ConfigError(
-            f"anchors: {len(flat)} cannot be shared out evenly over {len(shares)} heads; fit a multiple of "
+            f"anchors: {len(flat)} cannot be divided evenly among {len(shares)} heads; fit a multiple of "
             f"{sum(shares)} (yolov3 anchors DATA --count {max(1, round(len(flat) / sum(shares))) * sum(shares)})"
         )
-    # Sorted by area, so that the finest scale's come first.
+    # Sorted by area: the finest scale's come first.
     borders = np.cumsum([portion * share for share in shares[::-1]])[:-1]
     return tuple(np.split(flat, borders)[::-1])
 
 
 def _nested(anchors: Any) -> bool:
-    """Whether these are lists of pairs, one a scale, and not pairs."""
+    """Whether these are lists of pairs, one per scale, rather than pairs."""
     try:
         return np.ndim(anchors[0][0]) == 1
     except (TypeError, IndexError, KeyError, ValueError):
@@ -208,7 +209,7 @@ def _nested(anchors: Any) -> bool:
 
 
 def _checked_anchors(anchors: Any) -> NDArray[np.float32]:
-    """Pairs (A, 2).
+    """Convert to pairs (A, 2) and check them.
 
     Raises:
         ConfigError: they are not positive pairs of numbers.

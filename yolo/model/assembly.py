@@ -1,4 +1,4 @@
-"""Keras networks out of an architecture: the first one of a detector, and further graphs of its layers."""
+"""Keras networks built from an architecture: a detector's own, and further graphs that share its layers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from yolo.model.networks.layers import Convolution, Convolutions
 from yolo.ops.boxes import Tensor
 
 OBJECTS_EXPECTED = 8
-"""Objects a picture for which the heads' first biases are set."""
+"""Objects per image that the heads' initial biases assume."""
 
 
 def assemble(architecture: Architecture, classes: int, convolutions: Convolutions) -> keras.Model:
-    """The network of an architecture for so many classes, out of these convolutions."""
+    """Build the network of an architecture for a number of classes from these convolutions."""
     canvas = architecture.canvas
     images = keras.Input((*canvas, 3), name="images")
     biases = [
@@ -36,10 +36,10 @@ def assemble(architecture: Architecture, classes: int, convolutions: Convolution
 
 
 def head_bias(stride: int, anchors: int, classes: int, canvas: tuple[int, int]) -> NDArray[np.float32]:
-    """(5 + C,) first biases of a slot: objectness near its frequency, classes at 1 / C.
+    """Initial biases (5 + C,) of a slot: objectness near its frequency, classes at 1 / C.
 
-    Starting at the prior keeps the many empty slots from swamping the first steps
-    (Lin et al. 2017, Focal Loss, section 3.3).
+    Starting at the prior keeps the many empty slots from dominating the first steps (Lin et al. 2017, Focal Loss,
+    section 3.3).
     """
     slots = canvas[0] // stride * (canvas[1] // stride) * anchors
     objectness = min(0.1, OBJECTS_EXPECTED / slots)
@@ -50,33 +50,34 @@ def head_bias(stride: int, anchors: int, classes: int, canvas: tuple[int, int]) 
 
 
 class SameConvolutions(Convolutions):
-    """Hands out a network's convolutions again, in the order in which they were made."""
+    """Factory that returns a network's existing convolutions again, in the order in which they were made."""
 
     def __init__(self, made: Sequence[Convolution]):
         super().__init__(seed=0)
         self._rest = iter(made)
 
-    def __call__(self, inputs: Tensor, *_: Any, **options: Any) -> Tensor:  # noqa: ARG002 - those they were made with
+    def __call__(self, inputs: Tensor, *_: Any, **options: Any) -> Tensor:  # noqa: ARG002 - they were built with these
         return next(self._rest)(inputs)
 
 
 def network_on(
     architecture: Architecture, classes: int, convolutions: Sequence[Convolution], canvas: tuple[int, int]
 ) -> keras.Model:
-    """A network for another (height, width), for training at changing sizes: the same layers, and so the same weights.
+    """Build the network for another (height, width) from the same layers, and so the same weights (multi-scale).
+
 
     Args:
-        architecture: the one it was made from.
-        classes: their number.
-        convolutions: its own, in the order of Darknet's files.
-        canvas: the other one.
+        architecture: architecture of the existing network.
+        classes: number of classes.
+        convolutions: existing convolutions, in the order of Darknet's files.
+        canvas: (height, width) of the new network.
 
     Raises:
         ConfigError: the network's grids do not divide that canvas, or its backbone is one of Keras', which
-            are made for one size.
+            have a fixed size.
     """
     if architecture.fixed_canvas:
-        raise ConfigError(f"model {architecture.model}: a Keras backbone is made for one size; leave out multi_scale")
+        raise ConfigError(f"model {architecture.model}: a Keras backbone has a fixed size; leave out multi_scale")
     other = design(
         architecture.model,
         cfg=architecture.cfg,

@@ -1,4 +1,4 @@
-"""What a detector's network is made of, layer by layer: shapes, parameters, operations."""
+"""Summary of a detector's network, layer by layer: shapes, parameters, operations."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from yolo.model.networks.layers import Convolution
 
 
 def summarise_detector(detector: Detector) -> Summary:
-    """The layers of a detector's network, those of a nested backbone included."""
+    """Summarise the layers of a detector's network, those of a nested backbone included."""
     network = detector.network
     trainable = sum(math.prod(weight.shape) for weight in network.trainable_weights)
     return Summary(tuple(_rows(network, "")), trainable, network.count_params() - trainable)
 
 
 def _rows(network: keras.Model, prefix: str) -> Iterator[Row]:
-    """A row for each operation; a nested model's stand where it does."""
+    """One row per operation; the rows of a nested model appear in its place."""
     operations = network.layers if isinstance(network, keras.Sequential) else network.operations
     for operation in operations:
         if isinstance(operation, keras.Model):
@@ -39,7 +39,7 @@ def _row(operation: Any, name: str) -> Row:
 
 
 def _flops(operation: Any, shape: tuple[int, ...]) -> int:
-    """Two operations for each weight of a kernel at each place of the output (h, w, channels)."""
+    """Two operations for each weight of a kernel at each position of the output (h, w, channels)."""
     match operation:
         case layers.SeparableConv2D():
             kernels = [operation.depthwise_kernel, operation.pointwise_kernel]
@@ -51,7 +51,7 @@ def _flops(operation: Any, shape: tuple[int, ...]) -> int:
 
 
 def _kind(operation: Any) -> str:
-    """In words."""
+    """Description of an operation, such as ``convolution 3x3 /2 leaky``."""
     match operation:
         case Convolution():
             return f"{_kind(operation.convolution)} {operation.activation}"

@@ -1,5 +1,5 @@
-"""The maths of YOLOv3 in `keras.ops` alone: the same on TensorFlow, JAX and PyTorch.
+"""Box overlaps, decoding, target assignment, loss and NMS in `keras.ops` alone, the same on every backend.
 
-Shapes: B pictures, P slots (predictions of all scales on one axis), M padded true boxes,
-C classes. Boxes are xyxy in canvas pixels.
+Shapes: B images, P slots (the predictions of all scales on one axis), M padded true boxes, C classes. Boxes are xyxy in
+canvas pixels.
 """

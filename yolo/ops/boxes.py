@@ -8,21 +8,21 @@ from typing import Any
 from keras import ops
 
 Tensor = Any
-"""A tensor of whichever backend Keras runs on."""
+"""A tensor of the backend in use."""
 
 EPSILON = 1e-9
-"""Keeps quotients of empty boxes finite; far below a square pixel."""
+"""Added to denominators so that quotients of empty boxes stay finite; far below one square pixel."""
 
 
 def area(boxes: Tensor) -> Tensor:
-    """Area (...,) of boxes (..., 4); an inverted box has none."""
+    """Area (...,) of boxes (..., 4); 0 for an inverted box."""
     width = ops.maximum(boxes[..., 2] - boxes[..., 0], 0.0)
     height = ops.maximum(boxes[..., 3] - boxes[..., 1], 0.0)
     return width * height
 
 
 def intersection_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Areas (...,) common to, and covered by, boxes a and b (..., 4)."""
+    """Areas (...,) of the intersection and of the union of boxes a and b (..., 4)."""
     width = ops.minimum(a[..., 2], b[..., 2]) - ops.maximum(a[..., 0], b[..., 0])
     height = ops.minimum(a[..., 3], b[..., 3]) - ops.maximum(a[..., 1], b[..., 1])
     common = ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
@@ -63,7 +63,7 @@ def giou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def diou(a: Tensor, b: Tensor) -> Tensor:
-    """Distance IoU (...,): IoU less the centres' squared distance over the hull's squared diagonal.
+    """Distance IoU (...,): IoU minus the squared distance of the centres over the hull's squared diagonal.
 
     Zheng et al. 2020, equation 7.
     """
@@ -74,9 +74,9 @@ def diou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def ciou(a: Tensor, b: Tensor) -> Tensor:
-    """Complete IoU (...,): distance IoU less a penalty on the aspect ratio's difference.
+    """Complete IoU (...,): distance IoU minus a penalty on the difference of the aspect ratios.
 
-    Zheng et al. 2020, equations 8 to 11; as there, the trade-off weight takes no gradient.
+    Zheng et al. 2020, equations 8 to 11; as there, no gradient flows through the trade-off weight.
     """
     angle_a, angle_b = (ops.arctan2(box[..., 2] - box[..., 0], _positive(box[..., 3] - box[..., 1])) for box in (a, b))
     penalty = 4.0 / math.pi**2 * ops.square(angle_a - angle_b)

@@ -1,4 +1,4 @@
-"""From raw numbers to boxes and back (YOLOv3, section 2.1; YOLOv2, figure 3)."""
+"""Decoding of raw network outputs to boxes and probabilities (YOLOv3, section 2.1; YOLOv2, figure 3)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from yolo.ops.boxes import Tensor
 from yolo.ops.slots import Coding, Slots, flatten_maps
 
 LARGEST_EXPONENT = 10.0
-"""A box is at most e^10 times its anchor: keeps float32 areas finite whatever a network says."""
+"""Upper bound of t_w and t_h: a box is at most e^10 times its anchor, so that float32 areas stay finite."""
 
 
 class Predictions(NamedTuple):
-    """What a network says of each slot."""
+    """Decoded boxes, objectness and class probabilities of every slot."""
 
     boxes: Tensor
     """(B, P, 4) xyxy in canvas pixels."""
     objectness: Tensor
     """(B, P) in 0..1."""
     classes: Tensor
-    """(B, P, C) in 0..1, each class for itself unless the slots' coding says that they exclude each other."""
+    """(B, P, C) in 0..1: independent sigmoids, or a softmax if the slots' coding says so."""
 
 
 def decode(maps: Sequence[Tensor], slots: Slots) -> Predictions:
-    """Raw maps (B, h, w, A, 5 + C), coarse to fine, as boxes and probabilities."""
+    """Decode raw maps (B, h, w, A, 5 + C), coarse to fine, to boxes and probabilities."""
     raw = flatten_maps(maps)
     return Predictions(
         boxes=decode_boxes(raw[..., :4], slots),
@@ -37,7 +37,7 @@ def decode(maps: Sequence[Tensor], slots: Slots) -> Predictions:
 
 
 def decode_boxes(raw: Tensor, slots: Slots) -> Tensor:
-    """Boxes xyxy (..., P, 4) in canvas pixels from raw t_x, t_y, t_w, t_h (..., P, 4)."""
+    """Decode raw t_x, t_y, t_w, t_h (..., P, 4) to boxes xyxy (..., P, 4) in canvas pixels."""
     cell, stride, anchor, scale = (
         ops.convert_to_tensor(part) for part in (slots.cell, slots.stride, slots.anchor, slots.scale_xy)
     )
@@ -47,12 +47,12 @@ def decode_boxes(raw: Tensor, slots: Slots) -> Tensor:
 
 
 def centre_offset(raw: Tensor, scale: Tensor) -> Tensor:
-    """Where a centre lies from its cell's corner, in cells: sigmoid(t), stretched about the cell's middle."""
+    """Offset of a centre from its cell's top left corner, in cells: sigmoid(t), stretched about the cell's middle."""
     return ops.sigmoid(raw) * scale - (scale - 1.0) / 2.0
 
 
 def log_size(raw: Tensor, coding: Coding) -> Tensor:
-    """Logarithm of width and height over the anchor's."""
+    """Logarithm of width and height relative to the anchor's."""
     if coding.sizes == "squared":
         return 2.0 * (math.log(2.0) + ops.log_sigmoid(raw))
     return ops.minimum(raw, LARGEST_EXPONENT)

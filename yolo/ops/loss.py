@@ -1,4 +1,4 @@
-"""The YOLO loss: where, whether and what (YOLOv3, section 2; YOLO, equation 3)."""
+"""YOLO loss: box, objectness and class terms (YOLOv3, section 2; YOLO, equation 3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OVERLAPS = {"giou": box_ops.giou, "diou": box_ops.diou, "ciou": box_ops.ciou}
 
 
 class LossTerms(NamedTuple):
-    """The weighted terms of the loss, each the sum over a picture's slots: (B,)."""
+    """Weighted terms of the loss, each summed over the slots of an image: (B,)."""
 
     box: Tensor
     objectness: Tensor
@@ -35,19 +35,19 @@ def yolo_loss(
     valid: Tensor,
     ignore: Tensor,
 ) -> LossTerms:
-    """The loss of raw maps (B, h, w, A, 5 + C), coarse to fine, against padded true boxes.
+    """Loss of raw maps (B, h, w, A, 5 + C), coarse to fine, against padded true boxes.
 
     Args:
         maps: the network's output.
-        slots: the canvas' slots.
-        config: weights and rules.
+        slots: the slots of the canvas.
+        config: the weights of the terms and the rules of assignment.
         boxes: (B, M, 4) xyxy in canvas pixels.
         labels: (B, M) int32.
-        valid: (B, M) bool; the rest is padding.
-        ignore: (B, M) bool; crowds and difficult objects own no slot and punish none.
+        valid: (B, M) bool; False marks padding.
+        ignore: (B, M) bool; crowds and difficult objects, which are neither targets nor background.
     """
     if config.class_weights == "balanced":
-        raise ValueError("expected class_weights as numbers: what is balanced depends on the pictures")
+        raise ValueError("expected class_weights as numbers: balanced ones depend on the dataset")
     raw = flatten_maps(maps)  # (B, P, 5 + C)
     predicted = decode_boxes(raw[..., :4], slots)
     owners = match(boxes, valid & ~ignore, slots.layout, assign_iou=config.assign_iou)
@@ -58,10 +58,10 @@ def yolo_loss(
         if config.box == "squared"
         else 1.0 - OVERLAPS[config.box](take_rows(predicted, owners.slot), true_boxes)
     )
-    left_out = overlaps_any(predicted, boxes, valid, threshold=config.ignore_iou)
+    ignore_mask = overlaps_any(predicted, boxes, valid, threshold=config.ignore_iou)
     target = objectness_target(config, take_rows(predicted, owners.slot), true_boxes)
     objectness = objectness_loss(
-        raw[..., 4], owners.slot, owners.valid, left_out, target=target, focal_gamma=config.focal_gamma
+        raw[..., 4], owners.slot, owners.valid, ignore_mask, target=target, focal_gamma=config.focal_gamma
     )
     classes = class_loss(
         owned[..., 5:], true_labels, config.label_smoothing, softmax=slots.coding.softmax, weights=config.class_weights
@@ -74,10 +74,10 @@ def yolo_loss(
 
 
 def objectness_target(config: LossConfig, predicted: Tensor, boxes: Tensor) -> Tensor:
-    """(B, K) what the objectness of the owners is to be, from their predicted and true boxes (B, K, 4)."""
+    """Objectness targets (B, K) of the owners, from their predicted and true boxes (B, K, 4)."""
     if config.objectness_target == "one":
         return ops.ones_like(predicted[..., 0])
-    # YOLO's confidence, P(object) x IoU (YOLO, section 2), as a constant: no gradient reaches the box from here.
+    # P(object) x IoU (YOLO, section 2), as a constant: no gradient flows to the box through it.
     return ops.stop_gradient(box_ops.iou(predicted, boxes))
 
 
@@ -89,43 +89,43 @@ def take_rows(table: Tensor, rows: Tensor) -> Tensor:
 
 
 def masked_sum(values: Tensor, mask: Tensor) -> Tensor:
-    """(B,) sum over K of values (B, K) where the mask holds."""
+    """Sum over K of values (B, K) where the mask holds, (B,)."""
     return ops.sum(ops.where(mask, values, 0.0), axis=1)
 
 
 def overlaps_any(predicted: Tensor, boxes: Tensor, valid: Tensor, *, threshold: float) -> Tensor:
-    """(B, P) bool: the predicted box overlaps a valid one of the true boxes (B, M, 4) above the threshold."""
+    """Mask (B, P) of the predicted boxes whose IoU with any valid true box (B, M, 4) exceeds the threshold."""
     overlap = pairwise_iou(ops.stop_gradient(predicted), boxes)  # (B, P, M)
     return ops.any((overlap > threshold) & valid[:, None, :], axis=-1)
 
 
 def objectness_loss(
-    logits: Tensor, slot: Tensor, valid: Tensor, left_out: Tensor, *, target: Tensor, focal_gamma: float = 0.0
+    logits: Tensor, slot: Tensor, valid: Tensor, ignore_mask: Tensor, *, target: Tensor, focal_gamma: float = 0.0
 ) -> Tensor:
-    """(B,) binary cross-entropy over all slots: the target for owners, 0 for others that are not left out.
+    """Binary cross-entropy (B,) summed over all slots: the target for owners, 0 for the rest except ignored slots.
 
     Args:
         logits: (B, P).
-        slot: (B, K) the owners.
-        valid: (B, K) which of them stand.
-        left_out: (B, P) slots that are neither right nor wrong, unless they own a box.
-        target: (B, K) of the owners, in 0..1.
-        focal_gamma: slots are weighted by |target - p|^gamma (Lin et al. 2017, Focal Loss, section 3.2).
+        slot: (B, K) the slots of the owners.
+        valid: (B, K) bool; False marks a void owner.
+        ignore_mask: (B, P) slots without a background loss, unless they own a box.
+        target: (B, K) objectness of the owners, in 0..1.
+        focal_gamma: exponent of the weight |target - p|^gamma (Lin et al. 2017, Focal Loss, section 3.2).
     """
     background = focal_entropy(logits, 0.0, focal_gamma)
     owned = take_rows(logits[..., None], slot)[..., 0]
-    counted = take_rows(ops.cast(~left_out, "float32")[..., None], slot)[..., 0]
-    # In place of what an owner has as background.
+    counted = take_rows(ops.cast(~ignore_mask, "float32")[..., None], slot)[..., 0]
+    # Replaces the background loss of an owner by its own.
     correction = focal_entropy(owned, target, focal_gamma) - counted * focal_entropy(owned, 0.0, focal_gamma)
-    return ops.sum(ops.where(left_out, 0.0, background), axis=1) + masked_sum(correction, valid)
+    return ops.sum(ops.where(ignore_mask, 0.0, background), axis=1) + masked_sum(correction, valid)
 
 
 def focal_entropy(logits: Tensor, target: Tensor | float, gamma: float) -> Tensor:
-    """Binary cross-entropy of logits with targets in 0..1, of any one shape, weighted by |target - p|^gamma."""
+    """Binary cross-entropy of logits with targets in 0..1, of the same shape, weighted by |target - p|^gamma."""
     entropy = ops.softplus(logits) - logits * target
     if not gamma:
         return entropy
-    # Bounded from below: the power's slope is infinite at 0 for a gamma under 1.
+    # Clamped from below: for gamma < 1 the gradient of the power is infinite at 0.
     return ops.power(ops.maximum(ops.abs(target - ops.sigmoid(logits)), 1e-6), gamma) * entropy
 
 
@@ -137,14 +137,14 @@ def class_loss(
     softmax: bool = False,
     weights: Sequence[float] | None = None,
 ) -> Tensor:
-    """(B, K) sum over classes of the binary cross-entropy of logits (B, K, C) with labels (B, K).
+    """Classification loss (B, K) of logits (B, K, C) with labels (B, K): binary cross-entropy summed over the classes.
 
-    With ``softmax`` the cross-entropy of classes that exclude each other (YOLOv2); with ``weights`` (C,)
-    multiplied by that of the label.
+    With ``softmax`` it is the cross-entropy of mutually exclusive classes (YOLOv2). ``weights`` (C,) multiply it by the
+    weight of the label.
     """
     if weights is not None:
-        share = ops.take(ops.convert_to_tensor(list(weights), dtype="float32"), labels)
-        return share * class_loss(logits, labels, smoothing, softmax=softmax)
+        of_label = ops.take(ops.convert_to_tensor(list(weights), dtype="float32"), labels)
+        return of_label * class_loss(logits, labels, smoothing, softmax=softmax)
     target = ops.one_hot(labels, logits.shape[-1], dtype="float32")
     if softmax:
         target = target * (1.0 - smoothing) + smoothing / logits.shape[-1]
@@ -154,7 +154,7 @@ def class_loss(
 
 
 def squared_error(owned: Tensor, boxes: Tensor, slot: Tensor, slots: Slots) -> Tensor:
-    """(B, K) squared error on the centre's place in its cell and the logarithm of the size against boxes (B, K, 4).
+    """Squared error (B, K) of the centre in its cell and of the log size, against true boxes (B, K, 4).
 
     As in Darknet, small boxes weigh up to twice as much as large ones: 2 - area / canvas area.
     """

@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression, batched, with static shapes, inside the compiled function."""
+"""Greedy non-maximum suppression, batched and with static shapes, so that it compiles with the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from yolo.ops.decode import Predictions
 
 
 class Kept(NamedTuple):
-    """The D detections of each picture, best first, padded with zeros."""
+    """Detections of each image after NMS, D of them, best first, padded with zeros."""
 
     boxes: Tensor
     """(B, D, 4) xyxy."""
@@ -21,11 +21,11 @@ class Kept(NamedTuple):
     labels: Tensor
     """(B, D) int32."""
     valid: Tensor
-    """(B, D) bool: not padding."""
+    """(B, D) bool; False marks padding."""
 
 
 def suppress(predictions: Predictions, config: NmsConfig) -> Kept:
-    """The detections of a picture: every (box, class) pair that scores, less what a better one covers."""
+    """Select the detections of each image: the best (box, class) pairs, minus those that a better one suppresses."""
     scores = predictions.objectness[..., None] * predictions.classes
     boxes, scores, labels = best_candidates(predictions.boxes, scores, config.max_candidates)
     keep = greedy(boxes, labels, scores >= config.conf, iou=config.iou, class_agnostic=config.class_agnostic)
@@ -41,14 +41,14 @@ def suppress(predictions: Predictions, config: NmsConfig) -> Kept:
 
 
 def best_candidates(boxes: Tensor, scores: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The ``count`` best (box, class) pairs, best first: boxes (B, K, 4), scores (B, K), labels (B, K).
+    """Select the ``count`` best (box, class) pairs, best first: boxes (B, K, 4), scores (B, K), labels (B, K).
 
     Args:
         boxes: (B, P, 4).
         scores: (B, P, C).
-        count: how many; fewer where there are not as many pairs.
+        count: K, reduced to the number of pairs if that is smaller.
     """
-    # The best pairs lie in the slots whose best class scores best: two small sorts, not one of P x C.
+    # The best pairs lie in the slots whose best class scores highest: two small top-k instead of one over P x C.
     slots, classes = scores.shape[1:]
     _, slot = ops.top_k(ops.max(scores, axis=-1), min(count, slots))
     boxes, scores = gather(boxes, slot), gather(scores, slot)
@@ -59,12 +59,11 @@ def best_candidates(boxes: Tensor, scores: Tensor, count: int) -> tuple[Tensor, 
 
 
 def greedy(boxes: Tensor, labels: Tensor, valid: Tensor, *, iou: float, class_agnostic: bool) -> Tensor:
-    """(B, K) bool: which of K boxes (B, K, 4), best first, survive.
+    """Mask (B, K) of the boxes (B, K, 4), best first, that survive NMS.
 
-    Box by box, a box stays unless one that stayed before it, of its class, overlaps it above
-    the threshold. This is the only solution of keep = valid and not any(covers and keep), and
-    iterating that reaches it: after n rounds the first n boxes are settled, in practice all
-    are after a few.
+    A box is kept unless an already kept box of its class overlaps it above the threshold. This is the only solution of
+    keep = valid and not any(covers and keep), and iterating that equation reaches it: after n rounds the first n boxes
+    are settled; in practice a few rounds settle all.
     """
     order = ops.arange(boxes.shape[1])
     covers = (pairwise_iou(boxes, boxes) > iou) & (order[None, None, :] < order[None, :, None])  # (B, K, K)

@@ -1,6 +1,6 @@
-"""The P predictions of all scales as one axis.
+"""Slots: the P predictions of all scales and anchors on one axis.
 
-Slots run from the coarsest scale to the finest; within a scale by row, column, anchor.
+They run from the coarsest scale to the finest; within a scale by row, column, anchor.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from yolo.ops.boxes import Tensor
 
 @dataclass(frozen=True)
 class Coding:
-    """What a slot's numbers mean beyond YOLOv3's own rules."""
+    """Encoding of a head's outputs where it differs from YOLOv3's."""
 
     sizes: Literal["exponential", "squared"] = "exponential"
-    """Width over the anchor's: e^t (YOLOv2, figure 3), or (2 sigmoid(t))^2 (Scaled-YOLOv4, Darknet's new_coords)."""
+    """Width relative to the anchor's: e^t (YOLOv2, figure 3), or (2 sigmoid(t))^2 (Scaled-YOLOv4, Darknet's
+    new_coords)."""
     softmax: bool = False
-    """Classes exclude each other, as in YOLOv2; else each stands for itself."""
+    """Whether classes are mutually exclusive, as in YOLOv2; else each has a sigmoid of its own."""
     scale_xy: tuple[float, ...] = ()
-    """Of each scale: how far beyond its cell a centre can reach (YOLOv4, section 3.4); () is 1 everywhere."""
+    """How far beyond its cell a centre can reach, per scale (YOLOv4, section 3.4); () is 1 everywhere."""
 
 
 YOLOV3 = Coding()
@@ -33,34 +34,34 @@ YOLOV3 = Coding()
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where each of the A anchors of all scales has its slots: (A,) arrays, coarse to fine."""
+    """Position of each of the A anchors of all scales on the slot axis: (A,) arrays, coarse to fine."""
 
     anchors: NDArray[np.float32]
     """(A, 2) width and height in canvas pixels."""
     stride: NDArray[np.float32]
-    """Canvas pixels a cell."""
+    """Canvas pixels per cell."""
     rows: NDArray[np.int32]
-    """Cells of the anchor's scale, downwards."""
+    """Rows of the grid of the anchor's scale."""
     columns: NDArray[np.int32]
-    """Cells of the anchor's scale, across."""
+    """Columns of the grid of the anchor's scale."""
     first: NDArray[np.int32]
-    """Slot of the anchor in its scale's top left cell."""
+    """Slot of the anchor in the top left cell of its scale."""
     step: NDArray[np.int32]
-    """Anchors a cell: from a cell's slot to that of the next."""
+    """Anchors per cell: distance from a cell's slot to that of the next cell."""
 
 
 @dataclass(frozen=True, eq=False)
 class Slots:
-    """The P slots of a canvas, as constants."""
+    """Cell, stride and anchor of each of the P slots of a canvas, as constants."""
 
     cell: NDArray[np.float32]
     """(P, 2) column and row of the slot's cell."""
     stride: NDArray[np.float32]
-    """(P, 1) canvas pixels a cell."""
+    """(P, 1) canvas pixels per cell."""
     anchor: NDArray[np.float32]
     """(P, 2) width and height of the slot's anchor in canvas pixels."""
     scale_xy: NDArray[np.float32]
-    """(P, 1) the range of a centre, in cells around its own cell's middle."""
+    """(P, 1) range of a centre in cells, around the middle of its cell."""
     layout: Layout
     canvas: tuple[int, int]
     """(height, width) in pixels."""
@@ -76,7 +77,7 @@ def make_slots(
     anchors: Sequence[NDArray[np.float32]],
     coding: Coding = YOLOV3,
 ) -> Slots:
-    """The slots of a (height, width) canvas whose scales have these strides and anchors (A, 2), coarse to fine."""
+    """Build the slots of a (height, width) canvas from the strides and anchors (A, 2) of its scales, coarse to fine."""
     cells, slot_strides, slot_anchors, slot_scales, layouts, first = [], [], [], [], [], 0
     scales = coding.scale_xy or (1.0,) * len(strides)
     for stride, shapes, scale_xy in zip(strides, anchors, scales, strict=True):
@@ -101,6 +102,6 @@ def make_slots(
 
 
 def flatten_maps(maps: Sequence[Tensor]) -> Tensor:
-    """Raw maps (B, h, w, A, 5 + C), coarse to fine, as (B, P, 5 + C) float32."""
+    """Flatten raw maps (B, h, w, A, 5 + C), coarse to fine, to (B, P, 5 + C) float32."""
     flat = [ops.reshape(raw, (-1, raw.shape[1] * raw.shape[2] * raw.shape[3], raw.shape[4])) for raw in maps]
     return ops.cast(ops.concatenate(flat, axis=1), "float32")

@@ -1,4 +1,4 @@
-"""Which slot answers for which true box (YOLOv3, section 2.1), worked out inside the training step."""
+"""Target assignment: the slot that predicts each true box (YOLOv3, section 2.1), computed inside the training step."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from yolo.ops.slots import Layout
 
 
 class Owners(NamedTuple):
-    """K claims of true boxes on slots."""
+    """Assignment of true boxes to slots, as K (box, slot) pairs."""
 
     slot: Tensor
-    """(B, K) int32 the slot claimed; 0 where the claim is void."""
+    """(B, K) int32 the slot; 0 where the pair is void."""
     box: Tensor
-    """(K,) int32 which of the M boxes claims it."""
+    """(K,) int32 index of the true box among the M boxes."""
     valid: Tensor
-    """(B, K) bool: the claim stands. No two standing claims of a picture name one slot."""
+    """(B, K) bool: the pair counts. No two valid pairs of an image have the same slot."""
 
 
 def match(boxes: Tensor, valid: Tensor, layout: Layout, *, assign_iou: float | None = None) -> Owners:
-    """Each box to its best anchor by shape (the first of equals), in the cell of its centre.
+    """Assign each true box to its best anchor by shape IoU (the first of equals), in the cell of its centre.
 
     Args:
         boxes: (B, M, 4) xyxy in canvas pixels.
-        valid: (B, M) bool; the other boxes claim nothing.
-        layout: the anchors' slots.
-        assign_iou: give a box also to every other anchor whose shape IoU with it is above this.
+        valid: (B, M) bool; the other boxes are not assigned.
+        layout: the slots of the anchors.
+        assign_iou: also assign a box to every other anchor whose shape IoU with it is above this.
 
     Returns:
-        K = M claims, or M x A with ``assign_iou``. Of two boxes that claim one slot the first has it.
+        K = M pairs, or M x A with ``assign_iou``. If two boxes want the same slot, the first one gets it.
     """
     overlap = shape_iou(boxes[..., 2:] - boxes[..., :2], ops.convert_to_tensor(layout.anchors))  # (B, M, A)
     best = ops.cast(ops.argmax(overlap, axis=-1), "int32")  # (B, M)
@@ -49,12 +49,12 @@ def match(boxes: Tensor, valid: Tensor, layout: Layout, *, assign_iou: float | N
 
 
 def one_axis(claims: Tensor) -> Tensor:
-    """Claims (B, M, A) as (B, M x A), box by box."""
+    """Flatten an assignment (B, M, A) to (B, M x A), box by box."""
     return ops.reshape(claims, (ops.shape(claims)[0], -1))
 
 
 def slot_of(boxes: Tensor, anchor: Tensor, layout: Layout) -> Tensor:
-    """The int32 slots of boxes (..., 4), each with the anchor (...) given, in the cell of its centre."""
+    """Slots (int32) of boxes (..., 4), each with the given anchor (...), in the cell of its centre."""
     stride, rows, columns, first, step = (
         ops.take(ops.convert_to_tensor(column), anchor)
         for column in (layout.stride, layout.rows, layout.columns, layout.first, layout.step)
@@ -66,12 +66,12 @@ def slot_of(boxes: Tensor, anchor: Tensor, layout: Layout) -> Tensor:
 
 
 def cell_of(position: Tensor, count: Tensor) -> Tensor:
-    """The cell, 0..count - 1, of a position in cells; the canvas' far border belongs to the last one."""
+    """Cell 0..count - 1 of a position in cells; the far edge of the canvas belongs to the last one."""
     return ops.clip(ops.cast(ops.floor(position), "int32"), 0, count - 1)
 
 
 def claimed_before(slot: Tensor, valid: Tensor) -> Tensor:
-    """(B, K) bool: an earlier valid claim names the same slot."""
+    """Mask (B, K) of the pairs whose slot an earlier valid pair already has."""
     order = ops.arange(ops.shape(slot)[1])
     earlier = order[None, :] < order[:, None]  # (K, K)
     same = slot[:, :, None] == slot[:, None, :]

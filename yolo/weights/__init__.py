@@ -1,1 +1,1 @@
-"""From any file of weights into a detector, and from a detector into Darknet's files."""
+"""Loading weights files of any supported kind into a detector, and writing Darknet's from one."""

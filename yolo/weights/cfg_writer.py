@@ -1,4 +1,4 @@
-"""A Detector's network as the text of a Darknet network file."""
+"""Conversion of a Detector's network to the text of a Darknet .cfg file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from yolo.model.networks.layers import Convolution
 
 
 def to_cfg(detector: Detector) -> str:
-    """The network file that, with the detector's weights, gives its outputs.
+    """Write the .cfg text that, with the detector's weights, gives the same outputs.
 
-    That of a detector made from a network file is that file, with its classes, anchors and canvas.
+    For a detector made from a .cfg file it is that file, with the current classes, anchors and canvas.
 
     Raises:
-        WeightsError: the network is not made of Darknet's sections.
+        WeightsError: a layer has no Darknet section.
     """
     if backbone_of(detector.network) is not None:
         raise WeightsError(f"{detector.variant} is not a Darknet network; save it as .keras")
@@ -52,7 +52,7 @@ def to_cfg(detector: Detector) -> str:
 
 
 class _Sections:
-    """The sections so far; layers count from 0 behind ``[net]``."""
+    """Sections written so far; layers count from 0 after ``[net]``."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -64,12 +64,12 @@ class _Sections:
         return len(self.texts) - 2
 
     def add(self, kind: str, **options: object) -> int:
-        """Append a section; returns its layer's index."""
+        """Append a section and return its layer index."""
         self.texts.append("\n".join([f"[{kind}]", *(f"{key}={value}" for key, value in options.items())]))
         return self.last
 
     def visit(self, tensor: Any) -> int:
-        """Write what a tensor of the network is made from, and itself, unless it is there already."""
+        """Write the layers that a tensor of the network depends on, then its own, and return its layer index."""
         if id(tensor) not in self.index_of:
             operation, node, _ = tensor._keras_history
             sources = [self.visit(each) for each in operation._inbound_nodes[node].input_tensors]
@@ -77,7 +77,7 @@ class _Sections:
         return self.index_of[id(tensor)]
 
     def _write(self, operation: Any, sources: Sequence[int]) -> int:
-        """Write what an operation does with layers that are there; returns the index of its own."""
+        """Write an operation on layers already written, and return its layer index."""
         match operation:
             case layers.InputLayer() | layers.Rescaling():
                 return PICTURE
@@ -93,7 +93,7 @@ class _Sections:
         return self._write_next(operation)
 
     def _write_next(self, operation: Any) -> int:
-        """Write an operation on the last layer."""
+        """Write an operation whose input is the last layer."""
         match operation:
             case Convolution():
                 return self._convolution(operation)
@@ -106,7 +106,7 @@ class _Sections:
         )
 
     def _back(self, index: int) -> int:
-        """A layer's index as counted backwards from the next one."""
+        """Relative index of a layer, counted backwards from the next one."""
         return index - self.last - 1
 
     def _convolution(self, layer: Convolution) -> int:

@@ -1,4 +1,4 @@
-"""Between a Detector's layers and Darknet's weights files."""
+"""Conversion of weights between a Detector's layers and Darknet's weights files."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from yolo.model.networks.keras_backbones import backbone_of
 from yolo.model.networks.layers import Convolution
 
 TO_KERAS = (2, 3, 1, 0)
-"""From (filters, channels, height, width) to (height, width, channels, filters)."""
+"""Axes from (filters, channels, height, width) to (height, width, channels, filters)."""
 TO_KERAS_DEPTHWISE = (2, 3, 0, 1)
-"""The filters of a depthwise kernel are its channels."""
+"""Axes for depthwise kernels, whose filters are their channels."""
 
 
 def settings_of(layer: Convolution) -> ConvolutionSettings:
-    """What a weights file has to hold for a layer."""
+    """Darknet settings of a layer, which determine what a weights file holds for it."""
     inner = layer.convolution
     depthwise = isinstance(inner, layers.DepthwiseConv2D)
     size, _, inward, filters = inner.kernel.shape
@@ -40,7 +40,7 @@ def settings_of(layer: Convolution) -> ConvolutionSettings:
 
 
 def set_weights(detector: Detector, convolutions: Sequence[ConvolutionWeights]) -> None:
-    """Put the numbers of a weights file into a detector's first convolutions, as many as there are."""
+    """Assign the numbers of a weights file to a detector's first convolutions, as many as the file has."""
     for layer, each in zip(detector.convolutions, convolutions, strict=False):
         depthwise = isinstance(layer.convolution, layers.DepthwiseConv2D)
         layer.convolution.kernel.assign(each.kernel.transpose(TO_KERAS_DEPTHWISE if depthwise else TO_KERAS))
@@ -51,7 +51,7 @@ def set_weights(detector: Detector, convolutions: Sequence[ConvolutionWeights]) 
 
 
 def get_weights(detector: Detector) -> list[ConvolutionWeights]:
-    """The numbers of a detector as a weights file holds them."""
+    """Numbers of a detector in the form of a weights file."""
     found = []
     for layer in detector.convolutions:
         depthwise = isinstance(layer.convolution, layers.DepthwiseConv2D)
@@ -66,7 +66,7 @@ def get_weights(detector: Detector) -> list[ConvolutionWeights]:
 
 
 def save_darknet_weights(detector: Detector, path: str | Path) -> None:
-    """Write a detector's weights as a Darknet file, with the version and count of pictures they came with.
+    """Write a detector's weights as a Darknet file, with the version and image count they came with.
 
     Raises:
         WeightsError: the network is not Darknet's, or the file cannot be written.
@@ -77,10 +77,10 @@ def save_darknet_weights(detector: Detector, path: str | Path) -> None:
 
 
 def _header_of(detector: Detector, path: str | Path) -> Header:
-    """The header the weights came with, and how many pictures were seen since.
+    """Darknet header recorded with the weights; training adds the images seen since.
 
     Raises:
-        WeightsError: the model file's record of it is damaged.
+        WeightsError: the record of the header in the model file is damaged.
     """
     try:
         header = Header(**{key: int(value) for key, value in detector.origin.get("darknet", {}).items()})

@@ -1,4 +1,4 @@
-"""Beginning a training from somebody else's weights, whatever kind of file they are in."""
+"""Initial weights of a training run: a detector, Darknet's first convolutions, Keras arrays or ImageNet."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from yolo.weights.transfer import LAYERS_NAMED, transfer
 
 logger = logging.getLogger(__name__)
 
-LEAST_SHARE = 0.5
-"""Less of a network's weights than this is no beginning: they are another network's."""
+SMALLEST_FRACTION = 0.5
+"""Smallest fraction of a network's weights that has to fit; with less, the weights belong to another network."""
 ARRAYS = (".h5", ".hdf5")
-"""Keras' files of weights without a model."""
+"""Extensions of Keras weights files that hold no model."""
 
 
 def read_source(
@@ -31,10 +31,10 @@ def read_source(
     names: str | Path | Sequence[str] | None = None,
     offline: bool = False,
 ) -> Detector | None:
-    """The detector that weights hold; None where they hold no whole one, or there are none.
+    """Load the detector in a weights file; None if the file holds no whole detector, or no weights are given.
 
     Raises:
-        WeightsError: the file is missing, damaged or not of this network.
+        WeightsError: the file is missing, damaged or of another network.
     """
     if weights is None or weights == IMAGENET:
         return None
@@ -57,13 +57,13 @@ def begin(
     seed: int = 0,
     offline: bool = False,
 ) -> None:
-    """Fill a new detector with what fits of the weights, and say what that is.
+    """Initialize a new detector with the weights that fit, and log which these are.
 
     Args:
-        detector: is filled.
-        weights: another detector; or Darknet's first convolutions, Keras' ``.h5``, ``imagenet``.
-        new: what classes that the weights do not know begin with.
-        seed: of the choice of classes with ``sampled``.
+        detector: detector to initialize, changed in place.
+        weights: another detector; or a file of Darknet's first convolutions, a Keras ``.h5``, or ``imagenet``.
+        new: initial weights of classes that the source does not have.
+        seed: seed of the choice of classes with ``sampled``.
         offline: download nothing.
 
     Raises:
@@ -73,24 +73,29 @@ def begin(
         _begin_from_detector(detector, weights, new, seed)
     elif str(weights) == IMAGENET:
         load_imagenet(detector, offline=offline)
-        logger.info("the backbone has Keras' ImageNet weights; the neck and the heads begin anew")
+        logger.info("the backbone has Keras' ImageNet weights; the neck and the heads start from random weights")
     elif PARTIAL_NAME.search(Path(path := resolve(weights, offline=offline)).name):
         count = load_first_convolutions(detector, path)
-        logger.info("%s: %d of %d convolutions loaded, the rest begin anew", path, count, len(detector.convolutions))
+        logger.info(
+            "%s: %d of %d convolutions loaded; the rest start from random weights",
+            path,
+            count,
+            len(detector.convolutions),
+        )
     else:
         _begin_from_layers(detector, weights)
 
 
 def _begin_from_layers(detector: Detector, path: str | Path) -> None:
-    """Fill the layers that a Keras file has by name."""
+    """Initialize the layers that a Keras file has under the same names."""
     report = load_matching(detector, path)
-    logger.info("%s: %d layers loaded, %d of the file's left", path, len(report.loaded), len(report.skipped))
+    logger.info("%s: %d layers loaded, %d of the file skipped", path, len(report.loaded), len(report.skipped))
     for name, reason in report.skipped[:LAYERS_NAMED]:
         logger.info("%s: not loaded: %s", name, reason)
     if len(report.loaded) < len(report.skipped):
         raise WeightsError(
-            f"{path}: only {len(report.loaded)} of its {len(report.loaded) + len(report.skipped)} layers fit: they are "
-            f"of another network than {detector.variant}; name theirs with --model or --backbone"
+            f"{path}: only {len(report.loaded)} of its {len(report.loaded) + len(report.skipped)} layers fit: they "
+            f"belong to another network than {detector.variant}; select theirs with --model or --backbone"
         )
 
 
@@ -98,13 +103,13 @@ def _begin_from_detector(detector: Detector, source: Detector, new: NewClasses, 
     table = transfer(source, detector, new=new, seed=seed)
     for line in table.lines():
         logger.info("%s", line)
-    if table.share < LEAST_SHARE:
+    if table.fraction < SMALLEST_FRACTION:
         raise WeightsError(
             f"only {len(table.loaded)} of {len(table.loaded) + len(table.skipped)} layers of {detector.variant} fit: "
-            f"the weights are of another network ({source.variant}); leave the option that names the network out"
+            f"the weights belong to another network ({source.variant}); drop the option that names the network"
         )
     if table.other_anchors:
         logger.warning(
-            "the anchors are not those of the weights: sizes have to be learned anew (leave --anchors out to keep them)"
+            "the anchors differ from those of the weights: box sizes are learned again (drop --anchors to keep them)"
         )
     detector.origin = dict(source.origin)

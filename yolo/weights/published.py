@@ -1,4 +1,4 @@
-"""Published weights by name: downloaded once into a cache folder, checked before each use."""
+"""Published Darknet weights by name: downloaded once into the cache folder, verified before each use."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from yolo.files.download import Remote, download, fetch, file_digest
 logger = logging.getLogger(__name__)
 
 HOST = "https://data.pjreddie.com/files"
-"""To which Darknet's own page, pjreddie.com/darknet/yolo, links; the older pjreddie.com/media/files comes and goes."""
+"""Download folder that Darknet's page, pjreddie.com/darknet/yolo, links to; the older pjreddie.com/media/files is
+unreliable."""
 
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """A file of weights in Darknet's format."""
+    """Published file of weights in Darknet's format."""
 
     url: str
     size: int
-    """Bytes: 20 of header and 4 a number of the network's .cfg."""
+    """Bytes: 20 of header and 4 per number of the network's .cfg."""
     sha256: str | None
-    """As at least two other projects publish it; None: none was found that does. Then the first download
-    of the right size is trusted, and its SHA-256 remembered beside it."""
+    """Digest as at least two other projects publish it. None: no published digest is known; then the first download of
+    the right size is trusted, and its SHA-256 is stored beside it."""
     model: str
-    """The built-in network it is of."""
+    """Built-in network that the weights belong to."""
     classes: str
-    """Name of the list of its classes; empty without heads."""
+    """Name of the list of class names; empty without heads."""
     partial: bool
-    """Whether it holds the backbone alone."""
+    """Whether the file holds the backbone only."""
 
 
 PUBLISHED = {
@@ -73,15 +74,15 @@ PUBLISHED = {
 
 
 def published_file(name: str, *, offline: bool = False, mirror: str | None = None) -> Path:
-    """The file of published weights in the cache folder, downloaded the first time.
+    """Path of published weights in the cache folder, downloaded on first use.
 
-    A file there that is broken or was altered is deleted and downloaded again; offline it is refused, and
-    left where it is.
+    A cached file that is broken or altered is deleted and downloaded again; with ``offline`` it is rejected and left
+    in place.
 
     Args:
         name: one of `PUBLISHED`.
         offline: download nothing.
-        mirror: address of another folder that has the file.
+        mirror: URL of another folder that has the file.
 
     Raises:
         WeightsError: there is no such name, the download failed, or ``offline`` and the file is not usable.
@@ -99,15 +100,15 @@ def published_file(name: str, *, offline: bool = False, mirror: str | None = Non
         discard(path)
     if not is_file(path):
         if remote.digest != PUBLISHED[name].sha256:
-            logger.warning("%s: has to be what it was on its first use; if not, delete %s", path, sidecar(path).name)
-        # Not keras.utils.get_file: no timeout, no resuming, progress on stdout, and a name that this host refuses.
+            logger.warning("%s: has to match its first download; if it may differ, delete %s", path, sidecar(path).name)
+        # Not keras.utils.get_file: no timeout, no resume, progress on stdout, and a user agent that this host refuses.
         download(remote, path, error=WeightsError)
     remember(remote, path)
     return path
 
 
 def fetch_published(name: str, folder: Path, *, mirror: str | None = None) -> Path:
-    """As `published_file`, in a folder of the user's: a file of that name that is another one is left alone.
+    """Download published weights to a folder of the user's; a different file of the same name there is left alone.
 
     Raises:
         WeightsError: there is no such name, the download failed, or another file is in its place.
@@ -119,7 +120,7 @@ def fetch_published(name: str, folder: Path, *, mirror: str | None = None) -> Pa
 
 
 def remote_file(name: str, folder: Path) -> Remote:
-    """What is to be downloaded; the digest is the published one, else the one remembered in the folder.
+    """Address, size and digest to download: the published digest, else the one stored in the folder.
 
     Raises:
         WeightsError: there is no such name.
@@ -136,7 +137,7 @@ def sidecar(path: Path) -> Path:
 
 
 def remembered(path: Path) -> str | None:
-    """The SHA-256 that a file had when it was first used."""
+    """SHA-256 that a file had on first use, or None."""
     try:
         found = re.match(r"[0-9a-f]{64}\b", sidecar(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
@@ -145,14 +146,14 @@ def remembered(path: Path) -> str | None:
 
 
 def remember(remote: Remote, path: Path) -> None:
-    """Write down the SHA-256 of a file whose digest is not known, as the program sha256sum would."""
+    """Store the SHA-256 of a file whose digest is not published, in the format of sha256sum."""
     if remote.digest is not None:
         return
     digest = file_digest(path, "0" * 64)
-    logger.warning("%s: nobody publishes its SHA-256; on this first use it is %s", path, digest)
+    logger.warning("%s: its SHA-256 is not published; on this first use it is %s", path, digest)
     try:
         write_text(sidecar(path), f"{digest}  {path.name}\n")
-    except ConfigError as error:  # a shared cache that may only be read serves all the same
+    except ConfigError as error:  # a read-only shared cache is usable without it
         logger.warning("%s", error)
 
 

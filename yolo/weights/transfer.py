@@ -1,4 +1,4 @@
-"""Weights for other classes: from one detector into another, as far as they fit."""
+"""Weight transfer from one detector to another with other classes, as far as layers and classes match."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yolo.errors import WeightsError
 from yolo.model.detector import Detector
 
 UNLEARNED = 0.01
-"""Probability at which a new class beside old ones begins, lest it be found before it is learned."""
+"""Initial probability of a new class next to trained ones: low, so that it gives no false detections at first."""
 SYNONYMS = {
     "aeroplane": "airplane",
     "motorbike": "motorcycle",
@@ -23,52 +23,55 @@ SYNONYMS = {
     "pottedplant": "potted plant",
     "tvmonitor": "tv",
 }
-"""VOC's names and COCO's."""
+"""COCO's names of VOC's classes."""
 FIRST_CLASS = 5
-"""A slot's numbers before its classes: t_x, t_y, t_w, t_h and objectness."""
+"""Index of a slot's first class, after t_x, t_y, t_w, t_h and objectness."""
+
+LAYERS_NAMED = 5
+"""Largest number of skipped layers that a report names."""
+CLASSES_NAMED = 12
+"""Largest number of classes per line that a report names."""
 
 Array = NDArray[np.float32]
 
 
 @dataclass
 class Transfer:
-    """What went over from one detector to another, and what did not."""
+    """Report of a weight transfer: layers and classes copied, and those that were not."""
 
     loaded: list[str] = field(default_factory=list)
-    """Names of the layers whose weights went over, heads with other classes included."""
+    """Names of the layers whose weights were copied, heads with other classes included."""
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    """Layers that keep their first weights, and why."""
-    share: float = 0.0
-    """Of the new detector's weights, how many are in the layers loaded."""
+    """Layers that keep their initial weights, and the reason."""
+    fraction: float = 0.0
+    """Fraction of the new detector's weights that are in the loaded layers."""
     kept: list[str] = field(default_factory=list)
-    """Classes of one name in both."""
+    """Classes with the same name in both."""
     renamed: list[tuple[str, str]] = field(default_factory=list)
-    """Old and new name of the classes known by a synonym."""
+    """Old and new names of classes matched by a synonym."""
     new: list[str] = field(default_factory=list)
-    """Classes the old detector does not know."""
+    """Classes that the old detector does not have."""
     dropped: list[str] = field(default_factory=list)
-    """Classes the new detector does not know."""
+    """Classes that the new detector does not have."""
     other_anchors: bool = False
-    """The heads' anchors differ: sizes are learned anew."""
+    """Whether the heads' anchors differ, so that box sizes are learned again."""
 
     def lines(self) -> list[str]:
-        """The table as text."""
+        """Format the report as lines of text."""
         renamed = [f"{old} as {new}" for old, new in self.renamed]
         rows = [
             ("layers loaded", f"{len(self.loaded)} of {len(self.loaded) + len(self.skipped)}"),
             *((f"  not {name}", reason) for name, reason in self.skipped[:LAYERS_NAMED]),
-            *((name, _listed(values)) for name, values in (("classes kept", self.kept), ("classes renamed", renamed))),
-            *((name, _listed(values)) for name, values in (("classes new", self.new), ("classes left", self.dropped))),
+            ("classes kept", _listed(self.kept)),
+            ("classes renamed", _listed(renamed)),
+            ("classes new", _listed(self.new)),
+            ("classes dropped", _listed(self.dropped)),
         ]
         return [f"{name:<16} {text}" for name, text in rows]
 
 
-LAYERS_NAMED = 5
-CLASSES_NAMED = 12
-
-
 def _listed(names: Sequence[str]) -> str:
-    """How many, and the first of them."""
+    """Number of names, and the first of them."""
     rest = ", ..." if len(names) > CLASSES_NAMED else ""
     return f"{len(names)}" + (f" ({', '.join(names[:CLASSES_NAMED])}{rest})" if names else "")
 
@@ -76,34 +79,33 @@ def _listed(names: Sequence[str]) -> str:
 def with_classes(
     detector: Detector, classes: Sequence[str], *, new: NewClasses = "fresh", seed: int = 0
 ) -> tuple[Detector, Transfer]:
-    """The same detector for other classes: a subset of its own, a superset, or others altogether.
+    """Copy a detector for other classes: a subset of its own, a superset, or different ones.
 
-    A class it keeps comes out with the same boxes and scores as before (except in YOLOv2's
-    softmax, where classes compete).
+    Kept classes give the same boxes and scores as before (except with YOLOv2's softmax, where classes compete).
 
     Args:
-        detector: the old one; it is not changed.
-        classes: names of the new one's.
-        new: what classes that the old one does not know begin with.
-        seed: of the first weights of these.
+        detector: source detector, not changed.
+        classes: class names of the new detector.
+        new: initial weights of classes that the source does not have.
+        seed: seed of these initial weights.
 
     Raises:
-        ConfigError: the classes are none, or not different.
+        ConfigError: there are no classes, or a name occurs twice.
     """
-    # Checked here too: a network file with no class at all would be a riddle.
+    # Checked before the .cfg is rewritten: its own message about 0 classes would not help.
     check(len(classes) > 0, "classes", "at least one name", list(classes))
     other = Detector.from_config({**detector.get_config(), "classes": list(classes), "seed": seed})
     return other, transfer(detector, other, new=new, seed=seed)
 
 
 def transfer(source: Detector, target: Detector, *, new: NewClasses = "fresh", seed: int = 0) -> Transfer:
-    """Copy every weight of one detector that fits into another: layers by name, heads class by class.
+    """Copy all weights of one detector that fit into another: layers by name, heads class by class.
 
     Args:
-        source: is not changed.
-        target: is filled; its classes, anchors and canvas may be others, its network should be alike.
-        new: what classes that the source does not know begin with.
-        seed: of the choice of classes with ``sampled``.
+        source: detector to copy from, not changed.
+        target: detector to copy to; classes, anchors and canvas may differ, the network should be similar.
+        new: initial weights of classes that the source does not have.
+        seed: seed of the choice of classes with ``sampled``.
 
     Raises:
         WeightsError: nothing fits.
@@ -131,14 +133,14 @@ def transfer(source: Detector, target: Detector, *, new: NewClasses = "fresh", s
         else:
             result.loaded.append(layer.name)
             copied += layer.count_params()
-    result.share = copied / target.network.count_params()
+    result.fraction = copied / target.network.count_params()
     if not result.loaded:
         raise WeightsError(f"none of the weights of {source.variant} fit into {target.variant}")
     return result
 
 
 def match_classes(old: Sequence[str], new: Sequence[str], result: Transfer) -> list[int]:
-    """The index of each new class among the old ones, -1 where there is none; noted in the result."""
+    """Index of each new class among the old ones, -1 if there is none; also recorded in the result."""
     by_meaning = {meaning(name): index for index, name in reversed(list(enumerate(old)))}
     origins = []
     for name in new:
@@ -155,7 +157,7 @@ def match_classes(old: Sequence[str], new: Sequence[str], result: Transfer) -> l
 
 
 def meaning(name: str) -> str:
-    """One spelling for all ways to write a class's name."""
+    """Normalize a class name, so that spellings and synonyms of one class compare equal."""
     plain = " ".join(name.lower().replace("_", " ").split())
     return SYNONYMS.get(plain.replace(" ", ""), plain)
 
@@ -166,9 +168,9 @@ def _same_anchors(source: Detector, target: Detector) -> bool:
 
 
 def _copy_layer(old: keras.layers.Layer | None, new: keras.layers.Layer) -> str | None:
-    """Copy the weights if the shapes agree; else say why not."""
+    """Copy the weights if the shapes agree; otherwise return the reason why not."""
     if old is None:
-        return "there is none of this name"
+        return "the weights have no layer of this name"
     weights = old.get_weights()
     shapes = [each.shape for each in weights], [tuple(each.shape) for each in new.weights]
     if shapes[0] != shapes[1]:
@@ -181,20 +183,20 @@ def _copy_layer(old: keras.layers.Layer | None, new: keras.layers.Layer) -> str 
 
 
 def _shape(shapes: Sequence[tuple[int, ...]]) -> str:
-    """The kernel's, which has the most axes."""
+    """Shape of the kernel, which is the array with the most axes, as text."""
     axes = max((len(shape) for shape in shapes), default=0)
     return "x".join(str(side) for side in next((shape for shape in shapes if len(shape) == axes), ()))
 
 
 def _heads(detector: Detector) -> list[tuple[keras.layers.Layer, int]]:
-    """The heads and their numbers of anchors."""
+    """Heads and their numbers of anchors."""
     return [(head, len(shapes)) for head, shapes in zip(detector.heads, detector.architecture.anchors, strict=True)]
 
 
 def _copy_head(
     old: keras.layers.Layer, anchors: int, new: keras.layers.Layer, origins: NDArray[np.int64], *, known: bool
 ) -> str | None:
-    """Copy a head of so many anchors class by class; ``known``: some classes are, beside which new ones begin low."""
+    """Copy a head class by class; if some classes are ``known``, new ones start at a low probability."""
     weights, fresh = old.get_weights(), new.get_weights()
     fits = fresh[0].shape[-1] == anchors * (FIRST_CLASS + len(origins)) and len(weights) == len(fresh)
     if not fits or weights[0].shape[:-1] != fresh[0].shape[:-1]:
@@ -208,14 +210,14 @@ def _copy_head(
 
 
 def _unlearned(bias: Array, anchors: int) -> Array:
-    """First biases (A x (5 + C),) whose classes begin at a low probability."""
+    """Copy of biases (A x (5 + C),) whose classes have a low probability."""
     rows = bias.reshape(anchors, -1).copy()
     rows[:, FIRST_CLASS:] = np.log(UNLEARNED / (1 - UNLEARNED))
     return rows.reshape(bias.shape)
 
 
 def _copy_rows(old: Array, new: Array, origins: NDArray[np.int64], anchors: int) -> Array:
-    """The new array (..., A x (5 + C)) with what it shares with the old one."""
+    """Copy of the new array (..., A x (5 + C)) with the numbers of matching classes from the old one."""
     source, rows = (each.reshape(*each.shape[:-1], anchors, -1).copy() for each in (old, new))
     rows[..., :FIRST_CLASS] = source[..., :FIRST_CLASS]
     known = origins >= 0

@@ -1,4 +1,4 @@
-"""A user's albumentations file: what it does to pictures and boxes, and how mistakes in it are named."""
+"""A user's albumentations file: its effect on images and boxes, and messages about mistakes."""
 
 from __future__ import annotations
 
@@ -112,11 +112,11 @@ def test_a_call_depends_on_its_seed_alone(tmp_path: Path) -> None:
         ("- Blur: {p: 7}", r"entry 1 \(Blur\): .*less than or equal to 1"),
         ("- Blur: 3", r"entry 1 \(Blur\): expected arguments such as \{p: 0\.1\}, got 3"),
         ("- OneOf: [Blur, {Blurr: {}}]", r"entry 1 \(OneOf\) \(Blurr\): albumentations"),
-        ("- OneOf: []", r"entry 1 \(OneOf\): expected a list of transforms in it"),
+        ("- OneOf: []", r"entry 1 \(OneOf\): expected a list of transforms as its argument"),
         ("- SomeOf: {n: 5, transforms: [Blur]}", r"entry 1 \(SomeOf\): `n` is greater"),
         ("- Compose: [Blur]", r"entry 1 \(Compose\): albumentations [\d.]+ has no such transform"),
         ("- __class__", r"entry 1 \(__class__\): albumentations"),
-        ("- OverlayElements", r"entry 1 \(OverlayElements\): it does not take boxes along"),
+        ("- OverlayElements", r"entry 1 \(OverlayElements\): it does not move boxes with the picture"),
         ("- Mosaic", r"entry 1 \(Mosaic\): albumentations failed: Mosaic requires"),
         (
             "- Resize: {height: 30, width: 30, p: 0.01}",

@@ -1,4 +1,4 @@
-"""Classes that must not be mirrored, and those that a mirror turns into each other."""
+"""Flips: classes that must not be mirrored, and classes that swap."""
 
 from __future__ import annotations
 

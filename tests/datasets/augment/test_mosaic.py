@@ -1,4 +1,4 @@
-"""Mosaics and blended pictures: every label on its own picture's colour, cuts by hand, the law of the blend."""
+"""Mosaic and mixup: every label on its own image's colour, clipping by hand, distribution of the blend."""
 
 from __future__ import annotations
 

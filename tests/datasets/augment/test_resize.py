@@ -1,4 +1,4 @@
-"""Zoom, shift and flip onto a canvas, and what cuts leave of boxes: against plain numpy and OpenCV."""
+"""Zoom, shift and flip onto a canvas, and clipped boxes: against plain numpy and OpenCV."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from augmented import picture, red_box, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolo.datasets.augment.labelled_boxes import Objects, cut, joined, judged, mirrored_boxes, whole
+from yolo.datasets.augment.labelled_boxes import (
+    LabelledBoxes,
+    clip,
+    concatenate,
+    drop_hidden,
+    from_sample,
+    mirrored_boxes,
+)
 from yolo.datasets.augment.resize import axis, place
 
 
-def objects_of(*boxes: tuple[float, float, float, float]) -> Objects:
+def objects_of(*boxes: tuple[float, float, float, float]) -> LabelledBoxes:
     shown = picture(np.zeros((1, 1, 3), np.uint8), boxes)
-    return whole(shown.boxes, shown.labels, shown.ignore)
+    return from_sample(shown.boxes, shown.labels, shown.ignore)
 
 
 def test_cut_by_hand() -> None:
@@ -23,7 +30,7 @@ def test_cut_by_hand() -> None:
     objects = objects_of(
         (10, 10, 30, 30), (-10, 10, 10, 30), (-10, -10, 10, 10), (-20, 0, 0, 9), (90, 0, 99, 9), (79.95, 0, 90, 9)
     )._replace(labels=np.arange(6, dtype=np.int32), ignore=np.arange(6) % 2 == 1)
-    left = cut(objects, (0, 0, 40, 80))
+    left = clip(objects, (0, 0, 40, 80))
     np.testing.assert_array_equal(left.boxes, [[10, 10, 30, 30], [0, 10, 10, 30], [0, 0, 10, 10]])
     np.testing.assert_array_equal(left.labels, [0, 1, 2])
     np.testing.assert_array_equal(left.ignore, [False, True, False])
@@ -32,10 +39,10 @@ def test_cut_by_hand() -> None:
 
 def test_cuts_are_judged_together() -> None:
     """Half of a half is a quarter."""
-    twice = cut(cut(objects_of((0, 0, 40, 40)), (0, 0, 40, 20)), (0, 0, 20, 40))
+    twice = clip(clip(objects_of((0, 0, 40, 40)), (0, 0, 40, 20)), (0, 0, 20, 40))
     np.testing.assert_allclose(twice.visible, [0.25])
-    assert len(judged(twice, 0.25).boxes) == 1
-    assert len(judged(twice, 0.26).boxes) == 0
+    assert len(drop_hidden(twice, 0.25).boxes) == 1
+    assert len(drop_hidden(twice, 0.26).boxes) == 0
 
 
 def test_mirrored_boxes_by_hand() -> None:
@@ -45,8 +52,8 @@ def test_mirrored_boxes_by_hand() -> None:
 
 def test_joined_keeps_the_order() -> None:
     first, second = objects_of((0, 0, 1, 1)), objects_of((1, 1, 2, 2), (2, 2, 3, 3))
-    np.testing.assert_array_equal(joined([first, second]).boxes[:, 0], [0, 1, 2])
-    assert joined([]).boxes.shape == (0, 4)
+    np.testing.assert_array_equal(concatenate([first, second]).boxes[:, 0], [0, 1, 2])
+    assert concatenate([]).boxes.shape == (0, 4)
 
 
 @settings(max_examples=200, deadline=None)

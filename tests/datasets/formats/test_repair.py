@@ -1,4 +1,4 @@
-"""Broken boxes, classes in the wanted order, and the one report of all that was mended."""
+"""Repair of invalid boxes, class order, and the report of repairs."""
 
 from __future__ import annotations
 

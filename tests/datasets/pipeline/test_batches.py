@@ -1,4 +1,4 @@
-"""The pipeline: what is in the batches, in which order, and that threads do not matter."""
+"""Pipeline batches: content, order, and independence of the number of threads."""
 
 from __future__ import annotations
 

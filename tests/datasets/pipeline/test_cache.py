@@ -1,4 +1,4 @@
-"""The picture cache: bit for bit what reading gives, never stale, never too much, and damage does no harm."""
+"""Image cache: identical to reading, never stale, within its limit, robust to damage."""
 
 from __future__ import annotations
 
@@ -381,7 +381,7 @@ def test_where_and_what(tmp_path, monkeypatch):
     assert isinstance(made, DiskCache)
     assert made.folder == tmp_path / "own" / "pictures"
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="no pictures can be kept there"):
+    with pytest.raises(ConfigError, match="pictures cannot be cached there"):
         make_cache("disk", pictures=1, folder=tmp_path / "file")
 
 

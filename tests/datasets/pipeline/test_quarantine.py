@@ -1,4 +1,4 @@
-"""Pictures that cannot be read: who takes their place, what is listed, and when there are too many."""
+"""Unreadable pictures: their replacements, the list of them, and the limit."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_what_cannot_be_validated_on_is_left_out(tmp_path):
     quarantine = Quarantine(dataset, replaced=False)
     for _ in range(2):
         np.testing.assert_equal(evaluate(detector, dataset, batch=4, quarantine=quarantine), expected)
-    assert quarantine.summary() == "1 of 21 pictures could not be read and were left out"
+    assert quarantine.summary() == "1 of 21 pictures could not be read and were skipped"
     break_pictures(dataset, 9)
     with pytest.raises(MediaError, match="2 of 21 pictures"):
         evaluate(detector, dataset, batch=4, quarantine=quarantine)
@@ -259,7 +259,7 @@ def test_a_run_lists_what_it_could_not_validate_on(tmp_path, caplog):
     ((*_, picture),) = rows(out / "quarantine-validation.csv")[1:]
     assert picture == "3"
     assert not (out / "quarantine.csv").exists()
-    assert "1 of 4 pictures could not be read and were left out: see" in caplog.text
+    assert "1 of 4 pictures could not be read and were skipped: see" in caplog.text
 
 
 def test_hosts_tell_each_other(tmp_path):

@@ -1,4 +1,4 @@
-"""The order of the pictures, and how often those of rare classes come."""
+"""Sampling order of the images, and oversampling of rare classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_datasets import labelled, make_dataset
 
-from yolo.datasets.pipeline.shuffle import PictureOrder, epoch_order, repeat_factors
+from yolo.datasets.pipeline.shuffle import EpochSampler, epoch_order, repeat_factors
 
 PICTURES = [[0], [0], [0, 0], [0, 1], [0], [0], [0], [0, 2, 1], [], [0]]
 """Class 0 on nine of ten, class 1 on two, class 2 on one."""
@@ -57,7 +57,7 @@ def test_equal_factors_show_every_picture_once() -> None:
 
 def test_positions_go_through_the_epochs(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path)
-    order = PictureOrder(dataset, seed=9)
+    order = EpochSampler(dataset, seed=9)
     assert [order[position] for position in range(21)] == [
         int(index) for epoch in range(3) for index in epoch_order(7, 9, epoch)
     ]
@@ -66,7 +66,7 @@ def test_positions_go_through_the_epochs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rare_classes", [0.0, 0.9])
 def test_many_positions_at_once(rare_classes: float) -> None:
     """Ten pictures an epoch: within one, over a border, over several with gaps, and none."""
-    order = PictureOrder(labelled(PICTURES), seed=2, rare_classes=rare_classes)
+    order = EpochSampler(labelled(PICTURES), seed=2, rare_classes=rare_classes)
     for positions in (np.arange(3, 7), np.arange(8, 12), np.array([[39, 5], [6, 20]]), np.arange(0)):
         found = order.take(positions)
         assert found.shape == positions.shape

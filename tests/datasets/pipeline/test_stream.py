@@ -1,4 +1,4 @@
-"""How many boxes the stream foresees, without reading a picture."""
+"""Upper bound of the stream's box counts, without reading an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which precision is chosen, and that training in it is sound."""
+"""Choice of the training precision, and training in it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_gpu_without_a_capability_is_no_processor(monkeypatch):
     gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [gpu])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: {"device_name": "MI250X"})
-    assert best_precision().reason.startswith("what the GPU is fast in is not known")
+    assert best_precision().reason.startswith("the GPU reports no NVIDIA compute capability")
 
 
 @pytest.mark.parametrize(("backend", "calls"), [("jax", [([], "GPU")]), ("torch", [([], "GPU")]), ("tensorflow", [])])

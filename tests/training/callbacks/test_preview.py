@@ -1,4 +1,4 @@
-"""The sheet of augmented pictures, and boxes in the places where they are."""
+"""Preview sheet: augmented images with boxes in the right places."""
 
 from __future__ import annotations
 

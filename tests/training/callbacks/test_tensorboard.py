@@ -1,4 +1,4 @@
-"""What TensorBoard is given: the numbers at their steps, and pictures with boxes where they belong."""
+"""TensorBoard events: values at their steps, and images with boxes in the right places."""
 
 from __future__ import annotations
 

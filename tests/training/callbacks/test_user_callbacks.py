@@ -1,4 +1,4 @@
-"""Callbacks by name: what a specification means, what is refused, and that they see a run as one."""
+"""Callbacks by name: specifications, errors, and the fits of a run seen as one."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_callbacks_come_in_order_with_their_arguments(tmp_path):
         ("no_such_package_xyz.Callback", r"pip install no_such_package_xyz \(or, if it is a module of your own"),
         ("keras.no_such_module.Callback", r"keras\.no_such_module\.Callback cannot be imported"),
         ("keras.callbacks.Nothing", r"keras\.callbacks has no Nothing"),
-        ("keras.layers.Dense", r"keras\.layers\.Dense is no class of Keras callbacks"),
-        ("math.pi", r"math\.pi is no class"),
-        ("Callback", "'Callback' is no import path such as .* and none of wandb, mlflow"),
-        ("a..b", "is no import path"),
-        ("../x.Y", "is no import path"),
-        ([{"keras.callbacks.CSVLogger": {"file": "x"}}], "CSVLogger cannot be made of {'file': 'x'}"),
+        ("keras.layers.Dense", r"keras\.layers\.Dense is not a Keras callback class"),
+        ("math.pi", r"math\.pi is not a Keras callback class"),
+        ("Callback", "'Callback' is neither an import path such as .* nor one of wandb, mlflow"),
+        ("a..b", "is neither an import path"),
+        ("../x.Y", "is neither an import path"),
+        ([{"keras.callbacks.CSVLogger": {"file": "x"}}], "CSVLogger cannot be made with {'file': 'x'}"),
         ([{"keras.callbacks.CSVLogger": 3}], "the arguments of keras.callbacks.CSVLogger must be names and values"),
         ([3], "must be names, or names with their arguments, got 3"),
     ],
@@ -180,7 +180,7 @@ def test_a_service_that_refuses_is_a_fault_of_the_options(monkeypatch):
     fake_module(monkeypatch, "wandb", run=None, init=refuse)
     fake_module(monkeypatch, "wandb.integration")
     fake_module(monkeypatch, "wandb.integration.keras", WandbMetricsLogger=Recorder)
-    with pytest.raises(ConfigError, match=r"wandb cannot be made of .*not logged in"):
+    with pytest.raises(ConfigError, match=r"wandb cannot be made with .*not logged in"):
         load_callbacks("wandb")
 
 

@@ -1,4 +1,4 @@
-"""What fits in the memory, and what is said when something did not."""
+"""Automatic batch size, and advice after running out of memory."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_sizes_to_choose_from(most, pictures, replicas, expected):
 
 @pytest.mark.parametrize(("most", "replicas"), [(0, 1), (3, 4)])
 def test_nothing_fits(most, replicas):
-    with pytest.raises(ConfigError, match="not even one picture a device fits"):
+    with pytest.raises(ConfigError, match="not even one picture per device fits"):
         choose_size(most, 100, replicas)
 
 
@@ -156,7 +156,7 @@ def test_what_the_run_survives_is_measured_too(detector, tmp_path, monkeypatch, 
     monkeypatch.setattr(fitting, "take_steps", keep_loss(losses, fitting.take_steps))
     config = TrainConfig(loss=LossConfig(class_weights="balanced"))
     assert fitting_batch(detector, broken, config, ONE) == 8
-    assert "another picture takes its place" in caplog.text
+    assert "another picture replaces it" in caplog.text
     assert losses[0] == with_class_weights(config.loss, broken)
 
 
@@ -219,7 +219,7 @@ def test_a_run_that_does_not_fit_says_what_would(detector, dataset, monkeypatch,
     """What was measured may be wrong: the batch that failed is not advised again."""
     monkeypatch.setattr(Detector, "fit", fail)
     monkeypatch.setattr(fitting, "measure_need", lambda *_: Need(0.0, 0.8, measured))
-    message = rf"out of memory with 12 pictures of 64 x 64 a step; --batch {smaller} would fit"
+    message = rf"out of memory with 12 pictures of 64 x 64 per step; --batch {smaller} would fit"
     with pytest.raises(ConfigError, match=message):
         yolo.train(detector, dataset, out=None, epochs=1, batch=12)
 
@@ -227,9 +227,9 @@ def test_a_run_that_does_not_fit_says_what_would(detector, dataset, monkeypatch,
 def test_without_a_measurement_half_is_advised(detector, dataset, monkeypatch):
     monkeypatch.setattr(Detector, "fit", fail)
     monkeypatch.setattr(fitting, "measure_need", fail)
-    with pytest.raises(ConfigError, match="out of memory with 9 pictures of 64 x 64 a step; --batch 4 would fit"):
+    with pytest.raises(ConfigError, match="out of memory with 9 pictures of 64 x 64 per step; --batch 4 would fit"):
         yolo.train(detector, dataset, out=None, epochs=1, batch=9)
-    with pytest.raises(ConfigError, match="out of memory with 1 pictures of 64 x 64 a step; take a smaller --size"):
+    with pytest.raises(ConfigError, match="out of memory with 1 pictures of 64 x 64 per step; use a smaller --size"):
         yolo.train(detector, dataset, out=None, epochs=1, batch=1)
 
 

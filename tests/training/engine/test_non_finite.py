@@ -1,4 +1,4 @@
-"""Losses that are not finite: the weights are spared, the batch is kept, the run goes back, and ends after three."""
+"""Non-finite losses: weights are protected, the batch is saved, the run returns to a checkpoint, aborts after three."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_run_goes_back_lowers_its_rate_and_ends_well(digits, tmp_path, caplo
     detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes)
     with caplog.at_level(logging.WARNING):
         result = train(detector, dataset, validation=validation, out=tmp_path, callbacks=[Poison(4)], **OPTIONS)
-    assert "the loss is not finite (epoch 2, step 2): back to step 3 at 0.5 of the rate" in caplog.text
+    assert "the loss is not finite (epoch 2, step 2): back to step 3 at 0.5 times the learning rate" in caplog.text
     assert [row["epoch"] for row in result.history] == [1, 2, 3]
     assert all(np.isfinite(weight).all() for weight in detector.get_weights())
     state = Checkpoints(tmp_path).latest().meta["state"]
@@ -110,9 +110,9 @@ def test_three_times_are_enough(digits, tmp_path, caplog):
         pytest.raises(ConfigError, match=r"\(epoch 1, step 1\), the third time; start again with a .* below 0\.00013"),
     ):
         train(detector, dataset, validation=validation, out=tmp_path, callbacks=[Poison(2, 3, 4)], **OPTIONS)
-    assert "back to step 1 at 0.5 of the rate" in caplog.text
+    assert "back to step 1 at 0.5 times the learning rate" in caplog.text
     # The same step again: the checkpoint before is tried, and the one that led there is gone.
-    assert "back to step 0 at 0.25 of the rate" in caplog.text
+    assert "back to step 0 at 0.25 times the learning rate" in caplog.text
     assert Checkpoints(tmp_path).latest().step == 0
 
 
@@ -134,7 +134,7 @@ def test_replay_shows_the_step(digits, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["outcome"] == found["outcome"]
     assert path.read_bytes() == before
     assert main(["train", "--replay", str(next((tmp_path / "checkpoints").iterdir()))]) == 2
-    assert "holds no batch; give a file of a run's faults folder" in capsys.readouterr().err
+    assert "contains no batch; give a file from a run's faults folder" in capsys.readouterr().err
 
 
 def fault_of(digits, folder, poison, **options):

@@ -1,4 +1,4 @@
-"""What is refused before a run begins."""
+"""Checks before training that every multi-scale canvas fits the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_keras_backbone_has_one_canvas():
     detector = Detector("keras:MobileNetV3Small", classes=["a", "b"], size=64)
     check_canvases(detector, TrainConfig())
     check_canvases(detector, TrainConfig(multi_scale=0.4))  # less than 32 px: the one canvas
-    with pytest.raises(ConfigError, match=r"^model keras:MobileNetV3Small: .* one size; leave out multi_scale$"):
+    with pytest.raises(ConfigError, match=r"^model keras:MobileNetV3Small: .* fixed size; leave out multi_scale$"):
         check_canvases(detector, TrainConfig(multi_scale=0.5))
 
 
@@ -27,8 +27,8 @@ def test_a_keras_backbone_has_one_canvas():
     ("size", "multi_scale", "message"),
     [
         # (96 + 2 - 3) // 64 + 1 = 2 cells of 64 px: they would be taken for a canvas of 128 px.
-        (128, 0.25, r"multi_scale 0\.25 asks for a canvas of 96 x 96: .*its stride of 64 does not divide that"),
-        (512, 0.1, r"480 x 480: .*its stride of 64 does not divide that; leave it out"),
+        (128, 0.25, r"multi_scale 0\.25 includes a canvas of 96 x 96: .*its stride of 64 does not divide it"),
+        (512, 0.1, r"480 x 480: .*its stride of 64 does not divide it; leave it out"),
         (192, 0.2, r"160 x 160: net\.cfg:16: \[yolo\]: a grid of 3 x 3 does not divide the canvas .*; leave it out"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Random changes to an image and its boxes together."""
+"""Random augmentation of an image together with its boxes."""

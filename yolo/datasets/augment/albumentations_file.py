@@ -1,12 +1,12 @@
-"""A user's own transforms from a YAML file: the only file that knows albumentations.
+"""User-defined albumentations transforms from a YAML file; the only module that imports albumentations.
 
-Importing it takes half a second; only training with such a file does. The file is a list:
+That import takes half a second, so only training with such a file does it. The file is a list:
 
     - Blur: {p: 0.1, blur_limit: 3}
     - OneOf: {p: 0.2, transforms: [RandomRain, {RandomFog: {alpha_coef: 0.1}}]}
 
-They come after everything else, on the finished canvas, where ``no_flip`` and ``swap_on_flip`` are no longer applied:
-where there are such rules, nothing in the file may mirror (docs/RECIPES.md has the format).
+The transforms run last, on the finished canvas, after ``no_flip`` and ``swap_on_flip`` have been applied: with such
+rules, no transform in the file may mirror (docs/RECIPES.md has the format).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.augment.labelled_boxes import MIN_SIDE, Objects
+from yolo.datasets.augment.labelled_boxes import MIN_SIDE, LabelledBoxes
 from yolo.errors import ConfigError
 from yolo.files.quoted import quoted
 from yolo.files.yaml_file import read_yaml
@@ -32,7 +32,7 @@ from yolo.files.yaml_file import read_yaml
 
 @contextmanager
 def _environment(name: str, value: str) -> Iterator[None]:
-    """With an environment variable set, as long as it lasts."""
+    """Set an environment variable inside the context."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -44,38 +44,38 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-# On import, albumentations asks the network for a newer version of itself.
+# On import, albumentations looks for a newer version on the network.
 with _environment("NO_ALBUMENTATIONS_UPDATE", "1"):
     import albumentations
 
 COMPOSITIONS = ("OneOf", "SomeOf", "RandomOrder", "Sequential")
-"""Those that hold further transforms and nothing else."""
+"""Transforms that only hold further transforms."""
 
 MIRRORING = (albumentations.D4, albumentations.HorizontalFlip, albumentations.Transpose, albumentations.VerticalFlip)
-"""Those after which left is right, perhaps turned as well (SquareSymmetry is a D4, TimeReverse a HorizontalFlip); a
-mere turn, such as RandomRotate90's, is no mirror."""
+"""Transforms that can mirror an image, perhaps with a rotation (SquareSymmetry is a D4, TimeReverse a HorizontalFlip).
+A mere rotation, such as RandomRotate90, does not mirror."""
 
 TRIAL_SIZE = (96, 128)
 
 
 class UserTransforms:
-    """The chain of transforms in a file; may be called from many threads at once.
+    """Chain of the transforms in a file; thread-safe.
 
-    A ``Compose`` keeps state, so every call takes an idle one or makes one. (Thread-local ones
-    would not last: TensorFlow's threads forget their Python state between two calls.)
+    A ``Compose`` keeps state, so every call borrows an idle one or makes one. (Thread-local ones would be lost:
+    TensorFlow's threads drop their Python state between two calls.)
     """
 
     def __init__(self, path: str | Path, *, min_visibility: float, may_mirror: bool = True) -> None:
-        """Read and try the file.
+        """Read the file and try every transform once.
 
         Args:
-            path: of the YAML file.
-            min_visibility: boxes of which less than this share stays on the canvas are dropped.
-            may_mirror: whether every class is the same in a mirror.
+            path: YAML file.
+            min_visibility: smallest fraction of a box that has to stay on the canvas; other boxes are dropped.
+            may_mirror: whether mirroring is allowed for all classes.
 
         Raises:
-            ConfigError: it cannot be read, or an entry is unknown, mistaken, does not keep picture
-                and boxes together, or mirrors although it may not.
+            ConfigError: the file cannot be read, or an entry is unknown, invalid, does not move boxes with
+                the image, or mirrors although that is not allowed.
         """
         self._path = Path(path)
         self._entries = read_entries(self._path)
@@ -85,8 +85,8 @@ class UserTransforms:
             self._try(f"{self._path}: entry {number}", entry)
         self._idle: deque[Any] = deque([self._compose()])
 
-    def __call__(self, canvas: NDArray[np.uint8], objects: Objects, random: np.random.Generator) -> Objects:
-        """Change the canvas (H, W, 3) in place, and return the objects as they lie on it then.
+    def __call__(self, canvas: NDArray[np.uint8], objects: LabelledBoxes, random: np.random.Generator) -> LabelledBoxes:
+        """Transform the canvas (H, W, 3) in place, and return the boxes as they are on it afterwards.
 
         Raises:
             ConfigError: a transform failed, or made a canvas of another size.
@@ -102,7 +102,7 @@ class UserTransforms:
         return chain(transforms, self._min_visibility)
 
     def _try(self, where: str, entry: object) -> None:
-        """Run one entry, whatever its probability, on a small canvas."""
+        """Run one entry on a small canvas, whatever its probability."""
         transform = build(entry, where)
         where = f"{where} ({type(transform).__name__})"
         if not self._may_mirror and (name := mirroring(transform)):
@@ -114,14 +114,20 @@ class UserTransforms:
         random = np.random.default_rng(0)
         canvas = random.integers(0, 256, (*TRIAL_SIZE, 3), np.uint8)
         boxes = np.array([[10, 20, 60, 70], [0, 0, 128, 96]], np.float32)
-        objects = Objects(boxes, np.zeros(2, np.int32), np.zeros(2, np.bool_), np.ones(2, np.float32))
+        objects = LabelledBoxes(boxes, np.zeros(2, np.int32), np.zeros(2, np.bool_), np.ones(2, np.float32))
         self._apply(chain([transform], self._min_visibility), canvas, objects, random, where=where)
 
     def _apply(
-        self, compose: Any, canvas: NDArray[np.uint8], objects: Objects, random: np.random.Generator, *, where: str
-    ) -> tuple[NDArray[np.uint8], Objects]:
-        # One generator for all: `set_random_seed` would give each its own of the same seed, and
-        # then one transform would know what another has drawn.
+        self,
+        compose: Any,
+        canvas: NDArray[np.uint8],
+        objects: LabelledBoxes,
+        random: np.random.Generator,
+        *,
+        where: str,
+    ) -> tuple[NDArray[np.uint8], LabelledBoxes]:
+        # One generator for all transforms: `set_random_seed` would give each its own with the same seed,
+        # so that their draws would be correlated.
         compose.set_random_state(random, python_random.Random(int(random.integers(2**63))))  # noqa: S311
         rows = np.column_stack([objects.boxes, np.arange(len(objects.boxes))]).astype(np.float64)
         arguments = {"image": canvas} | ({"bboxes": rows} if compose.processors else {})
@@ -133,20 +139,20 @@ class UserTransforms:
         if image.shape != canvas.shape or image.dtype != np.uint8:
             raise ConfigError(
                 f"{where}: it turns a uint8 picture {canvas.shape} into {image.dtype} {image.shape}; "
-                "leave out what changes the size or the type"
+                "leave out transforms that change the size or the type"
             )
         if "bboxes" not in arguments:
             return image, objects
         moved = result["bboxes"]
-        kept = moved[:, 4:].ravel().astype(np.int64)  # an empty result has lost its fifth column
-        return image, objects.chosen(kept)._replace(boxes=moved[:, :4].astype(np.float32))
+        kept = moved[:, 4:].ravel().astype(np.int64)  # an empty result lacks the fifth column
+        return image, objects.select(kept)._replace(boxes=moved[:, :4].astype(np.float32))
 
 
 def read_entries(path: Path) -> list[object]:
-    """The list in a YAML file.
+    """Read the list in a YAML file.
 
     Raises:
-        ConfigError: it cannot be read, is no YAML, or no list.
+        ConfigError: the file cannot be read, or is not a YAML list.
     """
     entries = read_yaml(path)
     if not isinstance(entries, list) or not entries:
@@ -155,14 +161,14 @@ def read_entries(path: Path) -> list[object]:
 
 
 def build(entry: object, where: str) -> Any:
-    """The transform that an entry of the file describes.
+    """Build the transform that an entry of the file describes.
 
     Args:
-        entry: ``Name`` or ``{Name: {argument: value}}``; a composition's arguments may be the mere list of its parts.
-        where: file and entry, for errors.
+        entry: ``Name`` or ``{Name: {argument: value}}``; a composition also accepts just the list of its parts.
+        where: file and entry, for messages.
 
     Raises:
-        ConfigError: the name is unknown, an argument is wrong, or boxes would not follow the picture.
+        ConfigError: the name is unknown, an argument is wrong, or boxes would not move with the image.
     """
     name, arguments = _parts(entry, where)
     where = f"{where} ({name})"
@@ -170,7 +176,7 @@ def build(entry: object, where: str) -> Any:
         arguments = {"transforms": arguments} if isinstance(arguments, list) else dict(arguments or {})
         inner = arguments.get("transforms")
         if not isinstance(inner, list) or not inner:
-            raise ConfigError(f"{where}: expected a list of transforms in it")
+            raise ConfigError(f"{where}: expected a list of transforms as its argument")
         arguments["transforms"] = [build(part, where) for part in inner]
         return _made(getattr(albumentations, name), arguments, where)
     kind = _transform_class(name, where)
@@ -180,8 +186,8 @@ def build(entry: object, where: str) -> Any:
 
 
 def chain(transforms: list[Any], min_visibility: float) -> Any:
-    """The transforms as one; it takes boxes only if one of them moves pixels."""
-    # The boxes are cut and judged once, after the last transform.
+    """Compose the transforms; the result takes boxes only if a transform moves pixels."""
+    # Boxes are clipped and filtered once, after the last transform.
     rules = albumentations.BboxParams(
         format="pascal_voc",
         clip=True,
@@ -195,14 +201,14 @@ def chain(transforms: list[Any], min_visibility: float) -> Any:
 
 
 def moves_pixels(transform: Any) -> bool:
-    """Whether it, or a part of it, is more than a change of colours."""
+    """Whether a transform, or a part of it, changes more than colours."""
     if isinstance(transform, albumentations.BaseCompose):
         return any(moves_pixels(part) for part in transform.transforms)
     return not isinstance(transform, albumentations.ImageOnlyTransform)
 
 
 def mirroring(transform: Any) -> str | None:
-    """The name of a transform that mirrors, it or a part of it; None: there is none."""
+    """Name of a transform that mirrors, itself or one of its parts; None if there is none."""
     if isinstance(transform, albumentations.BaseCompose):
         return next(filter(None, map(mirroring, transform.transforms)), None)
     turned = isinstance(transform, albumentations.Affine) and min(map(min, transform.scale.values())) < 0
@@ -210,7 +216,7 @@ def mirroring(transform: Any) -> str | None:
 
 
 def _parts(entry: object, where: str) -> tuple[str, Any]:
-    """Name and arguments."""
+    """Name and arguments of an entry."""
     if isinstance(entry, str):
         return entry, None
     if isinstance(entry, dict) and len(entry) == 1:
@@ -220,7 +226,7 @@ def _parts(entry: object, where: str) -> tuple[str, Any]:
 
 
 def _transform_class(name: str, where: str) -> Any:
-    """The class of a transform of pictures that takes boxes along."""
+    """Class of an image transform that moves boxes along."""
     classes = {
         each: kind
         for each, kind in vars(albumentations).items()
@@ -234,12 +240,12 @@ def _transform_class(name: str, where: str) -> Any:
     targets = kind._targets if isinstance(kind._targets, tuple) else (kind._targets,)
     boxes_follow = any(target.name == "BBOXES" for target in targets)
     if not (boxes_follow or issubclass(kind, albumentations.ImageOnlyTransform)):
-        raise ConfigError(f"{where}: it does not take boxes along")
+        raise ConfigError(f"{where}: it does not move boxes with the picture")
     return kind
 
 
 def _made(kind: Any, arguments: dict[str, Any], where: str) -> Any:
-    """An instance; what albumentations only warns of, such as an unknown argument, is an error too."""
+    """Instantiate a transform; warnings of albumentations, e.g. about an unknown argument, become errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -249,6 +255,6 @@ def _made(kind: Any, arguments: dict[str, Any], where: str) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    """An error's text on one line; pydantic's speaks of its own web pages from some line on."""
+    """First line of an error's text; pydantic appends links to its documentation."""
     lines = [line.strip() for line in str(error).splitlines() if "further information" not in line]
     return " ".join(lines) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Random changes to training pictures and their boxes, each a pure function of its seed."""
+"""Augmentation of training images and their boxes, each a pure function of its seed."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from numpy.typing import NDArray
 from yolo.config import AugmentConfig
 from yolo.datasets.augment.color import jitter
 from yolo.datasets.augment.flip import FlipRules
-from yolo.datasets.augment.labelled_boxes import Objects, cut, joined, judged
+from yolo.datasets.augment.labelled_boxes import LabelledBoxes, clip, concatenate, drop_hidden
 from yolo.datasets.augment.mosaic import GROUP, mixup, mosaic
 from yolo.datasets.augment.resize import place
 from yolo.datasets.augment.warp import Matrix, mirror, needs_warp, shift, tilt, warp, warp_boxes, zoom
 from yolo.datasets.picture import Picture
-from yolo.images.letterbox import GREY
+from yolo.images.letterbox import CANVAS_GREY
 
 Group = Callable[[int], Picture]
-"""The pictures of four neighbours in the stream, by their place 0..3; read when asked for."""
+"""Function from a position 0..3 to one of four neighbouring images of the stream, which it reads on demand."""
+
+MIXUP_PARTNERS = (1, 0, 3, 2)
+"""Position of the image that each of a group is blended with."""
 
 
 class Augmenter:
-    """Makes one training picture of a group of four; may be called from many threads at once.
+    """Makes one training image from a group of four; thread-safe.
 
-    Zoom, shift, flip, rotation, shear and perspective, or a mosaic of these; then perhaps a
-    second picture blended in; then colours, and the user's own transforms.
+    Zoom, shift, flip, rotation, shear and perspective, or a mosaic; then, with some probability, mixup with a second
+    image; then colour jitter, and the user's own transforms.
     """
 
     def __init__(self, config: AugmentConfig, classes: tuple[str, ...]) -> None:
         """Look up the classes and read the user's transforms.
 
         Raises:
-            ConfigError: there is no such class, or the file of transforms cannot be used, or not with these classes.
+            ConfigError: a class does not exist, or the file of transforms is invalid or does not suit these classes.
         """
         self._config = config
         self._flips = FlipRules(config, classes)
@@ -49,51 +52,51 @@ class Augmenter:
 
     def __call__(
         self, canvas: NDArray[np.uint8], group: Group, place: int, *, seed: Sequence[int], plain: bool = False
-    ) -> Objects:
-        """Fill a canvas with one augmented picture.
+    ) -> LabelledBoxes:
+        """Write one augmented image onto a canvas.
 
         Args:
-            canvas: (H, W, 3) uint8, is written.
-            group: the picture and its neighbours, as large as they are on this canvas.
-            place: which of the group the picture is.
-            seed: decides every draw.
-            plain: no mosaic and no mixup.
+            canvas: (H, W, 3) uint8, overwritten.
+            group: the image and its neighbours, resized for this canvas.
+            place: position of the image in the group.
+            seed: seed of all random draws.
+            plain: switch mosaic and mixup off.
 
         Returns:
-            The objects on the canvas, in its pixels, cut at its edges; those of which less than
-            ``min_visibility`` is left have been dropped.
+            Boxes in canvas pixels, clipped at its edges; those with less than ``min_visibility`` of their
+            area left are dropped.
         """
         random = np.random.default_rng(seed)
         four, blended = self._mixture(random, plain=plain)
         objects = self._mosaic(canvas, group, random) if four else self._single(canvas, group(place), random)
         if blended:
             other = np.empty_like(canvas)
-            objects = joined([objects, self._single(other, group(neighbour(place)), random)])
+            objects = concatenate([objects, self._single(other, group(MIXUP_PARTNERS[place]), random)])
             mixup(canvas, other, random)
-        objects = judged(objects, self._config.min_visibility)
+        objects = drop_hidden(objects, self._config.min_visibility)
         jitter(canvas, self._config, random)
         return self._finish(canvas, objects, random) if self._finish else objects
 
     def sources(self, place: int, *, seed: Sequence[int], plain: bool = False) -> list[int]:
-        """Which places of the group a call with these arguments makes its picture of, one or more."""
+        """Positions in the group of the images that a call with these arguments uses, one or more."""
         four, blended = self._mixture(np.random.default_rng(seed), plain=plain)
-        return (list(range(GROUP)) if four else [place]) + ([neighbour(place)] if blended else [])
+        return (list(range(GROUP)) if four else [place]) + ([MIXUP_PARTNERS[place]] if blended else [])
 
     def _mixture(self, random: np.random.Generator, *, plain: bool) -> tuple[bool, bool]:
-        """Whether to make a mosaic, and whether to blend: the first draws of every call."""
+        """Decide on mosaic and mixup; these are the first draws of every call."""
         four, blended = random.random(2) < (self._config.mosaic, self._config.mixup)
         return bool(four) and not plain, bool(blended) and not plain
 
-    def _single(self, canvas: NDArray[np.uint8], picture: Picture, random: np.random.Generator) -> Objects:
-        """One picture on the canvas, zoomed about its centre and shifted; warped where asked for."""
-        canvas[...] = GREY
+    def _single(self, canvas: NDArray[np.uint8], picture: Picture, random: np.random.Generator) -> LabelledBoxes:
+        """Put one image on the canvas, zoomed about its centre and shifted; warped if configured."""
+        canvas[...] = CANVAS_GREY
         size, inner = canvas.shape[:2], picture.image.shape[:2]
         objects, flip = self._flips.draw(picture, random)
         factor = random.uniform(1 - self._config.scale, 1 + self._config.scale)
         shares = random.uniform(-self._config.translate, self._config.translate, 2)
         centre = [side / 2 for side in size]
         target = [middle + share * side for middle, share, side in zip(centre, shares, size, strict=True)]
-        # Where the picture begins, seen from the canvas' centre, when it is neither zoomed nor shifted.
+        # Top left corner of the image relative to the canvas' centre, before zoom and shift.
         corner = [(side - length) // 2 - side / 2 for side, length in zip(size, inner, strict=True)]
         if not self._warps:
             start = (target[0] + corner[0] * factor, target[1] + corner[1] * factor)
@@ -103,11 +106,11 @@ class Augmenter:
         matrix = shift(target[1], target[0]) @ zoom(factor) @ turn @ shift(corner[1], corner[0])
         return _warped(canvas, picture.image, objects, matrix, flip=flip)
 
-    def _mosaic(self, canvas: NDArray[np.uint8], group: Group, random: np.random.Generator) -> Objects:
-        """A mosaic of the group on the canvas; warped as a whole where asked for."""
+    def _mosaic(self, canvas: NDArray[np.uint8], group: Group, random: np.random.Generator) -> LabelledBoxes:
+        """Put a mosaic of the group on the canvas; warped as a whole if configured."""
         pictures = [group(place) for place in range(GROUP)]
         drawn = np.empty_like(canvas) if self._warps else canvas
-        drawn[...] = GREY
+        drawn[...] = CANVAS_GREY
         objects = mosaic(drawn, pictures, config=self._config, flips=self._flips, random=random)
         if not self._warps:
             return objects
@@ -117,14 +120,9 @@ class Augmenter:
         return _warped(canvas, drawn, objects, matrix, flip=False)
 
 
-def neighbour(place: int) -> int:
-    """The place of the group that one is blended with."""
-    return place ^ 1
-
-
 def _warped(
-    canvas: NDArray[np.uint8], image: NDArray[np.uint8], objects: Objects, matrix: Matrix, *, flip: bool
-) -> Objects:
-    """Fill the canvas with the picture, mirrored or not, moved by ``matrix``; its objects, mirrored already, too."""
+    canvas: NDArray[np.uint8], image: NDArray[np.uint8], objects: LabelledBoxes, matrix: Matrix, *, flip: bool
+) -> LabelledBoxes:
+    """Fill the canvas with the image, perhaps mirrored, moved by ``matrix``; return the (mirrored) boxes, moved too."""
     warp(canvas, image, matrix @ mirror(image.shape[1]) if flip else matrix)
-    return cut(objects._replace(boxes=warp_boxes(objects.boxes, matrix)), (0, 0, *canvas.shape[:2]))
+    return clip(objects._replace(boxes=warp_boxes(objects.boxes, matrix)), (0, 0, *canvas.shape[:2]))

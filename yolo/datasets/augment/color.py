@@ -1,7 +1,7 @@
-"""Random changes of hue, saturation and brightness, as one linear map of (R, G, B).
+"""Colour jitter: hue, saturation and brightness as one linear map of (R, G, B).
 
-In the cylinder around the axis of greys: hue is the angle, saturation the distance from the axis.
-Going to HSV and back instead takes ten times as long, and its 8 bits cost up to nine levels.
+In a cylinder around the grey axis, hue is the angle and saturation the distance from the axis. Going to HSV and back
+instead takes ten times as long, and its 8 bits cost up to nine levels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from yolo.config import AugmentConfig
 
 
 def jitter(image: NDArray[np.uint8], config: AugmentConfig, random: np.random.Generator) -> None:
-    """Change the colours of a picture (H, W, 3) RGB in place."""
+    """Change the colours of an RGB image (H, W, 3) in place."""
     if not (config.hue or config.saturation or config.brightness):
         return
     turn, richer, brighter = random.uniform(-1, 1, 3) * (config.hue, config.saturation, config.brightness)
@@ -24,16 +24,16 @@ def jitter(image: NDArray[np.uint8], config: AugmentConfig, random: np.random.Ge
 
 
 def colour_map(*, turn: float, saturation: float, brightness: float) -> NDArray[np.float64]:
-    """(3, 3) what multiplies (R, G, B).
+    """Matrix (3, 3) to multiply (R, G, B) by.
 
     Args:
-        turn: shift of the hue, as a share of the colour circle; a third makes red green.
-        saturation: factor; grey stays grey.
-        brightness: factor of everything.
+        turn: hue shift as a fraction of the colour circle; a third makes red green.
+        saturation: factor of the saturation; grey stays grey.
+        brightness: factor of all three.
     """
     cosine, sine = math.cos(2 * math.pi * turn), math.sin(2 * math.pi * turn)
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     grey = np.full((3, 3), 1 / 3)
-    # Rodrigues' rotation about the axis of greys.
+    # Rodrigues' rotation about the grey axis.
     rotation = cosine * np.eye(3) + sine * cross + (1 - cosine) * grey
     return brightness * (grey + saturation * (rotation - grey))

@@ -1,23 +1,23 @@
-"""Which pictures may be mirrored, and what their labels are then called."""
+"""Horizontal flips: which images may be mirrored, and the class names after it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from yolo.config import AugmentConfig
-from yolo.datasets.augment.labelled_boxes import Objects, mirrored_boxes, whole
+from yolo.datasets.augment.labelled_boxes import LabelledBoxes, from_sample, mirrored_boxes
 from yolo.datasets.picture import Picture
 from yolo.errors import ConfigError
 
 
 class FlipRules:
-    """`AugmentConfig.no_flip` and ``swap_on_flip`` for the classes of a Dataset."""
+    """Rules of `AugmentConfig.no_flip` and ``swap_on_flip`` for the classes of a Dataset."""
 
     def __init__(self, config: AugmentConfig, classes: tuple[str, ...]) -> None:
-        """Look the names up.
+        """Look up the class names.
 
         Raises:
-            ConfigError: there is no such class, or one would turn into two.
+            ConfigError: a class does not exist, or would become two classes.
         """
         self._probability = config.flip
         self._fixed = np.zeros(len(classes), np.bool_)
@@ -29,9 +29,9 @@ class FlipRules:
             self._pair(left, right, classes)
             self._pair(right, left, classes)
 
-    def draw(self, picture: Picture, random: np.random.Generator) -> tuple[Objects, bool]:
-        """Whether to mirror the picture, and its objects in the picture, mirrored or not."""
-        objects = whole(picture.boxes, picture.labels, picture.ignore)
+    def draw(self, picture: Picture, random: np.random.Generator) -> tuple[LabelledBoxes, bool]:
+        """Decide whether to flip the image; return its boxes, mirrored or not, and the decision."""
+        objects = from_sample(picture.boxes, picture.labels, picture.ignore)
         wanted = random.random() < self._probability
         if not wanted or self._fixed[picture.labels].any():
             return objects, False
@@ -49,10 +49,10 @@ class FlipRules:
 
 
 def _label(option: str, name: str, classes: tuple[str, ...]) -> int:
-    """The label of a class.
+    """Label of a class.
 
     Raises:
-        ConfigError: there is no such class.
+        ConfigError: the class does not exist.
     """
     if name not in classes:
         known = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")

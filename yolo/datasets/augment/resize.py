@@ -1,6 +1,6 @@
-"""Pictures onto a canvas by zoom, shift and flip: one resize, straight into the canvas' memory.
+"""Zoom, shift and flip of an image onto a canvas: one resize, straight into the canvas' memory.
 
-This is what most training pictures need. A general warp costs several times as much (`yolo.datasets.augment.warp`).
+This suffices for most training images; a general warp (`yolo.datasets.augment.warp`) costs several times as much.
 """
 
 from __future__ import annotations
@@ -12,51 +12,51 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.augment.labelled_boxes import Objects, Window, cut
+from yolo.datasets.augment.labelled_boxes import LabelledBoxes, Window, clip
 from yolo.structs import Size
 
 LARGEST_BILINEAR_SHRINK = 0.5
-"""Below this zoom pixels are averaged: bilinear interpolation would skip some."""
+"""Zoom below which pixels are averaged, because bilinear interpolation would skip some."""
 
 
 class Axis(NamedTuple):
-    """How one axis of a picture comes onto the canvas, in whole pixels on both sides."""
+    """Mapping of one image axis to the canvas, in whole pixels on both sides."""
 
     first: int
-    """The first pixel of the picture that is needed."""
+    """First image pixel needed."""
     last: int
-    """The last one, exclusive."""
+    """Last image pixel needed, exclusive."""
     start: int
-    """Where on the canvas the first one goes; may lie before the window."""
+    """Canvas position of the first pixel; may lie before the window."""
     length: int
-    """How long the needed part is on the canvas."""
+    """Length of the needed part on the canvas."""
     low: int
-    """First canvas pixel that is written."""
+    """First canvas pixel written."""
     high: int
-    """The last one, exclusive; no more than ``low``: nothing is seen."""
+    """Last canvas pixel written, exclusive; at most ``low`` if nothing is visible."""
 
     @property
     def scale(self) -> float:
-        """Canvas pixels for one of the picture."""
+        """Canvas pixels per image pixel."""
         return self.length / (self.last - self.first)
 
     @property
     def shift(self) -> float:
-        """Where the picture's own zero lies on the canvas."""
+        """Canvas position of the image's origin."""
         return self.start - self.first * self.scale
 
 
 def axis(length: int, *, zoom: float, start: float, window: tuple[int, int]) -> Axis:
-    """The part of an axis that is seen in a window of the canvas.
+    """Compute which part of an axis is visible in a window of the canvas.
 
-    Whole pixels of the picture become whole pixels of the canvas, so zoom and start are met up to
-    the rounding of one pixel; `Axis.scale` and `Axis.shift` are what it really comes to.
+    Whole image pixels become whole canvas pixels, so zoom and start are met up to one pixel of rounding; `Axis.scale`
+    and `Axis.shift` are the resulting values.
 
     Args:
-        length: of the picture, in its pixels.
-        zoom: canvas pixels for one of the picture.
-        start: where on the canvas the picture begins.
-        window: (low, high) the canvas pixels that may be written.
+        length: length of the image axis in pixels.
+        zoom: canvas pixels per image pixel.
+        start: canvas position where the image begins.
+        window: (low, high) canvas pixels that may be written.
     """
     low, high = window
     first = min(length - 1, max(0, math.floor((low - start) / zoom)))
@@ -69,40 +69,40 @@ def axis(length: int, *, zoom: float, start: float, window: tuple[int, int]) -> 
 def place(
     canvas: NDArray[np.uint8],
     image: NDArray[np.uint8],
-    objects: Objects,
+    objects: LabelledBoxes,
     *,
     flip: bool,
     zoom: float,
     start: tuple[float, float],
     window: Window,
-) -> Objects:
-    """Write a picture onto the canvas, and say where its objects are then.
+) -> LabelledBoxes:
+    """Write an image onto the canvas, and return its boxes there.
 
     Args:
-        canvas: (H, W, 3), is changed where the picture is seen and nowhere else.
-        image: (h, w, 3), stays as it is.
-        objects: in the pixels of the picture, of the mirrored one with ``flip``.
-        flip: mirror the picture.
-        zoom: canvas pixels for one of the picture.
-        start: (y, x) where on the canvas the picture begins.
-        window: the part of the canvas that may be written.
+        canvas: (H, W, 3), changed only where the image is visible.
+        image: (h, w, 3), not changed.
+        objects: boxes in pixels of the image, of the mirrored image with ``flip``.
+        flip: mirror the image.
+        zoom: canvas pixels per image pixel.
+        start: (y, x) canvas position where the image begins.
+        window: part of the canvas that may be written.
 
     Returns:
-        The objects in canvas pixels, cut at what is seen of the picture.
+        Boxes in canvas pixels, clipped to the visible part of the image.
     """
     top, left, bottom, right = window
     rows = axis(image.shape[0], zoom=zoom, start=start[0], window=(top, bottom))
     columns = axis(image.shape[1], zoom=zoom, start=start[1], window=(left, right))
     if rows.low >= rows.high or columns.low >= columns.high:
-        return objects.chosen(np.zeros(len(objects.boxes), np.bool_))
+        return objects.select(np.zeros(len(objects.boxes), np.bool_))
     _write(canvas, image, rows=rows, columns=columns, flip=flip)
     scale = np.array([columns.scale, rows.scale] * 2, np.float32)
     moved = objects._replace(boxes=objects.boxes * scale + np.array([columns.shift, rows.shift] * 2, np.float32))
-    return cut(moved, (rows.low, columns.low, rows.high, columns.high))
+    return clip(moved, (rows.low, columns.low, rows.high, columns.high))
 
 
 def _write(canvas: NDArray[np.uint8], image: NDArray[np.uint8], *, rows: Axis, columns: Axis, flip: bool) -> None:
-    """Resize what is seen of the picture into the canvas; ``columns`` are those of the mirrored one with ``flip``."""
+    """Resize the visible part into the canvas; ``columns`` are those of the mirrored image with ``flip``."""
     first, last = columns.first, columns.last
     left, right = columns.low - columns.start, columns.high - columns.start
     if flip:
@@ -118,7 +118,7 @@ def _write(canvas: NDArray[np.uint8], image: NDArray[np.uint8], *, rows: Axis, c
 
 
 def _resized(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """The picture at (height, width); the very same array where it has that size."""
+    """Image at (height, width); the same array if it has that size."""
     if image.shape[:2] == size:
         return image
     rows, columns = size

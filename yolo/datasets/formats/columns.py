@@ -1,4 +1,4 @@
-"""From what a reader found to a `Dataset`: classes in the wanted order, boxes repaired and sorted."""
+"""Conversion of a reader's result to a `Dataset`: classes in the wanted order, boxes repaired and sorted."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from yolo.errors import AnnotationError
 from yolo.structs import Dataset
 
 NAMES_SHOWN = 20
-"""How many classes an error lists."""
+"""Largest number of classes that a message lists."""
 LARGEST_SIDE = 2**24
-"""Of a picture, in pixels: up to here float32 holds every whole number."""
+"""Largest side of an image in pixels: up to here float32 represents every integer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What a reader found: N pictures and K boxes, the boxes in any order."""
+    """Result of a reader: N images and K boxes, the boxes in any order."""
 
     folder: Path
     files: Sequence[str]
-    """(N) pictures, relative to the folder."""
+    """(N) images, relative to the folder."""
     sizes: NDArray[np.int32]
     """(N, 2) height and width."""
     image_ids: Sequence[int | str]
-    """(N) the source's own."""
+    """(N) ids of the images in the source."""
     names: Sequence[str]
-    """The classes as the source has them."""
+    """Class names of the source."""
     category_ids: Sequence[int] | None = None
-    """The source's own id of each class; None: 0, 1, ..."""
+    """Id of each class in the source; None: 0, 1, ..."""
     pictures: NDArray[np.int64]
-    """(K,) which picture each box lies in."""
+    """(K,) index of each box's image."""
     labels: NDArray[np.int32]
-    """(K,) indices into the names."""
+    """(K,) indices into ``names``."""
     boxes: NDArray[np.float64]
-    """(K, 4) corners in continuous pixels, as found."""
+    """(K, 4) corners in continuous pixels, not yet repaired."""
     ignore: NDArray[np.bool_] | None = None
     """(K,) crowds and difficult objects; None: none."""
     areas: NDArray[np.float64] | None = None
-    """(K,) of the objects, NaN where the source has none; None: the boxes'."""
+    """(K,) areas of the objects, NaN where the source has none; None: those of the boxes."""
     place: Callable[[int], str]
-    """Says where box k stands: file and object."""
+    """Function that describes where box k is: file and object."""
     repairs: Repairs = field(default_factory=Repairs)
-    """What the reader has mended so far."""
+    """Repairs made by the reader so far."""
 
 
 def build_dataset(columns: Columns, *, classes: Sequence[str] | None, name: str, split: str | None) -> Dataset:
-    """The Dataset; broken boxes are mended or dropped, and all repairs reported in one message.
+    """Build the Dataset; invalid boxes are repaired or dropped, and all repairs reported in one message.
 
     Args:
-        columns: what the reader found.
-        classes: names in the order they are wanted; None: the source's own.
-        name: of the dataset.
-        split: which part of it this is.
+        columns: result of the reader.
+        classes: class names in the wanted order; None: those of the source.
+        name: name of the dataset.
+        split: name of the split.
 
     Raises:
-        AnnotationError: a box has a class that is not wanted, or the list of classes is wrong.
+        AnnotationError: a box has a class that is not wanted, or the list of classes is invalid.
     """
     wanted = check_classes(columns.names if classes is None else classes, place=name)
     labels = relabel(columns, wanted)
@@ -90,10 +90,10 @@ def build_dataset(columns: Columns, *, classes: Sequence[str] | None, name: str,
 
 
 def check_classes(classes: Sequence[str], *, place: str) -> tuple[str, ...]:
-    """A list of class names, stripped.
+    """Strip and check a list of class names.
 
     Raises:
-        AnnotationError: it is empty, or a name is empty or twice in it.
+        AnnotationError: the list is empty, or a name is empty or repeated.
     """
     names = tuple(str(name).strip() for name in classes)
     if not names:
@@ -110,7 +110,7 @@ def check_classes(classes: Sequence[str], *, place: str) -> tuple[str, ...]:
 
 
 def relabel(columns: Columns, wanted: Sequence[str]) -> NDArray[np.int32]:
-    """(K,) the labels as indices into the wanted classes.
+    """Labels (K,) as indices into the wanted classes.
 
     Raises:
         AnnotationError: a box has another class.
@@ -133,7 +133,7 @@ def show(names: Sequence[str]) -> str:
 
 
 def category_ids(columns: Columns, wanted: Sequence[str]) -> tuple[int, ...]:
-    """The source's id of each wanted class; free ones for classes that it does not have."""
+    """Source id of each wanted class; unused ids for classes that the source does not have."""
     own = range(len(columns.names)) if columns.category_ids is None else columns.category_ids
     ids = dict(zip(columns.names, own, strict=True))
     free = max((each for each in own if isinstance(each, int)), default=-1) + 1
@@ -144,14 +144,14 @@ def category_ids(columns: Columns, wanted: Sequence[str]) -> tuple[int, ...]:
 
 
 def object_areas(columns: Columns, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(K,) the source's areas, and those of the repaired boxes where it gives none."""
+    """Areas (K,) of the source, and those of the repaired boxes where it has none."""
     own = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     if columns.areas is None:
         return own
-    given = columns.areas >= 0  # not NaN
+    given = columns.areas >= 0  # False for NaN
     return np.where(given, np.minimum(columns.areas, np.finfo(np.float32).max), own).astype(np.float32)
 
 
 def unique_ids(stems: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The stems of the pictures' files, or longer names where two pictures have the same stem."""
+    """Image ids: the stem of each file, or a longer name where two images have the same stem."""
     return list(stems if len(set(stems)) == len(stems) else names)

@@ -1,4 +1,4 @@
-"""Broken boxes: clipped, turned round or dropped, counted, and reported once a dataset."""
+"""Repair of invalid boxes: clipped, corners swapped or dropped, counted, and reported once per dataset."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from yolo.structs import Boxes
 logger = logging.getLogger(__name__)
 
 PLACES_NAMED = 3
-"""How many places of each fault the report names."""
+"""Largest number of places per fault that the report names."""
 ROUNDING = 1.0
-"""Boxes over the edge by no more pixels than this were rounded, or counted from 0 instead of 1."""
+"""Largest overhang in pixels that is put down to rounding, or to coordinates counted from 0 instead of 1."""
 ARITHMETIC = 1e-3
-"""An overhang of fewer pixels comes from decimal places and is none."""
+"""Overhang in pixels below which a box counts as inside: limited decimal places cause it."""
 
 NOT_FINITE = "boxes with NaN or infinite sides, dropped"
 OUTSIDE = "boxes wholly outside their picture, dropped"
@@ -31,11 +31,11 @@ WRONG_SIZE = "annotated sizes missing or wrong, taken from the picture"
 SHARED_ID = "annotations with the id of another, kept"
 
 MINOR = frozenset({ROUNDED})
-"""Not worth a warning where there is nothing else."""
+"""Faults that are not worth a warning on their own."""
 
 
 class Repairs:
-    """What a reader mended or left out: how often each, and where first."""
+    """Record of repaired and dropped boxes: the count of each fault and its first places."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -48,7 +48,7 @@ class Repairs:
             places.append(place)
 
     def add_rows(self, fault: str, rows: NDArray[np.bool_], place: Callable[[int], str]) -> None:
-        """Of K boxes at once: those in ``rows`` (K,) have the fault; ``place`` says where box k stands."""
+        """Record a fault for those of K boxes in the mask ``rows`` (K,); ``place`` describes where box k is."""
         found = np.flatnonzero(rows)
         for row in found[:PLACES_NAMED]:
             self.add(fault, place(int(row)))
@@ -56,7 +56,7 @@ class Repairs:
             self.counts[fault] += len(found) - PLACES_NAMED
 
     def report(self, name: str) -> None:
-        """One message about all of them, with the first places of each."""
+        """Log one message about all faults, with the first places of each."""
         if self.counts:
             level = logging.INFO if set(self.counts) <= MINOR else logging.WARNING
             logger.log(level, "%s: %s", name, "; ".join(map(self._line, self.counts)))
@@ -74,16 +74,16 @@ def repair_boxes(
     place: Callable[[int], str],
     repairs: Repairs,
 ) -> tuple[Boxes, NDArray[np.bool_]]:
-    """Boxes that lie inside their pictures and have an area.
+    """Clip boxes to their images, order their corners and mark those without an area.
 
     Args:
         boxes: (K, 4) two opposite corners x, y, x, y in continuous pixels, as found.
-        sizes: (K, 2) height and width of each box's picture.
-        place: says where box k stands.
-        repairs: gets what is mended and dropped.
+        sizes: (K, 2) height and width of each box's image.
+        place: describes where box k is.
+        repairs: record that the faults are added to.
 
     Returns:
-        (K, 4) xyxy, and (K,) which of them to keep; the others hold nothing of use.
+        (K, 4) xyxy, and the mask (K,) of those to keep; the others are meaningless.
     """
     finite = np.isfinite(np.abs(boxes).max(axis=1, initial=0.0))
     found = np.where(finite[:, None], boxes, 0.0)
@@ -92,7 +92,7 @@ def repair_boxes(
     edges = sizes[:, [1, 0, 1, 0]].astype(np.float64)
     inside = np.clip(ordered, 0.0, edges)
     overhang = np.abs(ordered - inside).max(axis=1, initial=0.0)
-    # Looked at in float32, in which the boxes go on: a sliver may vanish by rounding.
+    # Checked in float32, as the Dataset stores boxes: a sliver may vanish by rounding.
     repaired = inside.astype(np.float32)
     keep = finite & (repaired[:, 2:] > repaired[:, :2]).all(axis=1)
     beyond = ((high <= 0) | (low >= edges[:, :2])).any(axis=1) & (high > low).all(axis=1)

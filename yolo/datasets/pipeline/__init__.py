@@ -1,1 +1,1 @@
-"""From a Dataset to batches: the order of images, reading and caching them, tf.data."""
+"""Input pipeline from a Dataset to batches: sampling order, reading, caching and tf.data."""

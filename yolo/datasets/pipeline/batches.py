@@ -1,7 +1,7 @@
-"""From a Dataset to batches on the canvas: tf.data over batches, each made by one thread.
+"""Training and evaluation batches on the canvas, from tf.data, each batch made by one thread.
 
-One call into Python makes a whole batch, straight in the memory that becomes its tensor: calls and
-copies picture by picture cost more than the augmentation.
+One call into Python makes a whole batch, directly in the memory that becomes its tensor: calls and copies per image
+would cost more than the augmentation.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 SMALLEST_BOX_COUNT = 8
-"""The box axis of a batch has this length or a power of two above: JAX compiles once for each."""
+"""Shortest box axis of a batch; longer ones are powers of two, as JAX compiles once per length."""
 
 ALIGNMENT = 64
-"""Bytes; TensorFlow takes an array over as it is when it begins at a multiple of this, else it copies it."""
+"""Alignment in bytes at which TensorFlow uses an array's memory as it is; otherwise it copies."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -50,35 +50,35 @@ def training_batches(
     shards: int = 1,
     loader: Loader | None = None,
 ) -> tf.data.Dataset:
-    """The endless training stream (`yolo.datasets.pipeline.stream`) in full batches, which may cross two epochs.
+    """Endless training stream (`yolo.datasets.pipeline.stream`) in full batches, which may span two epochs.
 
     Args:
-        dataset: the pictures.
+        dataset: images to train on.
         canvas_size: (height, width) of the network's input.
-        batch: B, pictures a batch, over all shards.
-        seed: of the order of the pictures, of the augmentation and of the canvases.
-        augment: the augmentation.
-        mode: how pictures come onto the canvas.
-        workers: threads, each of which holds a batch; 0: one a core.
-        start: the position in the stream, in pictures, to begin at.
-        plain_from: the position from which on there are no mosaics and no mixup; None: never.
+        batch: B, images per batch, over all shards.
+        seed: seed of the order of the images, of the augmentation and of the canvas sizes.
+        augment: augmentation options.
+        mode: how images are fitted to the canvas.
+        workers: threads, each of which makes a batch; 0: one per core.
+        start: position in the stream, in images, to start at.
+        plain_from: position from which mosaic and mixup are off; None: never.
         multi_scale: batch k, counted from position 0, has the canvas
             `yolo.datasets.pipeline.multi_scale.canvas_of_batch` (k); 0: ``canvas_size``.
-        rare_classes: show pictures of rarer classes more often (`yolo.datasets.pipeline.shuffle`).
-        shard: r, which of ``shards`` hosts this is; it gets the rows r B / n to (r + 1) B / n of every
-            batch, which are those that one host alone would have.
-        shards: n.
-        loader: reads the pictures; None: one made of ``dataset`` and ``mode``.
+        rare_classes: oversample images of classes rarer than this (`yolo.datasets.pipeline.shuffle`).
+        shard: r, rank of this host; it gets the rows r B / n to (r + 1) B / n of every batch, the same
+            ones that a single host would have there.
+        shards: n, number of hosts.
+        loader: loader of the images; None: make one from ``dataset`` and ``mode``.
 
     Returns:
         Pairs of images (B / n, H, W, 3) uint8 RGB and a dict of boxes (B / n, M, 4) float32 xyxy in canvas
-        pixels, labels (B / n, M) int32, valid (B / n, M) bool and ignore (B / n, M) bool. ``valid`` marks
-        what is a box and no padding. With several shards M is the same on all of them: it follows from
-        what the whole batch could hold, not from what is left of it.
+        pixels, labels (B / n, M) int32, valid (B / n, M) bool and ignore (B / n, M) bool. ``valid`` is
+        False for padding. With several shards M is the same on all of them: it follows from the boxes
+        that the whole batch could have, not from those left after clipping.
 
     Raises:
-        AnnotationError: there are no pictures.
-        ConfigError: B is no multiple of n, or the augmentation does not fit the dataset.
+        AnnotationError: the dataset is empty.
+        ConfigError: B is not a multiple of n, or the augmentation does not fit the dataset.
     """
     if not len(dataset):
         raise AnnotationError(f"{dataset.name}: no pictures to train on; check the folder and the split")
@@ -116,25 +116,25 @@ def evaluation_batches(
     shards: int = 1,
     loader: Loader | None = None,
 ) -> tf.data.Dataset:
-    """Every picture once, in the Dataset's order, without augmentation.
+    """Batches with every image once, in the Dataset's order, without augmentation.
 
     Args:
-        dataset: the pictures.
+        dataset: images to evaluate.
         canvas_size: (height, width) of the network's input.
-        batch: B, pictures a batch, over all shards.
-        mode: how pictures come onto the canvas.
-        workers: threads, each of which holds a batch; 0: one a core.
-        shard: which of ``shards`` hosts this is; rows as of `training_batches`.
-        shards: how many there are. Each has as many batches, and all of them together every picture.
-        loader: reads the pictures; None: one made of ``dataset`` and ``mode``.
+        batch: B, images per batch, over all shards.
+        mode: how images are fitted to the canvas.
+        workers: threads, each of which makes a batch; 0: one per core.
+        shard: rank of this host; it gets rows as in `training_batches`.
+        shards: number of hosts. All get the same number of batches, and together every image.
+        loader: loader of the images; None: make one from ``dataset`` and ``mode``.
 
     Returns:
-        Pairs as of `training_batches`; the dict also has ``index`` (B / n,) int64, which picture each
-        row is, and ``sizes`` (B / n, 2) int32, its height and width before the letterbox. Rows that
-        only fill the last batch have the index -1.
+        Pairs as in `training_batches`; the dict also has ``index`` (B / n,) int64, the image index of each
+        row, and ``sizes`` (B / n, 2) int32, its height and width before the letterbox. Rows that pad the
+        last batch have the index -1.
 
     Raises:
-        ConfigError: B is no multiple of n.
+        ConfigError: B is not a multiple of n.
     """
     rows = shard_rows(batch, shard, shards)
     source = loader or Loader(dataset, mode)
@@ -169,22 +169,22 @@ def evaluation_batches(
 
 
 def shard_rows(batch: int, shard: int, shards: int) -> range:
-    """The rows of every batch that one of several hosts works on.
+    """Rows of every batch that one of several hosts works on.
 
     Raises:
-        ConfigError: the batch cannot be shared out evenly.
+        ConfigError: the batch is not a multiple of the number of hosts.
     """
     if not 0 <= shard < shards:
         raise ValueError(f"expected a shard in 0..{shards - 1}, got {shard}")
     if batch % shards:
         near = max(1, round(batch / shards)) * shards
         raise ConfigError(f"batch must be a multiple of the {shards} hosts (try {near}), got {batch}")
-    share = batch // shards
-    return range(shard * share, (shard + 1) * share)
+    rows = batch // shards
+    return range(shard * rows, (shard + 1) * rows)
 
 
 class Labelled(Protocol):
-    """Anything with N boxes."""
+    """Protocol of anything with N boxes."""
 
     @property
     def boxes(self) -> Boxes:
@@ -200,10 +200,10 @@ class Labelled(Protocol):
 
 
 def padded(rows: Sequence[Labelled], capacity: int | None = None) -> Arrays:
-    """The boxes of R pictures as arrays boxes (R, M, 4), labels, valid and ignore (R, M).
+    """Pad the boxes of R images to arrays boxes (R, M, 4), labels, valid and ignore (R, M).
 
-    M is `box_axis` of the largest count or, if given, of ``capacity``; what is beyond M is left out.
-    (A picture put in place of one that cannot be read may have more boxes than was expected.)
+    M is `box_axis` of the largest count or, if given, of ``capacity``; boxes beyond M are dropped. (An image that
+    replaces an unreadable one may have more boxes than expected.)
     """
     length = box_axis(max(len(row.labels) for row in rows) if capacity is None else capacity)
     shape = (len(rows), length)
@@ -219,12 +219,12 @@ def padded(rows: Sequence[Labelled], capacity: int | None = None) -> Arrays:
 
 
 def box_axis(count: int) -> int:
-    """`SMALLEST_BOX_COUNT`, or the next power of two that holds ``count``."""
+    """Length of the box axis: `SMALLEST_BOX_COUNT`, or the next power of two that holds ``count``."""
     return max(SMALLEST_BOX_COUNT, 1 << (count - 1).bit_length() if count else 0)
 
 
 def aligned_zeros(shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """A uint8 array of zeros that TensorFlow need not copy."""
+    """Zeros (uint8) that TensorFlow can use without a copy."""
     size = int(np.prod(shape))
     memory = np.zeros(size + ALIGNMENT, np.uint8)
     begin = -memory.ctypes.data % ALIGNMENT
@@ -232,7 +232,7 @@ def aligned_zeros(shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _signature(rows: int, size: tuple[int | None, int | None]) -> dict[str, tf.TensorSpec]:
-    """What the arrays of a batch are like."""
+    """Shapes and types of a batch's arrays."""
     import tensorflow as tf
 
     return {
@@ -247,10 +247,10 @@ def _signature(rows: int, size: tuple[int | None, int | None]) -> dict[str, tf.T
 def _batches(
     make: Callable[[int], Arrays], firsts: tf.data.Dataset, signature: dict[str, tf.TensorSpec], workers: int
 ) -> tf.data.Dataset:
-    """The dict that ``make`` returns for each first position, in their order."""
+    """Dataset of the dicts that ``make`` returns for each first position, in their order."""
     import tensorflow as tf
 
-    # OpenCV's own threads, one a core for every resize, would be more than were asked for.
+    # OpenCV would start one thread per core for every resize, beyond the ``workers`` asked for.
     cv2.setNumThreads(0)
     threads = workers or os.cpu_count() or 1
     options = tf.data.Options()

@@ -1,7 +1,7 @@
-"""Decoded, resized pictures kept in memory or on disk: `--cache ram|disk`.
+"""Cache of decoded, resized images in memory or on disk: `--cache ram|disk`.
 
-What is kept is the picture alone; boxes come from the Dataset every time, so that mended
-annotations count at once. What comes out is bit for bit what reading the picture anew gives.
+Only pixels are kept; boxes come from the Dataset every time, so that corrected annotations count at once. The result is
+bit for bit that of reading the image again.
 """
 
 from __future__ import annotations
@@ -29,51 +29,50 @@ from yolo.system.available_memory import available_memory
 
 logger = logging.getLogger(__name__)
 
-MEMORY_SHARE = 0.5
-"""Of the memory that is free at the beginning; the rest is for training."""
+MEMORY_FRACTION = 0.5
+"""Fraction of the memory free at the start that a cache may use; the rest is for training."""
 DISK_RESERVE = 0.1
-"""Of the disk, which stays free ..."""
+"""Fraction of the disk that stays free."""
 DISK_RESERVE_BYTES = 2**30
-"""... and at least so many bytes."""
+"""Least number of bytes of the disk that stay free."""
 SETTLING_NS = 2_000_000_000
-"""A file this young may change again within the tick of its file system's clock (2 s on FAT) and look the same."""
+"""Age below which a file may change again without a new time stamp (2 s, the tick of FAT)."""
 ABANDONED_SECONDS = 24 * 3600
-"""Temporary files this old were left by a process that was killed."""
+"""Age from which a temporary file was left by a killed process."""
 HEAD = struct.Struct("<8sQI4I")
-"""Of a file on disk: magic, stamp, checksum, height and width as read, height and width of the pixels."""
+"""Header of a file on disk: magic, stamp, checksum, height and width as read, height and width of the pixels."""
 MAGIC = b"YOLO RGB"
 SCHEME = "1"
-"""Part of every key: to be raised when pictures are decoded or resized in another way."""
+"""Version in every key; to be raised when images are decoded or resized differently."""
 
 
 class Pixels(NamedTuple):
-    """What is kept of a picture."""
+    """Pixels of one image as the cache keeps them."""
 
     image: NDArray[np.uint8]
-    """(h, w, 3) RGB as large as it is on the canvas."""
+    """(h, w, 3) RGB, resized for the canvas."""
     size: Size
     """Height and width as read."""
 
 
 class Key(NamedTuple):
-    """Which picture, and in which state."""
+    """Identity of a cached image and the state of its file."""
 
     place: str
-    """Where the picture comes from and what was made of it: one entry each."""
+    """Source and processing of the image; one cache entry each."""
     stamp: str
-    """The state of the file; an entry with another one is stale."""
+    """State of the file; an entry with another stamp is stale."""
     settled: bool
-    """Whether the file is old enough for the stamp to tell a further change."""
+    """Whether the file is old enough for the stamp to reveal a further change."""
 
 
 def picture_key(dataset: Dataset, index: int, canvas_size: Size, mode: LetterboxMode) -> Key | None:
-    """The key of picture ``index`` on a canvas; None if there is no such file.
+    """Cache key of image ``index`` on a canvas; None if there is no such file.
 
-    The stamp of a file is its length, times of change and inode. Hashing the content instead would
-    cost as much as reading it, which is what a cache is to save. The length or the time of
-    modification tell of nearly every change; the inode tells of another file moved to this place
-    with its old time (``mv``, ``rsync``, unpacking), the time of the inode's change, which no
-    program can set, of a rewrite in place with the old time put back.
+    The stamp of a file is its length, times of change and inode. Hashing the content instead would cost as much as
+    reading it, which the cache is to save. Length and modification time reveal nearly every change; the inode reveals
+    another file moved here with its old time (``mv``, ``rsync``, unpacking), and the inode's change time, which no
+    program can set, a rewrite in place with the old time restored.
     """
     view = (SCHEME, *canvas_size, mode, *dataset.sizes[index].tolist())
     if dataset.store is not None:
@@ -82,7 +81,7 @@ def picture_key(dataset: Dataset, index: int, canvas_size: Size, mode: Letterbox
     path = dataset.path(index).absolute()
     try:
         status = path.stat()
-    except (OSError, ValueError):  # reading it says why
+    except (OSError, ValueError):  # reading the image reports why
         return None
     stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     settled = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLING_NS
@@ -90,19 +89,19 @@ def picture_key(dataset: Dataset, index: int, canvas_size: Size, mode: Letterbox
 
 
 class PictureCache(Protocol):
-    """Pixels by key; may be used from many threads at once."""
+    """Protocol of a cache of pixels by key; thread-safe."""
 
     def pixels(self, key: Key, make: Callable[[], Pixels]) -> Pixels:
-        """Those that are kept, else what ``make`` gives, which is kept if there is room."""
+        """Return the cached pixels, or those that ``make`` returns, which are cached if there is room."""
 
 
 def make_cache(kind: Cache, *, pictures: int, folder: str | Path | None = None) -> PictureCache | None:
-    """The cache that an option asks for; None: none.
+    """Make the cache that an option asks for; None for none.
 
     Args:
-        kind: where.
-        pictures: of the dataset, for what is said when they do not all fit.
-        folder: of ``disk``; None: ``pictures`` in the package's cache folder.
+        kind: ``ram``, ``disk`` or none.
+        pictures: number of images in the dataset, for a message when they do not all fit.
+        folder: folder of ``disk``; None: ``pictures`` in the package's cache folder.
 
     Raises:
         ConfigError: the folder cannot be made.
@@ -115,25 +114,25 @@ def make_cache(kind: Cache, *, pictures: int, folder: str | Path | None = None) 
         target = cache_folder() / "pictures" if folder is None else Path(folder)
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{target}: no pictures can be kept there ({error.strerror}); set YOLO_CACHE") from error
-    except WeightsError as error:  # no home
+        raise ConfigError(f"{target}: pictures cannot be cached there ({error.strerror}); set YOLO_CACHE") from error
+    except WeightsError as error:  # no home folder
         raise ConfigError(str(error)) from error
     return DiskCache(target, pictures=pictures)
 
 
 def memory_bound(free: int) -> int:
-    """The bytes that a cache in memory may take when so many are free."""
-    return int(MEMORY_SHARE * free)
+    """Bytes that a memory cache may use when ``free`` bytes are free."""
+    return int(MEMORY_FRACTION * free)
 
 
 def most_in_memory(kind: Cache, *, pictures: int, canvases: Sequence[Size], free: int) -> int:
-    """The bytes of memory that an option's cache takes at most.
+    """Largest number of bytes of memory that an option's cache can use.
 
     Args:
-        kind: where it keeps pictures.
-        pictures: of the dataset.
-        canvases: the (height, width) that occur, for each of which a picture is kept.
-        free: bytes that are free when it is made.
+        kind: ``ram``, ``disk`` or none.
+        pictures: number of images in the dataset.
+        canvases: (height, width) that occur; an image is kept for each.
+        free: free bytes when the cache is made.
     """
     if kind != "ram":
         return 0
@@ -141,7 +140,7 @@ def most_in_memory(kind: Cache, *, pictures: int, canvases: Sequence[Size], free
 
 
 class MemoryCache:
-    """Keeps pixels in memory until a bound is reached; what does not fit is made each time."""
+    """Cache in memory with an upper bound; images that do not fit are made each time."""
 
     def __init__(self, bound: int, *, pictures: int) -> None:
         self.bound = bound
@@ -179,13 +178,13 @@ class MemoryCache:
 
 
 class DiskCache:
-    """Keeps pixels in a folder, a file each, until the disk is nearly full."""
+    """Cache in a folder, one file per image, until the disk is nearly full."""
 
     def __init__(self, folder: Path, *, pictures: int) -> None:
         self.folder = folder
         self.pictures = pictures
         self.kept = 0
-        """Written in this run."""
+        """Images written in this run."""
         self._closed = False
         self._remove_abandoned()
 
@@ -210,7 +209,7 @@ class DiskCache:
             path.parent.mkdir(exist_ok=True)
             _write(path, stamp, made)
             self.kept += 1
-        except OSError as error:  # a cache that cannot be written serves all the same
+        except OSError as error:  # a read-only cache is still useful
             self._close(f"{self.folder}: {error.strerror or error}")
         except ConfigError as error:
             self._close(str(error))
@@ -229,10 +228,10 @@ class DiskCache:
 
 
 def _write(path: Path, stamp: int, made: Pixels) -> None:
-    """A head and the plain pixels, whole or not at all.
+    """Write a header and the raw pixels, atomically.
 
     Raises:
-        ConfigError: they cannot be written.
+        ConfigError: the file cannot be written.
     """
     pixels = np.ascontiguousarray(made.image).data
     shape = (*made.size, *made.image.shape[:2])
@@ -246,7 +245,7 @@ def _write(path: Path, stamp: int, made: Pixels) -> None:
 
 
 def _read(path: Path, stamp: int) -> Pixels | None:
-    """What a file holds; None if there is none, or it is stale or damaged and has to be made again."""
+    """Pixels in a file; None if it is missing, stale or damaged and has to be written again."""
     try:
         data = path.read_bytes()
         magic, found, checksum, *shape = HEAD.unpack_from(data)

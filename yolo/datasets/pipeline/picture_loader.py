@@ -1,4 +1,4 @@
-"""One picture of a Dataset, read and put on a canvas."""
+"""Loader of one image of a Dataset onto a canvas, with cache and quarantine."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from yolo.datasets.picture import Picture
 from yolo.datasets.pipeline.cache import PictureCache, Pixels, picture_key
 from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.errors import MediaError
-from yolo.images.letterbox import GREY, Letterbox
+from yolo.images.letterbox import CANVAS_GREY, Letterbox
 from yolo.structs import Boxes, Dataset, Sample, Size
 
 logger = logging.getLogger(__name__)
 
 PADDING = -1
-"""The index of the rows that fill the last evaluation batch."""
+"""Index of the rows that pad the last evaluation batch."""
 
 NAMED_MISMATCHES = 3
-"""So many pictures of another size than annotated are named in the log."""
+"""Largest number of images of another size than annotated that are logged."""
 
 
 class Record(NamedTuple):
-    """One picture on its canvas, with N boxes."""
+    """Image on its canvas with N boxes, for evaluation."""
 
     image: NDArray[np.uint8]
     """(H, W, 3) RGB."""
@@ -38,13 +38,13 @@ class Record(NamedTuple):
     ignore: NDArray[np.bool_]
     """(N,)"""
     picture: np.int64
-    """Which picture of the Dataset."""
+    """Index of the image in the Dataset."""
     size: NDArray[np.int32]
-    """(2,) height and width of the picture as read."""
+    """(2,) height and width of the image as read."""
 
 
 class Loader:
-    """Reads pictures of a Dataset onto a canvas; may be called from many threads at once."""
+    """Reads images of a Dataset onto a canvas; thread-safe."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class Loader:
         cache: PictureCache | None = None,
         quarantine: Quarantine | None = None,
     ) -> None:
-        """A loader of one Dataset.
+        """Make a loader of one Dataset.
 
         Args:
-            dataset: the pictures.
-            mode: how they come onto the canvas.
-            cache: where resized pictures are kept; None: they are read each time.
-            quarantine: where those that cannot be read are listed; None: the first one ends it.
+            dataset: images to load.
+            mode: how they are fitted to the canvas.
+            cache: cache of resized images; None: read them each time.
+            quarantine: list of unreadable images; None: the first one raises.
         """
         self.dataset = dataset
         self.mode = mode
@@ -69,10 +69,10 @@ class Loader:
         self._mismatches: set[int] = set()
 
     def read(self, index: int, canvas_size: Size) -> Picture:
-        """Picture ``index``, resized for a canvas.
+        """Read image ``index``, resized for a canvas.
 
         Raises:
-            MediaError: the picture cannot be read.
+            MediaError: the image cannot be read.
         """
         sample = self.dataset[index]
         inner, size = self._pixels(index, canvas_size)
@@ -82,19 +82,19 @@ class Loader:
         letterbox = Letterbox(size, canvas_size, self.mode)
         top, left = letterbox.offset
         moved = letterbox.boxes_to_canvas(boxes) - np.array([left, top, left, top], np.float32)
-        # A sliver of a large picture may lose its last float of width on the canvas.
+        # A sliver of a large image may round to zero width on the canvas.
         boxes, whole = _inside(moved, letterbox.inner_size)
         return Picture(inner, boxes, sample.labels[kept][whole], sample.ignore[kept][whole], index, size)
 
     def read_any(self, indices: Iterable[int], canvas_size: Size) -> Picture:
-        """The first picture of the candidates that can be read; those before it go into the quarantine.
+        """Read the first readable image of the candidates; those before it go into the quarantine.
 
         Args:
-            indices: the picture that is wanted and those that may take its place, best first.
+            indices: the wanted image, then its possible replacements, best first.
             canvas_size: (height, width) of the canvas.
 
         Raises:
-            MediaError: none can be read, too many could not, or there is no quarantine and the first cannot.
+            MediaError: none can be read, too many are unreadable, or the first one is and there is no quarantine.
         """
         failure: MediaError | None = None
         for index in indices:
@@ -108,7 +108,7 @@ class Loader:
                     raise
                 self.quarantine.add(index, str(error))
                 failure = failure or error
-        raise failure or MediaError(f"{self.dataset.name}: none of the pictures that could be shown can be read")
+        raise failure or MediaError(f"{self.dataset.name}: none of the pictures can be read")
 
     def _pixels(self, index: int, canvas_size: Size) -> Pixels:
         def make() -> Pixels:
@@ -124,10 +124,10 @@ class Loader:
         return self.cache.pixels(key, make)
 
     def load(self, index: int, canvas_size: Size) -> Record:
-        """Picture ``index`` in the middle of a canvas, not augmented; one in the quarantine is blank.
+        """Load image ``index`` onto a canvas without augmentation; a blank canvas if it is in the quarantine.
 
         Raises:
-            MediaError: the picture cannot be read, and there is no quarantine or too much in it.
+            MediaError: the image cannot be read, and there is no quarantine or it has too many entries.
         """
         try:
             picture = self.read_any([index], canvas_size)
@@ -148,9 +148,9 @@ class Loader:
         )
 
     def blank(self, canvas_size: Size) -> Record:
-        """A grey canvas without boxes, which fills a batch."""
+        """Grey canvas without boxes, used as padding of a batch."""
         return Record(
-            image=np.full((*canvas_size, 3), GREY, np.uint8),
+            image=np.full((*canvas_size, 3), CANVAS_GREY, np.uint8),
             boxes=np.zeros((0, 4), np.float32),
             labels=np.zeros(0, np.int32),
             ignore=np.zeros(0, np.bool_),
@@ -163,7 +163,7 @@ class Loader:
             return
         self._mismatches.add(index)
         logger.warning(
-            "%s: height x width is %d x %d, annotated as %d x %d; its boxes are cut at its edges",
+            "%s: height x width is %d x %d, annotated as %d x %d; its boxes are clipped to the picture",
             sample.path,
             *size,
             *sample.size,
@@ -171,7 +171,7 @@ class Loader:
 
 
 def _inside(boxes: Boxes, size: Size) -> tuple[Boxes, NDArray[np.bool_]]:
-    """The boxes cut at the edges of a picture, and (N,) which of them have anything left."""
+    """Clip boxes to an image; also return the mask (N,) of those with anything left."""
     height, width = size
     cut = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
     kept = (cut[:, 2] > cut[:, 0]) & (cut[:, 3] > cut[:, 1])

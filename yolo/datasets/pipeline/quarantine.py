@@ -1,4 +1,4 @@
-"""The pictures that could not be read in a run, each once with its reason."""
+"""Quarantine: the images that could not be read in a run, each listed once with the reason."""
 
 from __future__ import annotations
 
@@ -17,36 +17,35 @@ from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)
 
-NAME = "quarantine.csv"
 COLUMNS = ("file", "reason", "picture")
 NAMED = 3
-"""So many are named in the log; all of them are in the list."""
+"""Largest number of unreadable images that are logged; the list has all of them."""
 
 
 class Entry(NamedTuple):
-    """A picture that could not be read."""
+    """File and reason of an unreadable image."""
 
     file: str
     reason: str
 
 
 class Quarantine:
-    """Keeps the list of a Dataset's unreadable pictures; may be used from many threads at once.
+    """List of a Dataset's unreadable images; thread-safe.
 
-    A picture that is in it is not tried again in the run, so that one whose file comes and goes
-    (a network folder) does not make a resumed run differ from one that was never stopped.
+    A listed image is not tried again in the run, so that one whose file comes and goes (a network folder) does not make
+    a resumed run differ from an uninterrupted one.
     """
 
     def __init__(
         self, dataset: Dataset, *, limit: float = 0.05, path: str | Path | None = None, replaced: bool = True
     ) -> None:
-        """An empty list.
+        """Make an empty list.
 
         Args:
-            dataset: whose pictures.
-            limit: the share of its pictures that may be unreadable; one always may.
-            path: where the list is written, also when there are too many; None: nowhere by itself.
-            replaced: whether others take their place, as in training; else they are left out.
+            dataset: dataset of the images.
+            limit: fraction of its images that may be unreadable; one always may.
+            path: file of the list, also written when there are too many; None: not written by itself.
+            replaced: whether other images replace them, as in training; otherwise they are skipped.
         """
         self.dataset = dataset
         self.limit = limit
@@ -62,27 +61,27 @@ class Quarantine:
         return index in self._entries
 
     def add(self, index: int, reason: str) -> None:
-        """List picture ``index``; a second time changes nothing.
+        """List image ``index``; repeating it changes nothing.
 
         Raises:
-            MediaError: they have become too many.
+            MediaError: too many images are unreadable.
         """
         entry = Entry(str(self.dataset.path(index)), reason)
         with self._lock:
             new = self._entries.setdefault(index, entry) is entry
             count = len(self._entries)
         if new and count <= NAMED:
-            logger.warning("%s; %s", reason, "another picture takes its place" if self.replaced else "it is left out")
+            logger.warning("%s; %s", reason, "another picture replaces it" if self.replaced else "it is skipped")
         self.check()
 
     def check(self) -> None:
-        """See that there are not too many.
+        """Raise if too many images are unreadable.
 
-        What raises may be a thread that reads ahead for batches nobody asks for any more: so whoever
-        meets a listed picture looks again.
+        This is repeated at every access to a listed image: the thread that crossed the limit may have been prefetching
+        batches that are never used.
 
         Raises:
-            MediaError: there are.
+            MediaError: too many images are unreadable.
         """
         if len(self) > max(1.0, self.limit * len(self.dataset)):
             raise MediaError(self._complaint())
@@ -99,20 +98,20 @@ class Quarantine:
         )
 
     def entries(self) -> dict[int, Entry]:
-        """The list so far, by picture, in the order it came together."""
+        """Entries by image index, in the order of discovery."""
         with self._lock:
             return dict(self._entries)
 
     def take_over(self, entries: Mapping[int, Entry]) -> None:
-        """Add what others found, another host or an earlier part of the run; no warning, no complaint."""
+        """Merge entries of another host or of an earlier part of the run, without warnings or limit."""
         with self._lock:
             self._entries = {**entries, **self._entries}
 
     def write(self, path: str | Path | None = None) -> None:
-        """Write the list as CSV, sorted by file; no list, no file.
+        """Write the list as CSV, sorted by file; without entries there is no file.
 
         Raises:
-            ConfigError: it cannot be written.
+            ConfigError: the file cannot be written.
         """
         target, entries = path or self.path, self.entries()
         if target is None or not entries:
@@ -120,15 +119,15 @@ class Quarantine:
         write_csv(target, COLUMNS, sorted((*entry, index) for index, entry in entries.items()))
 
     def forget(self) -> None:
-        """Delete the list that another run has left."""
+        """Delete a list left by another run."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
     def read(self, path: str | Path | None = None) -> None:
-        """Take over the list of an earlier part of the run, if there is one; other datasets' pictures are passed over.
+        """Restore the list of an earlier part of the run, if there is one; other datasets' images are skipped.
 
         Raises:
-            AnnotationError: it is no such list.
+            AnnotationError: the file is not such a list.
         """
         source = Path(path or self.path or "")
         if not source.is_file():
@@ -150,9 +149,9 @@ class Quarantine:
         )
 
     def summary(self) -> str | None:
-        """What to say at the end of a run; None: all could be read."""
+        """Summary for the end of a run; None if all images could be read."""
         if not self._entries:
             return None
         place = "" if self.path is None else f": see {self.path}"
-        fate = "replaced by others" if self.replaced else "left out"
+        fate = "replaced by others" if self.replaced else "skipped"
         return f"{len(self)} of {len(self.dataset)} pictures could not be read and were {fate}{place}"

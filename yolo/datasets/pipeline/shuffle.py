@@ -1,4 +1,4 @@
-"""Which picture comes when: the order of every epoch, a pure function of (seed, epoch)."""
+"""Sampling order of the training images, a pure function of (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from yolo.structs import Dataset
 
 ORDER_DRAWS, PICTURE_DRAWS, CANVAS_DRAWS = 1, 2, 3
-"""Second word of a seed: what the draws are for. (numpy takes [3, 5] and [3, 5, 0] for the same seed.)"""
+"""Stream ids mixed into the seed, so that order, augmentation and canvas draws are independent. (0 is not used: numpy
+takes [3, 5] and [3, 5, 0] for the same seed.)"""
 
 
-class PictureOrder:
-    """The endless stream of pictures: position p is place p % n of epoch p // n."""
+class EpochSampler:
+    """Sampler of the endless stream: position p is place p % n of epoch p // n."""
 
     def __init__(self, dataset: Dataset, *, seed: int, rare_classes: float = 0.0) -> None:
         self._count = len(dataset)
@@ -22,12 +23,12 @@ class PictureOrder:
         self.epoch = lru_cache(maxsize=4)(lambda epoch: epoch_order(self._count, seed, epoch, factors))
 
     def __getitem__(self, position: int) -> int:
-        """The picture at a position of the stream."""
+        """Image index at a position of the stream."""
         epoch, place = divmod(position, self._count)
         return int(self.epoch(epoch)[place])
 
     def take(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The pictures at positions of any shape, in that shape."""
+        """Image indices at an array of positions, in its shape."""
         epochs, places = np.divmod(positions, self._count)
         pictures = np.empty_like(places)
         for epoch in np.unique(epochs):
@@ -37,31 +38,31 @@ class PictureOrder:
 
 
 def epoch_order(count: int, seed: int, epoch: int, factors: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
-    """(count,) the pictures of an epoch in their order.
+    """Image indices (count,) of an epoch in sampling order.
 
     Args:
-        count: n, of pictures in the dataset and in an epoch.
-        seed: of the run.
-        epoch: from 0 on.
-        factors: (n,) how often each is to come compared with the others, on average; None: each
-            comes once. A picture with the share s of the sum comes n s times, rounded up or down
-            at random so that the expectation is met and an epoch still has n pictures.
+        count: n, number of images in the dataset and per epoch.
+        seed: seed of the run.
+        epoch: number of the epoch, from 0.
+        factors: (n,) relative sampling frequency of each image; None: each comes once. An image with
+            the fraction s of the sum comes n s times, rounded up or down at random so that the
+            expectation is met and an epoch still has n images.
     """
     random = np.random.default_rng([seed, ORDER_DRAWS, epoch])
     order = random.permutation(count)
     if factors is None:
         return order
-    # Systematic sampling: n ticks at equal distances along the pictures laid end to end.
+    # Systematic sampling: n equidistant ticks along the images laid end to end, each as long as its factor.
     ends = np.cumsum(factors[order])
     ticks = (random.random() + np.arange(count)) * (ends[-1] / count)
     return random.permutation(order[np.minimum(np.searchsorted(ends, ticks, side="right"), count - 1)])
 
 
 def repeat_factors(dataset: Dataset, threshold: float) -> NDArray[np.float64]:
-    """(n,) how often to show each picture, at least 1 (Gupta et al. 2019, LVIS, appendix B).
+    """Repeat factor (n,) of each image, at least 1 (Gupta et al. 2019, LVIS, appendix B).
 
-    A class that the share f of the pictures show has the factor max(1, sqrt(threshold / f)), a
-    picture the largest of its classes'. Ignored boxes do not count.
+    A class present in the fraction f of the images has the factor max(1, sqrt(threshold / f)), an image the largest of
+    its classes'. Ignored boxes do not count.
     """
     real = ~dataset.ignore
     labels, pictures = dataset.labels[real], dataset.box_pictures[real]

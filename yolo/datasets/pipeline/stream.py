@@ -1,9 +1,9 @@
-"""The endless training stream, position by position.
+"""Endless stream of augmented training images, addressed by position.
 
-It is the pictures of epoch 0 in one random order, then those of epoch 1 in another, and so on
-without end: position p is place p % n of epoch p // n. Positions 4g to 4g + 3 are a group, the
-four pictures of a mosaic; a group may straddle the border of two epochs. What a position holds is
-a pure function of (seed, p) and its canvas, wherever the stream was started.
+The images of epoch 0 come in one random order, then those of epoch 1 in another, and so on
+without end: position p is place p % n of epoch p // n. Positions 4g to 4g + 3 form a group, the
+four images of a mosaic; a group may span two epochs. The image at a position is a pure function
+of (seed, p) and its canvas, wherever the stream was started.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import AugmentConfig
-from yolo.datasets.augment.augmenter import Augmenter, neighbour
-from yolo.datasets.augment.labelled_boxes import Objects
+from yolo.datasets.augment.augmenter import MIXUP_PARTNERS, Augmenter
+from yolo.datasets.augment.labelled_boxes import LabelledBoxes
 from yolo.datasets.augment.mosaic import GROUP
 from yolo.datasets.picture import Picture
 from yolo.datasets.pipeline.picture_loader import Loader
-from yolo.datasets.pipeline.shuffle import PICTURE_DRAWS, PictureOrder
+from yolo.datasets.pipeline.shuffle import PICTURE_DRAWS, EpochSampler
 from yolo.structs import Size
 
 
 class TrainingStream:
-    """Makes the pictures of the stream; may be called from many threads at once."""
+    """Makes the images of the stream; thread-safe."""
 
     def __init__(
         self,
@@ -37,14 +37,14 @@ class TrainingStream:
         plain_from: int | None = None,
         rare_classes: float = 0.0,
     ) -> None:
-        """Set the stream up.
+        """Set up the stream.
 
         Args:
-            loader: reads the pictures.
-            augment: the augmentation.
-            seed: of the order and of the augmentation.
-            plain_from: the position from which on there are no mosaics and no mixup; None: never.
-            rare_classes: see `yolo.datasets.pipeline.shuffle.repeat_factors`; 0: each picture once an epoch.
+            loader: loader of the images.
+            augment: augmentation options.
+            seed: seed of the order and of the augmentation.
+            plain_from: position from which mosaic and mixup are off; None: never.
+            rare_classes: see `yolo.datasets.pipeline.shuffle.repeat_factors`; 0: each image once per epoch.
 
         Raises:
             ConfigError: the augmentation does not fit the classes.
@@ -52,43 +52,43 @@ class TrainingStream:
         self._loader = loader
         self._mosaics, self._blends = augment.mosaic > 0, augment.mixup > 0
         self._augmenter = Augmenter(augment, loader.dataset.classes)
-        self._order = PictureOrder(loader.dataset, seed=seed, rare_classes=rare_classes)
+        self._order = EpochSampler(loader.dataset, seed=seed, rare_classes=rare_classes)
         self._seed = seed
         self._plain_from = plain_from
 
-    def fill(self, images: NDArray[np.uint8], positions: Sequence[int]) -> list[Objects]:
-        """Write the pictures of some positions, which rise, and return their objects.
+    def fill(self, images: NDArray[np.uint8], positions: Sequence[int]) -> list[LabelledBoxes]:
+        """Write the images of some increasing positions, and return their boxes.
 
-        Where a picture cannot be read, the next one of the stream takes its place.
+        An unreadable image is replaced by the next one of the stream.
 
         Args:
-            images: (R, H, W, 3), is written.
-            positions: R of them; four neighbours share their four files.
+            images: (R, H, W, 3), overwritten.
+            positions: R positions; four neighbours share their four files.
 
         Raises:
-            MediaError: a picture cannot be read, and the loader has no quarantine, or too much in it.
+            MediaError: an image cannot be read, and the loader has no quarantine or it has too many entries.
         """
         size: Size = images.shape[1:3]
 
         @lru_cache(maxsize=GROUP)
         def read(position: int) -> Picture:
-            # Two epochs' length of positions shows every picture at least once.
+            # Two epochs' worth of positions contains every image at least once.
             candidates = range(position, position + 2 * len(self._loader.dataset))
             return self._loader.read_any((self._order[each] for each in candidates), size)
 
         return [self._make(canvas, position, read) for canvas, position in zip(images, positions, strict=True)]
 
     def sources(self, position: int) -> list[int]:
-        """The pictures of the Dataset, one to five, that a position is made of."""
+        """Indices of the one to five images of the Dataset that a position is made of."""
         first, place = _in_group(position)
         places = self._augmenter.sources(place, seed=self._draws(position), plain=self._is_plain(position))
         return [self._order[first + place] for place in places]
 
     def most_boxes(self, positions: Sequence[int]) -> int:
-        """The most boxes at any of these positions, which rise, before some are cut away; nothing is read for it."""
+        """Largest number of boxes at these increasing positions, before clipping; no image is read."""
         bounds = self._box_bounds(positions)
         most = 0
-        # To draw what every position of many hosts' batch is made of would take longer than to make one host's rows.
+        # Exact counts need every position's random draws; try rows by falling upper bound and stop early.
         for row in np.argsort(-bounds):
             if bounds[row] <= most:
                 break
@@ -96,7 +96,7 @@ class TrainingStream:
         return most
 
     def _box_bounds(self, positions: Sequence[int]) -> NDArray[np.int64]:
-        """(R,) the boxes of each position if it is a mosaic and blended wherever it could be."""
+        """Upper bound (R,) of each position's boxes, as if mosaic and mixup were used wherever possible."""
         where = np.asarray(positions, np.int64)
         places, rows = where % GROUP, np.arange(len(where))
         counts = self._box_counts(self._order.take((where - places)[:, None] + np.arange(GROUP)))
@@ -108,11 +108,11 @@ class TrainingStream:
         return offsets[pictures + 1] - offsets[pictures]
 
     def _mixed_counts(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The most boxes of what can be made at each place of some groups (R, 4), of their pictures' (R, 4)."""
+        """Largest number of boxes at each place of some groups (R, 4), from the box counts of their images (R, 4)."""
         most = counts.sum(axis=1, keepdims=True).repeat(GROUP, axis=1) if self._mosaics else counts
-        return most + counts[:, [neighbour(place) for place in range(GROUP)]] if self._blends else most
+        return most + counts[:, list(MIXUP_PARTNERS)] if self._blends else most
 
-    def _make(self, canvas: NDArray[np.uint8], position: int, read: Callable[[int], Picture]) -> Objects:
+    def _make(self, canvas: NDArray[np.uint8], position: int, read: Callable[[int], Picture]) -> LabelledBoxes:
         first, place = _in_group(position)
         draws, plain = self._draws(position), self._is_plain(position)
         return self._augmenter(canvas, lambda other: read(first + other), place, seed=draws, plain=plain)
@@ -125,6 +125,6 @@ class TrainingStream:
 
 
 def _in_group(position: int) -> tuple[int, int]:
-    """The first position of its group, and its place in it."""
+    """First position of a position's group, and its place in it."""
     place = position % GROUP
     return position - place, place

@@ -1,8 +1,7 @@
-"""Between TensorFlow's reading threads and Python: how their errors come out, and how they end.
+"""Exceptions and shutdown between TensorFlow's reader threads and Python.
 
-TensorFlow turns whatever a Python function raises in one of its threads into an error of its
-own with the traceback as text; and a thread of it that enters Python while the interpreter
-shuts down aborts the process.
+TensorFlow turns whatever a Python function raises in one of its threads into an error of its own with the traceback as
+text; and a thread of it that enters Python while the interpreter shuts down aborts the process.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from yolo.errors import YoloError
 Result = TypeVar("Result")
 
 QUIET_SECONDS = 0.1
-"""So long without a call means that no thread is on its way into Python."""
+"""Time without a call after which no thread can still be about to enter Python."""
 
 _failures: deque[YoloError] = deque(maxlen=64)
 
 
 class _Gate:
-    """Counts TensorFlow's calls into Python; once closed, it ends the streams that still call."""
+    """Counts TensorFlow's calls into Python; once closed, it ends streams that still call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,7 +38,7 @@ class _Gate:
         with self._lock:
             self._latest, self._used = time.monotonic(), True
             if self._closed:
-                raise StopIteration  # to TensorFlow, the end of the stream
+                raise StopIteration  # means the end of the stream to TensorFlow
             self._running += 1
 
     def __exit__(self, *_: object) -> None:
@@ -48,7 +47,7 @@ class _Gate:
             self._running -= 1
 
     def close(self) -> None:
-        """Let running calls end and new ones fail, until there are none."""
+        """Wait for running calls to end and reject new ones."""
         with self._lock:
             self._closed, self._latest = True, time.monotonic()
         while self._running or (self._used and time.monotonic() - self._latest < QUIET_SECONDS):
@@ -60,7 +59,7 @@ atexit.register(_gate.close)
 
 
 def guarded(function: Callable[..., Result]) -> Callable[..., Result]:
-    """The function, fit to be called by TensorFlow's threads: see `reported_failures`."""
+    """Wrap a function that TensorFlow's threads call; see `reported_failures`."""
 
     def call(*arguments: object) -> Result:
         with _gate:
@@ -75,17 +74,17 @@ def guarded(function: Callable[..., Result]) -> Callable[..., Result]:
 
 @contextmanager
 def reported_failures() -> Iterator[None]:
-    """Around code that draws batches: turns TensorFlow's error into the YoloError behind it.
+    """Context for code that draws batches; converts TensorFlow's error back to the YoloError behind it.
 
     Raises:
-        YoloError: a guarded function raised it, e.g. the MediaError of a picture that cannot be read.
+        YoloError: a guarded function raised it, e.g. the MediaError of an image that cannot be read.
     """
     import tensorflow as tf
 
     try:
         yield
     except tf.errors.OpError as error:
-        # One message may quote another; and a traceback tells what was being handled first, the error itself last.
+        # A TensorFlow message quotes the whole traceback: match the error quoted last.
         places = [(str(error).rfind(f"{type(failure).__name__}: {failure}"), failure) for failure in list(_failures)]
         place, behind = max(places, key=lambda found: found[0], default=(-1, error))
         if place < 0:

@@ -1,1 +1,1 @@
-"""Where a training step differs between TensorFlow and JAX: non-finite steps, replicas, precision."""
+"""Training-step details that differ between TensorFlow and JAX: non-finite steps, replicas, precision."""

@@ -1,4 +1,4 @@
-"""What a training step does beyond Keras' own, where the backends differ."""
+"""Guards against a non-finite loss in a training step on TensorFlow and JAX, and TensorFlow's multi-scale step."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ NOT_FINITE_GRADIENT = "the gradient is not finite"
 
 
 def stop_unless_finite(value: Tensor, message: str) -> Tensor:
-    """The value; where TensorFlow computes, nothing that depends on it happens unless it is finite.
+    """Return the value; on TensorFlow, the step raises if it is not finite, before anything depends on it.
 
     Raises:
-        tensorflow.errors.InvalidArgumentError: with the message, when the step runs and the value is not finite.
+        tensorflow.errors.InvalidArgumentError: with the message, in the running step, if the value is not finite.
     """
     if keras.backend.backend() != "tensorflow":
         return value
@@ -28,12 +28,12 @@ def stop_unless_finite(value: Tensor, message: str) -> Tensor:
 
 
 def kept_if_finite(before: tuple[Any, ...], after: tuple[Any, ...], loss: Tensor) -> tuple[Any, ...]:
-    """JAX' training state after a step, or that before it if the loss or a new weight is not finite.
+    """Select JAX' training state after a step, or the one before it if the loss or a new weight is not finite.
 
     Args:
-        before: trainable, other, optimizer's and metrics' variables.
-        after: the same after the step; the metrics are taken from here in any case.
-        loss: the mean so far, as logged.
+        before: trainable, non-trainable, optimizer and metrics variables before the step.
+        after: the same after the step; the metrics always come from here, as NaN for a rejected step.
+        loss: mean loss of the epoch so far, as logged.
     """
     import jax
 
@@ -41,15 +41,15 @@ def kept_if_finite(before: tuple[Any, ...], after: tuple[Any, ...], loss: Tensor
     for weight in after[0]:
         finite = ops.logical_and(finite, ops.isfinite(ops.sum(weight)))
     kept = jax.tree_util.tree_map(lambda new, old: ops.where(finite, new, old), after[:3], before[:3])
-    # The log is how the run hears of it.
-    told = [ops.where(finite, metric, float("nan")) for metric in after[3]]
-    return (*kept, told)
+    # A compiled JAX step cannot raise: NaN in the logs tells the callbacks that it was rejected.
+    metrics = [ops.where(finite, metric, float("nan")) for metric in after[3]]
+    return (*kept, metrics)
 
 
 def step_per_shape(model: keras.Model) -> Callable[[Any], Any]:
-    """A train function of TensorFlow that is compiled anew for every shape of batch.
+    """Make a TensorFlow train function that is retraced for every batch shape.
 
-    Keras' own takes the batch inside its graph, where the canvas' size is not known.
+    Keras' own draws the batch inside its graph, where the canvas size is unknown.
     """
     import tensorflow as tf
 

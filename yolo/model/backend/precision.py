@@ -1,4 +1,4 @@
-"""Which arithmetic a network is trained in: the fastest one that the hardware has and that needs no care."""
+"""Choice of the training precision: the fastest one on this hardware that needs no special care."""
 
 from __future__ import annotations
 
@@ -15,24 +15,31 @@ from yolo.config import Precision
 logger = logging.getLogger(__name__)
 
 CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
-"""Processors with one of these multiply bfloat16 in hardware."""
+"""CPU flags that mean bfloat16 multiplication in hardware."""
 BFLOAT16_CAPABILITY = (8, 0)
-"""NVIDIA's compute capability from which bfloat16 is as fast as float16 (Ampere)."""
+"""NVIDIA compute capability from which bfloat16 is as fast as float16 (Ampere)."""
 FLOAT16_CAPABILITY = (7, 0)
-"""From which there are units for float16 at all (Volta)."""
+"""NVIDIA compute capability from which there are float16 units at all (Volta)."""
 
 
 class Choice(NamedTuple):
-    """A Keras dtype policy, and why."""
+    """Keras dtype policy and the reason for it."""
 
     policy: str
     reason: str
 
 
-def choose_precision(wanted: Precision) -> str:
-    """The Keras dtype policy for an option; says which and why if the choice is ours.
+ELSEWHERE = {
+    "tpu": Choice("mixed_bfloat16", "TPUs multiply bfloat16"),
+    "gpu": Choice("float32", "the GPU reports no NVIDIA compute capability: its fastest precision is unknown"),
+}
+"""Choices for accelerators other than NVIDIA GPUs."""
 
-    Weights, batch statistics, heads and loss are float32 in each of them.
+
+def choose_precision(wanted: Precision) -> str:
+    """Choose the Keras dtype policy for an option; an automatic choice is logged with its reason.
+
+    Weights, batch statistics, heads and loss are float32 in every policy.
     """
     best = best_precision()
     if wanted == "auto":
@@ -44,7 +51,7 @@ def choose_precision(wanted: Precision) -> str:
 
 
 def best_precision() -> Choice:
-    """The fastest policy on the hardware that the backend computes on."""
+    """Fastest policy on the hardware of the backend."""
     capability = gpu_capability()
     if capability is None:
         return ELSEWHERE.get(accelerator()) or _on_cpu()
@@ -52,13 +59,6 @@ def best_precision() -> Choice:
     if capability >= BFLOAT16_CAPABILITY:
         return Choice("mixed_bfloat16", name)
     return Choice("mixed_float16" if capability >= FLOAT16_CAPABILITY else "float32", name)
-
-
-ELSEWHERE = {
-    "tpu": Choice("mixed_bfloat16", "TPUs multiply bfloat16"),
-    "gpu": Choice("float32", "what the GPU is fast in is not known, as it has no compute capability of NVIDIA's"),
-}
-"""By what the backend computes on, if that is neither a GPU of NVIDIA's nor a processor."""
 
 
 def _on_cpu() -> Choice:
@@ -73,7 +73,7 @@ def _on_cpu() -> Choice:
 
 
 def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
-    """What the processor can do, in Linux' words; empty on other systems."""
+    """CPU features by Linux' names; empty on other systems."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -82,7 +82,7 @@ def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
 
 
 def gpu_capability() -> tuple[int, int] | None:
-    """Compute capability of the first GPU that the backend sees; None: it sees none, or not one of NVIDIA's."""
+    """Compute capability of the first GPU that the backend sees; None without a GPU from NVIDIA."""
     match keras.backend.backend():
         case "tensorflow":
             import tensorflow as tf
@@ -93,14 +93,14 @@ def gpu_capability() -> tuple[int, int] | None:
         case "jax":
             import jax
 
-            # AMD's have names such as gfx90a in its place.
+            # For AMD GPUs JAX reports a name such as gfx90a here.
             found = re.fullmatch(r"(\d+)\.(\d+)", str(getattr(jax.local_devices()[0], "compute_capability", "")))
             return None if found is None else (int(found[1]), int(found[2]))
     return None
 
 
 def accelerator() -> str:
-    """What the backend computes on: ``cpu``, ``gpu`` or ``tpu``."""
+    """Kind of device that the backend computes on: ``cpu``, ``gpu`` or ``tpu``."""
     match keras.backend.backend():
         case "tensorflow":
             import tensorflow as tf

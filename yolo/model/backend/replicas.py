@@ -1,7 +1,7 @@
-"""One law for one device and for many: what a step on several replicas does so that it equals that on one.
+"""Data parallelism: N replicas at a global batch of B take the same training step as one device at B.
 
-TensorFlow runs the step once a replica, each on its share of the batch, and this file makes sums of the shares where
-one device has the whole. JAX computes with the whole batch, wherever its parts lie; there is nothing to do.
+TensorFlow runs the step once per replica on its part of the batch, and this module sums over replicas where one device
+sees the whole batch. JAX computes on the whole, sharded batch; nothing needs to be done there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from yolo.ops.boxes import Tensor
 
 
 def replicas() -> int:
-    """How many replicas share the batch of the step that is being built; 1 on JAX."""
+    """Number of replicas that share the batch of the step being built; 1 on JAX."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf
@@ -28,13 +28,13 @@ def replicas() -> int:
 
 
 def share_of_mean(value: Tensor) -> Tensor:
-    """A replica's part of a mean over the whole batch, of the mean over its own share: the parts add up to it."""
+    """Scale a replica's mean so that the values of all replicas add up to the mean over the whole batch."""
     count = replicas()
     return value if count == 1 else value / count
 
 
 def sum_over_replicas(values: Sequence[Tensor]) -> list[Tensor]:
-    """Each value, a gradient say, summed over the replicas."""
+    """Sum each value, e.g. a gradient, over the replicas."""
     if replicas() == 1:
         return list(values)
     import tensorflow as tf
@@ -44,9 +44,9 @@ def sum_over_replicas(values: Sequence[Tensor]) -> list[Tensor]:
 
 
 def moments_over_replicas(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """(C,) mean and variance of the channels of (B, h, w, C) over the whole batch, in float32.
+    """Mean and variance (C,) of the channels of (B, h, w, C) over the whole batch, in float32.
 
-    In two passes, as the square of a mean taken from a mean of squares loses digits.
+    Two passes, because the difference of the mean square and the squared mean loses precision.
     """
     inputs = ops.cast(inputs, "float32")
     count = ops.cast(ops.size(inputs) / ops.shape(inputs)[-1] * replicas(), "float32")
@@ -56,9 +56,9 @@ def moments_over_replicas(inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def predictor(model: keras.Model) -> Callable[[NDArray[Any]], dict[str, NDArray[Any]]]:
-    """A function from a batch of pictures to the model's outputs, a dict, for the devices that are now in use.
+    """Make a function from a batch of images to the model's outputs, a dict, on the devices in use.
 
-    On several devices each works on its share of the pictures; on several hosts each gives and gets its own.
+    On several devices each one predicts a part of the images; on several hosts each passes in and gets back its own.
     """
     if keras.backend.backend() == "jax" and keras.distribution.distribution() is not None:
         return over_mesh(model, keras.distribution.distribution())
@@ -71,7 +71,7 @@ def predictor(model: keras.Model) -> Callable[[NDArray[Any]], dict[str, NDArray[
 
 
 def over_strategy(model: keras.Model, strategy: Any) -> Callable[[NDArray[Any]], dict[str, NDArray[Any]]]:
-    """`predictor` on TensorFlow; Keras' own would give every picture to every replica."""
+    """Make the `predictor` function on TensorFlow; Keras' own would give all images to every replica."""
     import tensorflow as tf
 
     count = strategy.num_replicas_in_sync
@@ -81,7 +81,7 @@ def over_strategy(model: keras.Model, strategy: Any) -> Callable[[NDArray[Any]],
         return strategy.run(model, args=(images,))
 
     def predict(images: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        shares = np.split(filled_up(images, count), count)
+        shares = np.split(pad_batch(images, count), count)
         values = strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(shares[context.replica_id_in_sync_group])
         )
@@ -95,7 +95,7 @@ def over_strategy(model: keras.Model, strategy: Any) -> Callable[[NDArray[Any]],
 
 
 def over_mesh(model: keras.Model, distribution: Any) -> Callable[[NDArray[Any]], dict[str, NDArray[Any]]]:
-    """`predictor` on JAX."""
+    """Make the `predictor` function on JAX."""
     import jax
 
     first_axis = distribution.get_data_layout((1,)).backend_layout
@@ -106,7 +106,7 @@ def over_mesh(model: keras.Model, distribution: Any) -> Callable[[NDArray[Any]],
         return model.stateless_call(trainable, other, images)[0]
 
     def predict(images: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        pictures = jax.make_array_from_process_local_data(first_axis, filled_up(images, count))
+        pictures = jax.make_array_from_process_local_data(first_axis, pad_batch(images, count))
         variables = [
             [each.value for each in group] for group in (model.trainable_variables, model.non_trainable_variables)
         ]
@@ -116,11 +116,11 @@ def over_mesh(model: keras.Model, distribution: Any) -> Callable[[NDArray[Any]],
 
 
 def own_rows(array: Any) -> NDArray[Any]:
-    """The rows of a JAX array that lie on this host's devices, in their order."""
+    """Rows of a JAX array that lie on this host's devices, in their order."""
     shards = sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)
     return np.concatenate([np.asarray(shard.data) for shard in shards])
 
 
-def filled_up(images: NDArray[Any], count: int) -> NDArray[Any]:
-    """The pictures, and so many black ones that their number is a multiple of ``count``."""
+def pad_batch(images: NDArray[Any], count: int) -> NDArray[Any]:
+    """Pad the images with black ones to a multiple of ``count``."""
     return np.concatenate([images, np.zeros((-len(images) % count, *images.shape[1:]), images.dtype)])

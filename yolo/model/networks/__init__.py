@@ -1,1 +1,1 @@
-"""The networks: YOLOv3's own, those of a Darknet .cfg, and Keras backbones under YOLOv3's neck."""
+"""Network definitions: YOLOv3's own, Darknet .cfg files, and Keras backbones under YOLOv3's neck."""

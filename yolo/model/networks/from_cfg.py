@@ -1,4 +1,4 @@
-"""From the plan of a Darknet network file to Keras layers."""
+"""Keras layers of a network that a Darknet file describes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from yolo.ops.boxes import Tensor
 
 
 def build_plan(images: Tensor, conv: Convolutions, biases: Sequence[Any], *, plan: Plan) -> list[Tensor]:
-    """The network of a plan.
+    """Build the network of a plan.
 
     Args:
         images: (B, H, W, 3), RGB in 0..255, on the plan's canvas.
-        conv: makes its convolutions.
+        conv: factory of the convolutions.
         biases: (A x (5 + C),) first biases of each head, coarse to fine.
-        plan: a network that detects.
+        plan: of a detection network.
 
     Returns:
-        One (B, h, w, A x (5 + C)) map a head, coarse to fine. The convolution before a head is
-        always linear: what an activation would do there is part of decoding.
+        One (B, h, w, A x (5 + C)) map per head, coarse to fine. The convolution before a head is
+        always linear: its activation is part of decoding.
     """
-    # A head's convolution stands right before it: the plan has made sure.
+    # The plan guarantees that the convolution of a head comes directly before it.
     head_biases = {head.index - 1: bias for head, bias in zip(plan.heads, biases, strict=True)}
     picture, outputs = layers.Rescaling(1 / 255)(images), list[Tensor]()
     for layer in plan.layers:
@@ -45,7 +45,7 @@ def _convolution(settings: darknet.Convolution, x: Tensor, conv: Convolutions, h
         x,
         settings.filters,
         settings.size,
-        # TensorFlow's depthwise kernel wants one stride, Keras' own check of "same" either.
+        # TensorFlow's depthwise kernel accepts only equal strides, so does Keras' check of "same".
         down if down == across else (down, across),
         padding=settings.padding,
         groups=settings.groups,
@@ -57,7 +57,7 @@ def _convolution(settings: darknet.Convolution, x: Tensor, conv: Convolutions, h
 
 
 def _other(settings: darknet.Settings, inputs: list[Tensor]) -> Tensor:
-    """What a section without weights gives."""
+    """Output of a section without weights."""
     x = inputs[0]
     match settings:
         case darknet.MaxPool():
@@ -79,18 +79,18 @@ def _other(settings: darknet.Settings, inputs: list[Tensor]) -> Tensor:
             x = Reorganize(settings.stride)(x)
         case darknet.Softmax():
             x = ops.softmax(x)
-    return x  # that of a head, which only says what its input means, as it is
+    return x  # a head only describes its input
 
 
 def _max_pool(settings: darknet.MaxPool, x: Tensor) -> Tensor:
-    """Keras' own pool where its "same" pads as Darknet does: by less than two cells an axis in all."""
+    """Keras' own pooling where its "same" pads as Darknet does: less than two cells in total per axis."""
     size, strides, padding = settings.size, settings.strides, settings.padding
     same = padding == size - 1 and (strides == (1, 1) or (size == 2 and strides == (2, 2)))
     return layers.MaxPooling2D(size, strides, padding="same")(x) if same else MaxPool(size, strides, padding)(x)
 
 
 def _route(settings: darknet.Route, inputs: list[Tensor]) -> Tensor:
-    """The inputs' channels, or one group of each, one behind the other."""
+    """Concatenate the inputs' channels, or one group of the channels of each."""
     if settings.groups > 1:
         widths = [each.shape[-1] // settings.groups for each in inputs]
         inputs = [
@@ -101,7 +101,7 @@ def _route(settings: darknet.Route, inputs: list[Tensor]) -> Tensor:
 
 
 def _sum(inputs: list[Tensor]) -> Tensor:
-    """The sum, with the channels of the first: those the others lack are taken for 0, those it lacks left out."""
+    """Sum with the channels of the first input: missing ones count as 0, surplus ones are dropped."""
     channels = inputs[0].shape[-1]
     return layers.add([_with_channels(each, channels) for each in inputs])
 

@@ -1,7 +1,7 @@
 """YOLOv3's neck and heads on the networks of ``keras.applications``: ``keras:EfficientNetB0``.
 
-The backbone is one nested model of the detector's network, named ``backbone``, and begins with the
-preprocessing that its ImageNet weights expect.
+The backbone is one nested model inside the detector's network, named ``backbone``. It starts with the preprocessing
+that its ImageNet weights expect.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from yolo.model.networks.yolov3 import Variant, pyramid
 from yolo.ops.boxes import Tensor
 
 PREFIX = "keras:"
-"""Of the model names that stand for a backbone of Keras."""
+"""Prefix of the model names that mean a Keras backbone."""
 BACKBONE = "backbone"
 """Name of the nested model."""
 STRIDES = (32, 16, 8)
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-"""Of red, green and blue in 0..1."""
+"""Mean of red, green and blue in 0..1."""
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def backbone_variant(model: str) -> Variant:
-    """The network of a model name such as ``keras:ResNet50``.
+    """Variant for a model name such as ``keras:ResNet50``.
 
     Raises:
         ConfigError: Keras has no such backbone.
@@ -58,7 +58,7 @@ def backbone_variant(model: str) -> Variant:
 
 
 def backbone_names() -> list[str]:
-    """The networks of keras.applications that can be had without their classifier."""
+    """Names of the networks in keras.applications that can be built without their classifier."""
     found = inspect.getmembers(keras.applications, callable)
     return [name for name, constructor in found if "include_top" in inspect.signature(constructor).parameters]
 
@@ -69,13 +69,13 @@ def _close(name: str, names: Sequence[str]) -> list[str]:
 
 
 def build_detector(images: Tensor, conv: Convolutions, biases: Sequence[Any], *, name: str) -> list[Tensor]:
-    """YOLOv3's feature pyramid on a backbone.
+    """Build YOLOv3's feature pyramid on a backbone.
 
     Args:
         images: (B, H, W, 3), RGB in 0..255.
-        conv: makes the convolutions of neck and heads, conv_0, conv_1, ...
+        conv: factory of the convolutions of neck and heads, conv_0, conv_1, ...
         biases: (A x (5 + C),) first biases of each head, coarse to fine.
-        name: of the backbone in keras.applications.
+        name: the backbone in keras.applications.
 
     Returns:
         One (B, h, w, A x (5 + C)) map for each of the strides 32, 16 and 8.
@@ -88,20 +88,20 @@ def build_detector(images: Tensor, conv: Convolutions, biases: Sequence[Any], *,
 
 
 def preprocessing(name: str) -> Callable[[Tensor], Tensor]:
-    """What a backbone's ImageNet weights expect to be done to RGB in 0..255; most newer ones do it themselves."""
+    """Preprocessing that a backbone's ImageNet weights expect for RGB in 0..255; most newer ones contain it already."""
     family = getattr(keras.applications, name).__module__.rpartition(".")[2]
     return getattr(keras.applications, family).preprocess_input
 
 
 def make_backbone(name: str, canvas: tuple[int, int], *, seed: int) -> keras.Model:
-    """A backbone with random weights, from preprocessed pictures to maps of the strides 32, 16 and 8.
+    """Build a backbone with random weights, from preprocessed images to maps of the strides 32, 16 and 8.
 
-    Of each stride it is the last map in the network, the richest: that of the last block or, where the next
-    stage begins with a wider layer before it shrinks the map (MobileNet, EfficientNet), of that layer. VGG's
-    last two are those before the pools 4 and 5, and its map of stride 32 is pool 5 itself.
+    The last map of each stride is taken, as it is the richest: the output of the last block or, where the next stage
+    begins with a wider layer before it downsamples (MobileNet, EfficientNet), of that layer. For VGG these are the maps
+    before pools 4 and 5, and pool 5 itself for stride 32.
 
     Raises:
-        ConfigError: it does not take this canvas, or has no maps of these strides.
+        ConfigError: the backbone does not take this canvas, or has no maps of these strides.
     """
     with _seeded(seed), _named_alike():
         whole = construct(name, canvas, weights=None)
@@ -110,15 +110,16 @@ def make_backbone(name: str, canvas: tuple[int, int], *, seed: int) -> keras.Mod
 
 
 def construct(name: str, canvas: tuple[int, int], *, weights: str | None) -> keras.Model:
-    """A network of keras.applications without its classifier; ``weights`` are ``imagenet`` or random ones.
+    """Build a network of keras.applications without its classifier; ``weights``: ``imagenet``, or None for random.
+
 
     Raises:
-        ConfigError: one with random weights does not take this canvas.
+        ConfigError: the network, with random weights, does not take this canvas.
     """
     constructor = getattr(keras.applications, name)
     try:
         with warnings.catch_warnings():
-            # MobileNet's, that its weights were trained on another size: so are all of them.
+            # Ignore Keras' warning that MobileNet's weights expect 224 px.
             warnings.simplefilter("ignore", UserWarning)
             return constructor(include_top=False, weights=weights, input_shape=(*canvas, 3))
     except ValueError as error:
@@ -130,7 +131,7 @@ def construct(name: str, canvas: tuple[int, int], *, weights: str | None) -> ker
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Keras draws the seeds of a network's initializers from Python's generator, which is put back afterwards."""
+    """Seed Python's generator, from which Keras draws the seeds of a network's initializers, and restore it on exit."""
     state = random.getstate()
     random.seed(seed)
     try:
@@ -141,9 +142,9 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _named_alike() -> Iterator[None]:
-    """Keras numbers layers over the whole process; these get the names of its first, whatever was built before.
+    """Number layer names from 0 inside the context, whatever was built before; Keras counts over the whole process.
 
-    Checkpoints know variables by their names. Keras has no public way to put its counters back.
+    Checkpoints identify variables by their names. Keras has no public way to reset its counters.
     """
     from keras.src.backend.common import global_state
 
@@ -157,10 +158,10 @@ def _named_alike() -> Iterator[None]:
 
 
 def _teach_normalization(whole: keras.Model) -> None:
-    """Give EfficientNet's normalization the figures that otherwise come with its ImageNet weights.
+    """Set the mean and variance of EfficientNet's normalization, which otherwise come with its ImageNet weights.
 
-    Only with these Keras puts a division by the root of the deviation behind it (the original divides by the
-    variance): here it is part of the normalization's variance.
+    With those, Keras appends a division by the square root of the standard deviation (the original divides by the
+    variance); here it is folded into the normalization's variance.
     """
     for layer in whole.layers:
         if isinstance(layer, layers.Normalization) and layer.weights:
@@ -170,18 +171,18 @@ def _teach_normalization(whole: keras.Model) -> None:
 
 
 def _last_map(whole: keras.Model, name: str, canvas: tuple[int, int], stride: int) -> Tensor:
-    """The output of the last operation whose map has a stride."""
+    """Output of the last operation whose map has a stride."""
     size = tuple(side // stride for side in canvas)
     for operation in reversed(whole.operations):
-        # What pads the map before it is shrunk can have the size of a larger one.
+        # Padding before downsampling can give a map the size of a larger one.
         if tuple(operation.output.shape[1:3]) == size and not isinstance(operation, layers.ZeroPadding2D):
             return operation.output
     raise ConfigError(
         f"model {PREFIX}{name}: has no map of stride {stride} on a canvas of {canvas[0]} x {canvas[1]}; "
-        "take a backbone that shrinks the picture by whole factors, such as ResNet50"
+        "use a backbone that downsamples by whole factors, such as ResNet50"
     )
 
 
 def backbone_of(network: keras.Model) -> keras.Model | None:
-    """The Keras backbone of a detector's network, if it has one."""
+    """Keras backbone of a detector's network, or None."""
     return next((layer for layer in network.layers if layer.name == BACKBONE), None)

@@ -1,4 +1,4 @@
-"""What the networks are made of: Darknet's convolution, and a factory that numbers them in file order."""
+"""Keras layers for Darknet's sections, and a factory that numbers convolutions in the order of the weights file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from yolo.ops.boxes import Tensor
 LEAK = 0.1
 """Slope of Darknet's leaky ReLU below zero."""
 BATCH_NORM_EPSILON = 1e-6
-"""As the Darknet program on a CPU and OpenCV: with 1e-5 the full network's outputs are 2e-4 off theirs."""
+"""Epsilon of the Darknet program on a CPU and of OpenCV: 1e-5 would shift the full network's outputs by 2e-4."""
 BATCH_NORM_MOMENTUM = 0.9
-"""Of the running statistics: with 0.97 they lagged behind the weights at first (docs/RECIPES.md)."""
+"""Momentum of the running statistics; with 0.97 they lagged behind the weights early in training (docs/RECIPES.md)."""
 HEAD_DEVIATION = 0.01
-"""Standard deviation of a head's first weights: all slots begin near their prior."""
+"""Standard deviation of a head's initial weights; small, so that all slots start near their prior."""
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -30,13 +30,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "mish": lambda x: x * ops.tanh(ops.softplus(x)),
     "swish": ops.silu,
 }
-"""By Darknet's names."""
+"""Activation functions by Darknet's names."""
 
 
 def leaky_from_output(x: Tensor) -> Tensor:
-    """Leaky ReLU for training: on TensorFlow its gradient comes from its output, so that its input is not kept.
+    """Leaky ReLU for training whose gradient, on TensorFlow, is computed from its output: the input is not kept.
 
-    The two have the same sign. The convolution before and the one after keep theirs: a third less to remember.
+    Input and output share their sign, so the output suffices for the gradient; this saves a third of the activation
+    memory.
     """
     if keras.backend.backend() != "tensorflow":
         return ACTIVATIONS["leaky"](x)
@@ -52,11 +53,11 @@ def leaky_from_output(x: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="yolo")
 class BatchNorm(keras.layers.BatchNormalization):
-    """Keras' batch norm over the channels; in training on TensorFlow as its one fused operation.
+    """Batch normalization over the channels; on TensorFlow, training uses its fused operation.
 
-    Keras computes moments and normalizes in several passes there, which was slower on a CPU
-    (docs/BENCHMARKS.md). The weights are the same. Statistics are float32 in every precision, and those of the
-    whole batch if several replicas share it, as JAX' are in any case.
+    Keras computes moments and normalization in several passes there, which is slower on a CPU (docs/BENCHMARKS.md). The
+    weights are the same. Statistics are float32 in every precision, and are those of the whole batch if several
+    replicas share it, as on JAX.
     """
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Tensor:
@@ -79,7 +80,7 @@ class BatchNorm(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        # The operation counts n - 1 values of n, other backends n: one law for all.
+        # FusedBatchNormV3 returns the unbiased variance (n - 1); rescale to the biased one of other backends.
         count = ops.cast(tf.size(inputs) / tf.shape(inputs)[-1], "float32")
         return outputs, mean, variance * (count - 1.0) / count
 
@@ -93,23 +94,23 @@ class BatchNorm(keras.layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable(package="yolo")
 class Convolution(keras.layers.Layer):
-    """A [convolutional] section of Darknet: convolution, batch norm or bias, activation.
+    """Convolution with batch norm or bias, and activation: Darknet's [convolutional] section.
 
-    Takes (B, h, w, channels), gives (B, h / strides, w / strides, filters). With strides all
-    four sides are padded, as Darknet does; Keras' "same" would pad the far ones alone.
+    Maps (B, h, w, channels) to (B, h / strides, w / strides, filters). With strides, all four sides are padded, as in
+    Darknet; Keras' "same" would pad only the far ones.
 
     Args:
-        filters: channels that come out.
+        filters: number of output channels.
         kernel_size: side of the kernel.
-        strides: one number, or downwards and across.
+        strides: one number, or (vertical, horizontal).
         padding: zeros on each side; None: half the kernel.
-        groups: into which the channels are split.
-        depthwise: every channel has a filter of its own: there are as many groups as channels and filters.
+        groups: number of groups into which the channels are split.
+        depthwise: one filter per channel: as many groups as channels and filters.
         activation: one of `ACTIVATIONS`.
-        batch_norm: in place of a bias.
-        head_bias: (filters,) first bias of a head, whose first kernel is small too.
-        seed: of the initial weights.
-        **options: those of any Keras layer.
+        batch_norm: use batch norm instead of a bias.
+        head_bias: (filters,) initial bias of a head; its initial kernel is then small too.
+        seed: seed of the initial weights.
+        **options: options of any Keras layer.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class Convolution(keras.layers.Layer):
         super().__init__(**options)
         self.filters, self.activation = filters, activation
         side = kernel_size // 2 if padding is None else padding
-        # Without strides the two kinds of padding are one, and Keras' own is a step less.
+        # Without strides both paddings agree, and Keras' "same" saves an operation.
         same = strides in (1, (1, 1)) and kernel_size == 2 * side + 1
         self.padding = None if same or not side else keras.layers.ZeroPadding2D(side, dtype=self.dtype_policy)
         first_bias = "zeros" if head_bias is None else keras.initializers.Constant(head_bias)
@@ -143,27 +144,16 @@ class Convolution(keras.layers.Layer):
             "dtype": self.dtype_policy,
             "name": "convolution",
         }
+        kernel = _depthwise_initializer(filters, seed) if depthwise else _initializer(seed, head=head_bias is not None)
         self.convolution = (
-            keras.layers.DepthwiseConv2D(**common, depthwise_initializer=_depthwise_initializer(filters, seed))
+            keras.layers.DepthwiseConv2D(**common, depthwise_initializer=kernel)
             if depthwise
-            else keras.layers.Conv2D(
-                filters, groups=groups, **common, kernel_initializer=_initializer(seed, head=head_bias is not None)
-            )
+            else keras.layers.Conv2D(filters, groups=groups, **common, kernel_initializer=kernel)
         )
-        self.batch_norm = (
-            BatchNorm(
-                momentum=BATCH_NORM_MOMENTUM,
-                epsilon=BATCH_NORM_EPSILON,
-                beta_initializer=first_bias,
-                dtype=self.dtype_policy,
-                name="batch_norm",
-            )
-            if batch_norm
-            else None
-        )
+        self.batch_norm = _make_batch_norm(first_bias, self.dtype_policy) if batch_norm else None
 
     def build(self, input_shape: Any) -> None:
-        # Keras refuses a map that is smaller than the kernel before it is padded.
+        # Keras rejects a map smaller than the kernel, so give it the padded shape.
         self.convolution.build(input_shape if self.padding is None else self.padding.compute_output_shape(input_shape))
         if self.batch_norm is not None:
             self.batch_norm.build((*input_shape[:-1], self.filters))
@@ -183,21 +173,27 @@ class Convolution(keras.layers.Layer):
         return self.convolution.compute_output_shape(input_shape)
 
 
+def _make_batch_norm(beta: Any, policy: Any) -> BatchNorm:
+    return BatchNorm(
+        momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, beta_initializer=beta, dtype=policy, name="batch_norm"
+    )
+
+
 def _initializer(seed: int | None, *, head: bool) -> keras.Initializer:
     initializers = keras.initializers
     return initializers.RandomNormal(stddev=HEAD_DEVIATION, seed=seed) if head else initializers.HeNormal(seed=seed)
 
 
 def _depthwise_initializer(channels: int, seed: int | None) -> keras.Initializer:
-    # Keras takes all channels for the inputs of a filter; it has but one.
+    # Keras counts all channels as the fan-in of a filter, which has only one.
     return keras.initializers.VarianceScaling(2.0 * channels, "fan_in", "truncated_normal", seed=seed)
 
 
 class Convolutions:
-    """Makes a network's convolutions, named conv_0, conv_1, ... in the order of Darknet's weight files.
+    """Factory of a network's convolutions, named conv_0, conv_1, ... in the order of Darknet's weights files.
 
-    Each draws its first weights from its own number and the seed, so that equal seeds make
-    equal networks whatever else was made before.
+    Each draws its initial weights from its number and the seed, so that equal seeds give equal networks whatever else
+    was built before.
     """
 
     def __init__(self, seed: int):
@@ -207,10 +203,10 @@ class Convolutions:
     def __call__(
         self, inputs: Tensor, filters: int, kernel_size: int, strides: int | tuple[int, int] = 1, **options: Any
     ) -> Tensor:
-        """Apply the next one; ``options`` are those of `Convolution`."""
+        """Apply the next convolution; ``options`` are those of `Convolution`."""
         count = len(self.layers)
         if options.get("head_bias") is not None:
-            options["dtype"] = "float32"  # a box's size is the exponential of what comes out
+            options["dtype"] = "float32"  # its output goes into exp, which needs float32
         layer = Convolution(
             filters, kernel_size, strides, **options, seed=self.seed * 1009 + count, name=f"conv_{count}"
         )
@@ -218,19 +214,19 @@ class Convolutions:
         return layer(inputs)
 
     def head(self, inputs: Tensor, bias: Any) -> Tensor:
-        """Apply the next one as a head: linear, 1 x 1, with this first bias (filters,)."""
+        """Apply the next convolution as a head: linear, 1 x 1, with an initial bias (filters,)."""
         return self(inputs, len(bias), 1, activation="linear", batch_norm=False, head_bias=bias)
 
 
 @keras.saving.register_keras_serializable(package="yolo")
 class MaxPool(keras.layers.Layer):
-    """A [maxpool] section of Darknet: half of the padding, rounded down, lies before the map, the rest behind.
+    """Max pooling with Darknet's padding ([maxpool]): half of it, rounded down, before the map, the rest after.
 
     Args:
         size: side of the window.
-        strides: downwards and across.
-        padding: in all, of each axis.
-        **options: those of any Keras layer.
+        strides: (vertical, horizontal).
+        padding: total padding of each axis.
+        **options: options of any Keras layer.
     """
 
     def __init__(self, size: int, strides: tuple[int, int], padding: int, **options: Any):
@@ -240,7 +236,7 @@ class MaxPool(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         before = self.padding // 2
         sides = (before, self.padding - before)
-        # What lies outside must never be the largest.
+        # Padding must never be the maximum.
         outside = ops.pad(inputs, ((0, 0), sides, sides, (0, 0)), constant_values=-float("inf"))
         return ops.max_pool(outside if self.padding else inputs, self.size, self.strides, padding="valid")
 
@@ -254,15 +250,14 @@ class MaxPool(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="yolo")
 class Reorganize(keras.layers.Layer):
-    """A [reorg] section of Darknet (YOLOv2, section 2): blocks of cells become channels.
+    """Space-to-depth in Darknet's order ([reorg]; YOLOv2, section 2): blocks of cells become channels.
 
-    Darknet reads its input, channels first, as if it had fewer channels and larger sides, gathers
-    blocks of that, and reads the outcome as a smaller map of more channels. Published YOLOv2 weights
-    have learned to live with the order that comes of it.
+    Darknet reads its channels-first input as if it had fewer channels and larger sides, gathers blocks of that, and
+    reads the result as a smaller map with more channels. Published YOLOv2 weights were trained with that order.
 
     Args:
         stride: side of a block.
-        **options: those of any Keras layer.
+        **options: options of any Keras layer.
     """
 
     def __init__(self, stride: int, **options: Any):

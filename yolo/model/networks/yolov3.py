@@ -1,7 +1,7 @@
-"""The three networks, top to bottom, convolutions in the order of Darknet's files.
+"""YOLOv3, YOLOv3-SPP and YOLOv3-tiny, convolutions in the order of Darknet's weights files.
 
-Each takes pictures (B, H, W, 3), RGB in 0..255, and gives one (B, h, w, A x (5 + C)) map a scale, from
-the coarsest to the finest. Shapes on the lines are for 416 x 416.
+Each takes images (B, H, W, 3), RGB in 0..255, and returns one (B, h, w, A x (5 + C)) map per scale, coarse to fine.
+Shape comments are for 416 x 416.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def darknet53(images: Tensor, conv: Convolutions) -> list[Tensor]:
 
 
 def yolov3(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> list[Tensor]:
-    """Darknet-53, a feature pyramid and three heads (YOLOv3, section 2.3)."""
+    """YOLOv3: Darknet-53, a feature pyramid and three heads (YOLOv3, section 2.3)."""
     return pyramid(darknet53(images, conv), conv, biases)
 
 
 def pyramid(
     features: Sequence[Tensor], conv: Convolutions, biases: Sequence[Any], *, pooling: bool = False
 ) -> list[Tensor]:
-    """A backbone's feature maps of strides 32, 16 and 8, joined on the way up, with a head each (YOLOv3, section 2.3).
+    """Feature pyramid with a head per scale, on backbone maps of strides 32, 16 and 8 (YOLOv3, section 2.3).
 
     ``pooling`` puts spatial pyramid pooling before the coarsest head (yolov3-spp).
     """
@@ -53,7 +53,7 @@ def pyramid(
 
 
 def neck(x: Tensor, filters: int, conv: Convolutions, *, pooling: bool) -> Tensor:
-    """The five convolutions between a scale's features and its head; spatial pyramid pooling between them adds one."""
+    """Five convolutions between a scale's features and its head; spatial pyramid pooling between them adds one."""
     x = conv(conv(conv(x, filters, 1), 2 * filters, 3), filters, 1)
     if pooling:
         pools = [layers.MaxPooling2D(size, strides=1, padding="same")(x) for size in (13, 9, 5)]
@@ -67,13 +67,13 @@ def yolov3_spp(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> lis
 
 
 def yolov3_tiny(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> list[Tensor]:
-    """Seven convolutions with pooling between, and two heads."""
+    """YOLOv3-tiny: seven convolutions with pooling between them, and two heads."""
     x = conv(layers.Rescaling(1 / 255)(images), 16, 3)  # 416
     for filters in (32, 64, 128, 256):
         x = conv(layers.MaxPooling2D(2)(x), filters, 3)  # 208, 104, 52, 26
     fine = x
     x = conv(layers.MaxPooling2D(2)(x), 512, 3)  # 13
-    # Darknet pads this pool, whose stride is 1, below and to the right: so does "same".
+    # Darknet pads this stride-1 pool below and to the right, as "same" does.
     x = conv(layers.MaxPooling2D(2, strides=1, padding="same")(x), 1024, 3)
     x = conv(x, 256, 1)
     coarse = conv.head(conv(x, 512, 3), biases[0])  # 13
@@ -83,19 +83,19 @@ def yolov3_tiny(images: Tensor, conv: Convolutions, biases: Sequence[Any]) -> li
 
 @dataclass(frozen=True)
 class Variant:
-    """A network and what goes with it."""
+    """Built-in network: its layers, strides, published anchors and sizes."""
 
     build: Callable[[Tensor, Convolutions, Sequence[Any]], list[Tensor]]
     strides: tuple[int, ...]
-    """Of its scales, coarse to fine."""
+    """Stride of each scale, coarse to fine."""
     anchors: str
-    """The published anchors it comes with."""
+    """Name of the published anchors it uses."""
     weights: int
-    """Numbers in its weights file, less those of the classes."""
+    """Numbers in its weights file apart from those of the classes."""
     weights_of_class: int
-    """Numbers that a class adds."""
+    """Numbers in its weights file per class."""
     backbone: int
-    """How many of its convolutions, the first ones, are the backbone's."""
+    """Number of convolutions, counted from the first, that form the backbone."""
 
 
 VARIANTS = {

@@ -1,4 +1,4 @@
-"""A look at what the network is shown: pictures of training batches with their boxes."""
+"""Preview of training batches: augmented images with their boxes on one sheet."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def draw_batches(
     *,
     count: int = 16,
 ) -> None:
-    """Draw the first pictures of some batches with their boxes and names on one sheet.
+    """Draw the first images of some batches with their boxes and class names on one sheet.
 
     Args:
-        batches: pairs as of `training_batches`, whose canvases may differ; no more of them are drawn from than needed.
-        classes: the names.
-        path: where the sheet goes.
-        count: largest number of pictures.
+        batches: pairs as in `training_batches`, of one or several canvas sizes; no more are read than needed.
+        classes: class names.
+        path: image file to write.
+        count: largest number of images.
 
     Raises:
         MediaError: the file cannot be written.
@@ -39,7 +39,7 @@ def draw_batches(
 
 
 def drawn(batches: Iterable[tuple[Any, Mapping[str, Any]]], classes: Sequence[str]) -> Iterable[Image.Image]:
-    """Each picture of the batches with its boxes; ignored ones are grey."""
+    """Yield each image of the batches with its boxes drawn; ignored ones are grey."""
     for images, targets in batches:
         columns = {name: np.asarray(targets[name]) for name in ("boxes", "labels", "valid", "ignore")}
         for row, image in enumerate(np.asarray(images)):

@@ -1,6 +1,6 @@
-"""A run as TensorBoard shows it: curves, the first training batches, and what is found in validation pictures.
+"""TensorBoard callback: loss curves, the first training batches, and detections on validation images.
 
-The events are written with what TensorFlow itself brings; the package tensorboard is only needed to look at them.
+Events are written with TensorFlow itself; the package tensorboard is only needed to view them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from yolo.datasets.pipeline.batches import evaluation_batches
@@ -33,22 +34,22 @@ logger = logging.getLogger(__name__)
 FOLDER = "tensorboard"
 LOSSES = ("loss", "box_loss", "objectness_loss", "class_loss")
 PICTURES = 16
-"""Of the first training batches."""
+"""Number of augmented training images shown."""
 FOUND = 8
-"""Validation pictures whose detections are shown."""
+"""Number of validation images whose detections are shown."""
 SCALAR, BLOBS = 1, 3
-"""TensorBoard's DataClass of curves and pictures (tensorflow/core/framework/summary.proto)."""
+"""TensorBoard's DataClass of curves and images (tensorflow/core/framework/summary.proto)."""
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Writes a run's curves and pictures to the folder ``tensorboard`` of the run's own.
+    """Writes a run's curves and images to the folder ``tensorboard`` inside the run's folder.
 
-    Several hosts all have one, as they detect together; the first one writes.
+    With several hosts every rank has one, as they detect together; only rank 0 writes.
 
     Args:
-        run: what is shown; it has a folder.
-        every_steps: the losses are written every so many steps: each time their mean since the last time.
-        every_epochs: detections are drawn every so many epochs.
+        run: run to show; it has a folder.
+        every_steps: number of steps between two points of the loss curves; each is the mean since the last one.
+        every_epochs: number of epochs between two drawings of detections.
     """
 
     def __init__(self, run: Run, *, every_steps: int = 10, every_epochs: int = 1):
@@ -56,9 +57,9 @@ class TensorBoard(keras.callbacks.Callback):
         self.run, self.every_steps, self.every_epochs = run, every_steps, every_epochs
         self.events = Events(run)
         self.step = 0
-        """Of the run, as all that is written."""
+        """Step of the run, the x axis of all curves."""
         self.place, self.sums = 0, dict.fromkeys(LOSSES, 0.0)
-        """Steps of the epoch at the last writing, and each loss added up over them."""
+        """Steps of the epoch at the last point, and the sum of each loss up to it."""
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
         self.events.open()
@@ -76,7 +77,7 @@ class TensorBoard(keras.callbacks.Callback):
             self.write_losses(place, logs)
 
     def write_losses(self, place: int, logs: dict[str, float]) -> None:
-        """The mean losses since the last time, out of Keras' means since the epoch began."""
+        """Write the mean losses since the last point, computed from Keras' means since the epoch began."""
         sums = {name: place * float(logs[name]) for name in LOSSES if name in logs}
         means = {name: (total - self.sums[name]) / (place - self.place) for name, total in sums.items()}
         self.place, self.sums = place, {**self.sums, **sums}
@@ -93,18 +94,18 @@ class TensorBoard(keras.callbacks.Callback):
             self.events.scalar(f"{group}/{name}", value, self.step)
 
     def show_training(self) -> None:
-        """The first pictures that are learned from, as augmented."""
+        """Write the first training images, as augmented."""
         with reported_failures():
             count = math.ceil(PICTURES / self.run.batch)
             batches = self.run.batches(0, self.run.devices.hosts).take(count).as_numpy_iterator()
             self.events.images("training", list(islice(drawn(batches, self.model.classes), PICTURES)), self.step)
 
     def show_found(self) -> None:
-        """Some validation pictures: on the left the truth, on the right what is found by the averaged weights."""
+        """Write some validation images: ground truth on the left, detections of the EMA weights on the right."""
         self.model.sync()
         with averaged(self.model), reported_failures():
             images, about = self.validation_batch()
-            kept = self.model.find(images, EVALUATION_NMS)  # as in validation: nothing is compiled once more
+            kept = self.model.find(images, EVALUATION_NMS)  # as in validation, so that nothing is recompiled
         sheets = []
         for row in np.flatnonzero(about["index"] != PADDING)[:FOUND]:
             real, sure = about["valid"][row], kept.valid[row] & (kept.scores[row] >= self.model.nms.conf)
@@ -118,18 +119,14 @@ class TensorBoard(keras.callbacks.Callback):
         self.events.images("validation", sheets, self.step)
 
     def validation_batch(self) -> tuple[Any, Any]:
-        """As many pictures as are evaluated at once, from all over the validation pictures that can be read.
+        """Batch of readable validation images, spread over the dataset, of the size used for evaluation.
 
-        A row whose picture cannot be read any more is blank, and its ``index`` says that it only fills the batch.
+        Rows whose image has become unreadable are blank and have the index of padding.
         """
         run, hosts = self.run, self.run.devices.hosts
         count = -(-min(run.batch, len(run.validation)) // hosts.world) * hosts.world
-        # The hosts have just told each other what they could not validate on.
-        readable = np.setdiff1d(np.arange(len(run.validation)), list(run.left_out.entries()))
-        # Those that are shown are the first: spread these, and let what comes behind them only fill the batch.
-        spread = readable[np.linspace(0, len(readable) - 1, min(FOUND, count)).astype(int)]
-        chosen = run.validation.subset(np.resize(spread, count))
-        lost = Quarantine(chosen, limit=1.0, replaced=False)  # whether they are too many is for the validation to say
+        chosen = run.validation.subset(self._spread_indices(count))
+        lost = Quarantine(chosen, limit=1.0, replaced=False)  # only the validation enforces the limit
         batches = evaluation_batches(
             chosen,
             self.model.canvas,
@@ -143,9 +140,16 @@ class TensorBoard(keras.callbacks.Callback):
         shown = np.isin(about["index"], list(lost.entries()), invert=True)
         return images, {**about, "index": np.where(shown, about["index"], PADDING)}
 
+    def _spread_indices(self, count: int) -> NDArray[np.int64]:
+        """Indices (count,) of readable validation images; those that are shown, the first, span the dataset."""
+        # The hosts have just exchanged their lists of unreadable validation images.
+        readable = np.setdiff1d(np.arange(len(self.run.validation)), list(self.run.left_out.entries()))
+        spread = readable[np.linspace(0, len(readable) - 1, min(FOUND, count)).astype(int)]
+        return np.resize(spread, count)
+
 
 class Events:
-    """Files of events in a run's folder; those that are there are left, so that a resumed run's curves go on."""
+    """Event files in a run's folder; existing ones are kept, so that a resumed run continues its curves."""
 
     def __init__(self, run: Run):
         self._folder: Path | None = None
@@ -158,19 +162,19 @@ class Events:
 
         if self._folder is None:
             return tf.summary.create_noop_writer()
-        logger.info("for the curves and pictures: tensorboard --logdir %s", self._folder)
+        logger.info("curves and pictures: tensorboard --logdir %s", self._folder)
         return tf.summary.create_file_writer(str(self._folder))
 
     def open(self) -> None:
-        """Begin a file and say where it is, unless that is done: a run that cannot begin leaves none."""
+        """Create the file and log the folder, once; a run that cannot start leaves no file."""
         _ = self._writer
 
     def scalar(self, tag: str, value: float, step: int) -> None:
-        """A point of a curve."""
+        """Write a point of a curve."""
         self._write(tag, np.float32(value), step, plugin="scalars", kind=SCALAR)
 
     def images(self, tag: str, pictures: Sequence[Image.Image], step: int) -> None:
-        """Pictures side by side; nothing is written if there are none."""
+        """Write images side by side; nothing if there are none."""
         if pictures:
             size = max(picture.width for picture in pictures), max(picture.height for picture in pictures)
             value = [*(str(side).encode() for side in size), *(encoded(picture) for picture in pictures)]
@@ -180,7 +184,7 @@ class Events:
         self._writer.flush()
 
     def _write(self, tag: str, value: Any, step: int, *, plugin: str, kind: int) -> None:
-        # tf.summary's own scalar and image need the package tensorboard.
+        # tf.summary.scalar and tf.summary.image need the package tensorboard.
         import tensorflow as tf
 
         metadata = tf.compat.v1.SummaryMetadata()
@@ -191,7 +195,7 @@ class Events:
 
 
 def encoded(picture: Image.Image) -> bytes:
-    """The picture as a JPEG file."""
+    """Encode the image as JPEG."""
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=92, subsampling=0)  # which would blur the colours of thin lines
+    picture.save(stream, "JPEG", quality=92, subsampling=0)  # chroma subsampling would blur thin lines
     return stream.getvalue()

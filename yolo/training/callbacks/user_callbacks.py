@@ -1,4 +1,4 @@
-"""Keras callbacks by name: the hooks to Weights & Biases, MLflow, and whatever else speaks Keras."""
+"""Keras callbacks by name: Weights & Biases, MLflow, or any import path."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
 
 Spec = str | Sequence[str | Mapping[str, Mapping[str, Any] | None]] | Mapping[str, Mapping[str, Any] | None]
-"""Names, separated by commas; or a list of names, some with arguments: ``[wandb, {my.Callback: {every: 3}}]``."""
+"""Callback names separated by commas; or a list of names, with arguments if needed: ``[wandb, {my.Callback: {every:
+3}}]``."""
 
 PROJECT = "yolov3"
-"""The project or experiment that runs belong to when no other is named."""
+"""Project or experiment of runs for which no other is named."""
 
 
 class Service(NamedTuple):
-    """A place where runs are followed, whose callback needs a run to be begun."""
+    """Experiment tracking service whose callback needs a started run."""
 
     callback: str
     begin: Callable[..., None]
-    """Begins one with the user's arguments unless there is one; the service itself ends it with the program."""
+    """Starts a run with the user's arguments, unless there is one; the service ends it when the program ends."""
 
 
 def begin_wandb(**options: Any) -> None:
-    """As `wandb.init`."""
+    """Start a run with the arguments of `wandb.init`."""
     wandb: Any = import_module("wandb")
     if wandb.run is None:
         wandb.init(**{"project": PROJECT, **options})
 
 
 def begin_mlflow(*, tracking_uri: str | None = None, experiment: str = PROJECT, **options: Any) -> None:
-    """As `mlflow.start_run`, in an experiment, at the tracking server or folder of a URI."""
+    """Start a run with the arguments of `mlflow.start_run`, in an experiment at a tracking URI."""
     mlflow: Any = import_module("mlflow")
     if mlflow.active_run() is None:
         if tracking_uri is not None:
@@ -47,7 +48,7 @@ SERVICES = {
     "wandb": Service("wandb.integration.keras.WandbMetricsLogger", begin_wandb),
     "mlflow": Service("mlflow.keras.MlflowCallback", begin_mlflow),
 }
-"""Short names; the arguments given with one are the run's."""
+"""Services by short name; arguments given with a name go to the run."""
 
 STEERING = (
     keras.callbacks.BackupAndRestore,
@@ -57,25 +58,24 @@ STEERING = (
     keras.callbacks.SwapEMAWeights,
     keras.callbacks.TerminateOnNaN,
 )
-"""Keras' own callbacks that change the run they see."""
+"""Keras callbacks that change the run they observe."""
 
 
 def load_callbacks(spec: Spec | None) -> list[keras.callbacks.Callback]:
-    """The callbacks of a specification, in its order; nothing else is imported.
+    """Load the callbacks of a specification, in its order; nothing else is imported.
 
     Raises:
-        ConfigError: a package is not installed, there is no such name in it, it is no Keras callback, or it does not
-            take the arguments.
+        ConfigError: a package is not installed, does not have the name, the object is not a Keras callback, or it does
+            not accept the arguments.
     """
     return [load_callback(name, arguments) for name, arguments in entries(spec or [])]
 
 
 def load_for_host(spec: Spec | None, hosts: Hosts) -> list[keras.callbacks.Callback]:
-    """The callbacks of a specification, of several hosts on the first alone: as many runs would be shown otherwise.
+    """Load the callbacks of a specification on rank 0 only, so that services show a single run.
 
     Raises:
-        ConfigError: as of `load_callbacks`; or one of several hosts would steer the run, which the others would not
-            follow.
+        ConfigError: as in `load_callbacks`; or a callback would steer rank 0, and other hosts would not follow.
     """
     if not hosts.first:
         return []
@@ -83,23 +83,23 @@ def load_for_host(spec: Spec | None, hosts: Hosts) -> list[keras.callbacks.Callb
     steering = [type(each).__name__ for each in found if isinstance(each, STEERING)]
     if steering and hosts.world > 1:
         raise ConfigError(
-            f"callbacks: of several hosts the first alone has them, so that {steering[0]} cannot steer the run; "
+            f"callbacks: only rank 0 of several hosts has them, so that {steering[0]} cannot steer the run; "
             "leave it out (--patience, --schedule and --learning-rate steer all hosts)"
         )
     return found
 
 
 def entries(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each name and its arguments.
+    """Yield the name and the arguments of each callback.
 
     Raises:
-        ConfigError: the specification has another form.
+        ConfigError: the specification is malformed.
     """
     if isinstance(spec, str):
         yield from ((name.strip(), {}) for name in spec.split(",") if name.strip())
     elif isinstance(spec, Mapping):
         for name, arguments in spec.items():
-            if not isinstance(arguments, Mapping | None):
+            if arguments is not None and not isinstance(arguments, Mapping):
                 raise ConfigError(f"callbacks: the arguments of {name} must be names and values, got {arguments!r}")
             yield str(name), {str(key): value for key, value in (arguments or {}).items()}
     elif isinstance(spec, Sequence):
@@ -110,31 +110,31 @@ def entries(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def load_callback(name: str, arguments: Mapping[str, Any]) -> keras.callbacks.Callback:
-    """The callback of a short name or import path; errors as of `load_callbacks`."""
+    """Load a callback by short name or import path, with the errors of `load_callbacks`."""
     service = SERVICES.get(name)
     kind = find(service.callback if service else name)
     if not (isinstance(kind, type) and issubclass(kind, keras.callbacks.Callback)):
-        raise ConfigError(f"callbacks: {name} is no class of Keras callbacks")
+        raise ConfigError(f"callbacks: {name} is not a Keras callback class")
     try:
         if service is None:
             return kind(**arguments)
         service.begin(**arguments)
         return kind()
-    except Exception as error:  # whatever the package raises, it is about what the user gave it
-        raise ConfigError(f"callbacks: {name} cannot be made of {dict(arguments)} ({error})") from error
+    except Exception as error:  # any error of the package is about the user's arguments
+        raise ConfigError(f"callbacks: {name} cannot be made with {dict(arguments)} ({error})") from error
 
 
 def find(path: str) -> Any:
-    """What an import path such as ``keras.callbacks.CSVLogger`` names.
+    """Import the object at a path such as ``keras.callbacks.CSVLogger``.
 
     Raises:
-        ConfigError: there is nothing of this name.
+        ConfigError: there is no such object.
     """
     module_name, _, attribute = path.rpartition(".")
     if not all(part.isidentifier() for part in path.split(".")) or not module_name:
         short = ", ".join(SERVICES)
         raise ConfigError(
-            f"callbacks: {path!r} is no import path such as keras.callbacks.CSVLogger, and none of {short}"
+            f"callbacks: {path!r} is neither an import path such as keras.callbacks.CSVLogger nor one of {short}"
         )
     package = module_name.partition(".")[0]
     try:
@@ -154,13 +154,13 @@ def find(path: str) -> Any:
 
 
 class OneFit(keras.callbacks.Callback):
-    """Lets callbacks see the several fits of a run, one a stage, as one.
+    """Makes the several fits of a run, one per stage, look like a single fit to callbacks.
 
-    Many begin anew when a training begins: they truncate their files or forget the best epoch.
+    Many callbacks reset on `on_train_begin`: they truncate their files or forget the best epoch.
 
     Args:
-        callbacks: which see one beginning, and one end.
-        finished: whether the run is, asked at the end of a fit.
+        callbacks: callbacks that get one beginning and one end.
+        finished: whether the run is finished, asked at the end of each fit.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], finished: Callable[[], bool]):

@@ -1,4 +1,4 @@
-"""After each epoch: how good the detector is, and the files that say so."""
+"""Validation callback: COCO AP after each epoch, best and last model, history, early stopping."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 class BrokenOffError(Exception):
-    """The run is to stop before the validation has come to its end."""
+    """Raised to stop a validation early because the run is to stop."""
 
 
 class Validation(keras.callbacks.Callback):
-    """After each epoch: mAP on the validation pictures, best and last model, the run's tables; early stopping.
+    """Evaluates after each epoch; writes the best and last model and the run's tables; stops early.
 
     Args:
-        run: whose pictures and tables.
-        keeper: says when the run is to stop: then the validation is broken off, and done again when the run goes on.
+        run: run to validate.
+        keeper: knows when the run is to stop; the validation is then aborted, and repeated when the run resumes.
         progress: shows how far the validation is.
     """
 
@@ -51,10 +51,10 @@ class Validation(keras.callbacks.Callback):
         self.stop_if_no_better(epoch + 1)
 
     def measure(self) -> dict[str, Any]:
-        """The metrics object of the validation pictures.
+        """Compute the metrics on the validation images.
 
         Raises:
-            BrokenOffError: the run is to stop.
+            BrokenOffError: the run has been asked to stop.
         """
         run = self.run
         return evaluate(
@@ -68,7 +68,7 @@ class Validation(keras.callbacks.Callback):
         )
 
     def heed(self, batches: int) -> None:
-        """Show the progress after so many batches, and break off if the run is to stop."""
+        """Show the progress of the validation, and abort it if the run has been asked to stop."""
         self.progress.show_validation(batches * self.run.batch, len(self.run.validation))
         if self.keeper.time_to_leave(batches):
             raise BrokenOffError
@@ -101,8 +101,8 @@ class Validation(keras.callbacks.Callback):
         )
 
     def stop_if_no_better(self, epoch: int) -> None:
-        """Early stopping: end the run after ``patience`` epochs without a better AP, or AP50 (``best``)."""
+        """Stop early after ``patience`` epochs without a better AP, or AP50 (``best``)."""
         patience, since = self.run.config.patience, epoch - self.run.state.better_epoch
         if patience and since >= patience:
-            logger.info("no better %s for %d epochs: the run ends early", self.run.config.best_metric, since)
+            logger.info("no better %s for %d epochs: stopping early", self.run.config.best_metric, since)
             self.model.stop_training = True

@@ -1,4 +1,4 @@
-"""What fits in the memory: ``--batch auto``, and advice when a step did not fit."""
+"""Batch size that fits into memory: ``--batch auto``, and advice when a step ran out of memory."""
 
 from __future__ import annotations
 
@@ -29,54 +29,54 @@ from yolo.training.run.run import Run
 logger = logging.getLogger(__name__)
 
 MEASURED = (1, 4, 8)
-"""Pictures of the steps that are measured; the first one is for what a first step takes besides."""
+"""Batch sizes whose memory is measured; size 1 comes first to absorb one-off start-up costs."""
 STEPS = 2
-"""Of each; the first one compiles."""
-USED_SHARE = 0.8
-"""Of the memory that is free; the rest is for what grows later: evaluation, longer lists of boxes."""
+"""Steps run for each batch size; the first one includes compilation."""
+USED_FRACTION = 0.8
+"""Fraction of the free memory to plan for; the rest is for later growth: evaluation, longer lists of boxes."""
 LARGEST = 256
-"""Pictures a replica."""
+"""Largest batch size per replica."""
 SMALL, MULTIPLE = (1, 2, 4), 8
-"""Batches to choose from: these, and multiples of that."""
+"""Candidate batch sizes: 1, 2, 4 and multiples of 8."""
 GB = 1e9
 
 
 class Need(NamedTuple):
-    """The memory that a training step takes, in bytes."""
+    """Memory that a training step needs, in bytes."""
 
     fixed: float
-    """Whatever the batch."""
+    """Part that does not depend on the batch size."""
     picture: float
-    """For each picture."""
+    """Part per image."""
     free: float
-    """What there is."""
+    """Free memory."""
 
     @property
     def most(self) -> int:
-        """So many pictures fit in `USED_SHARE` of it."""
-        return max(0, int((USED_SHARE * self.free - self.fixed) / max(self.picture, 1.0)))
+        """Largest number of images that fits into `USED_FRACTION` of the free memory."""
+        return max(0, int((USED_FRACTION * self.free - self.fixed) / max(self.picture, 1.0)))
 
 
 def fitting_batch(detector: Detector, dataset: Dataset, config: TrainConfig, devices: Devices) -> int:
-    """The largest batch whose steps fit in the memory with nothing frozen, over all devices.
+    """Largest batch over all devices whose steps fit into memory when nothing is frozen.
 
     Args:
-        detector: what is to be trained; it stays as it is.
-        dataset: what it is to learn from; no batch is larger than that.
-        config: the run's options.
-        devices: where it will compute.
+        detector: detector to train, not changed.
+        dataset: training dataset; no batch is larger than it.
+        config: options of the run.
+        devices: devices to train on.
 
     Raises:
-        ConfigError: not even one picture fits.
+        ConfigError: not even one image fits.
     """
     need = measure_need(detector, dataset, config)
-    # Devices have a memory each, but for the processors of one host.
+    # Each device has its own memory, except the CPUs of one host, which share it.
     memories = 1 if memory_is_the_hosts() else max(1, len(devices.names))
-    share = need.most * memories
-    smallest = min(int(found[0]) for found in devices.hosts.gather(np.array([share])))
+    own = need.most * memories
+    smallest = min(int(found[0]) for found in devices.hosts.gather(np.array([own])))
     batch = choose_size(smallest * devices.hosts.world, len(dataset), devices.replicas)
     logger.info(
-        "batch %d: a step takes %.2f GB and %.3f GB a picture, %.2f GB are free",
+        "batch %d: a step takes %.2f GB and %.3f GB per picture; %.2f GB are free",
         batch,
         need.fixed / GB,
         need.picture / GB,
@@ -86,10 +86,10 @@ def fitting_batch(detector: Detector, dataset: Dataset, config: TrainConfig, dev
 
 
 def choose_size(most: int, pictures: int, replicas: int) -> int:
-    """The largest batch that is neither above ``most`` nor above the dataset, and can be shared out evenly.
+    """Largest candidate that exceeds neither ``most`` nor the dataset and divides evenly among the replicas.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no candidate does.
     """
     bound = min(most, max(pictures, replicas))
     sizes = (*SMALL, *range(MULTIPLE, LARGEST * replicas + 1, MULTIPLE), replicas)
@@ -100,22 +100,22 @@ def choose_size(most: int, pictures: int, replicas: int) -> int:
 
 
 def nothing_fits() -> ConfigError:
-    """The error that says so, and what to do."""
+    """Error for a batch of one image that does not fit, with the remedy."""
     return ConfigError(
-        "not even one picture a device fits in the memory; take a smaller --size or network, or --precision "
+        "not even one picture per device fits into memory; use a smaller --size or network, or --precision "
         "mixed_bfloat16"
     )
 
 
 def measure_need(detector: Detector, dataset: Dataset, config: TrainConfig) -> Need:
-    """What real steps of small batches take on the largest canvas of the run, and what follows for others.
+    """Measure real steps of small batches on the run's largest canvas, and extrapolate to other sizes.
 
-    Where they share a memory with the cache of pictures, what that may come to take is not free.
-    Pictures that cannot be read are replaced, as in the run, and end it only where they would end the run.
+    Memory that the image cache may come to use does not count as free where the two share it. Unreadable images are
+    replaced, as in the run, and only raise where they would end the run.
 
     Raises:
-        ConfigError: the smallest one does not fit.
-        MediaError: too many pictures cannot be read.
+        ConfigError: the smallest batch does not fit.
+        MediaError: too many images cannot be read.
     """
     sizes = canvases(detector.canvas, config.multi_scale)
     twin = Detector.from_config({**detector.get_config(), "size": sizes[-1]})
@@ -138,15 +138,15 @@ def measure_need(detector: Detector, dataset: Dataset, config: TrainConfig) -> N
 
 
 def extrapolate(peaks: dict[int, int], before: int, free: int) -> Need:
-    """A straight line through the two largest batches.
+    """Fit a straight line through the two largest batches.
 
     Args:
-        peaks: for each number of pictures the most bytes that were in use.
+        peaks: peak memory in bytes for each batch size.
         before: bytes in use before.
         free: bytes free before.
 
     Raises:
-        ConfigError: there are not two.
+        ConfigError: fewer than two sizes could be measured.
     """
     if len(peaks) < 2:
         raise nothing_fits()
@@ -157,7 +157,7 @@ def extrapolate(peaks: dict[int, int], before: int, free: int) -> Need:
 
 
 def take_steps(detector: Detector, dataset: Dataset, config: TrainConfig, batch: int) -> None:
-    """Some training steps on batches of the run's stream."""
+    """Run some training steps on batches of the run's stream."""
     batches = training_batches(
         dataset,
         detector.canvas,
@@ -172,24 +172,24 @@ def take_steps(detector: Detector, dataset: Dataset, config: TrainConfig, batch:
 
 
 def check_memory(run: Run, error: Exception) -> None:
-    """Raise a ConfigError that names a batch that would fit if an error says that memory ran out."""
+    """Raise a ConfigError that names a batch that would fit, if the error means out of memory."""
     if not is_out_of_memory(error):
         return
     batch, (height, width) = run.batch, run.detector.canvas
     smaller = batch_that_would_fit(run)
     advice = (
-        "take a smaller --size or network"
+        "use a smaller --size or network"
         if smaller is None
-        else f"--batch {smaller} would fit (with --accumulate {round(batch / smaller)} an update sees as many)"
+        else f"--batch {smaller} would fit (--accumulate {round(batch / smaller)} keeps the pictures per update)"
     )
-    raise ConfigError(f"out of memory with {batch} pictures of {width} x {height} a step; {advice}") from error
+    raise ConfigError(f"out of memory with {batch} pictures of {width} x {height} per step; {advice}") from error
 
 
 def batch_that_would_fit(run: Run) -> int | None:
-    """A batch smaller than the run's: measured if possible, else the next one that is at most half of it."""
+    """Smaller batch than the run's: measured if possible, else the next candidate of at most half its size."""
     bound = run.batch // 2
     if run.devices.replicas == 1:
-        with suppress(Exception):  # whatever happens now, the first error is what is to be told
+        with suppress(Exception):  # only the original error is of interest
             bound = min(run.batch - 1, measure_need(run.detector, run.dataset, run.config).most)
     with suppress(ConfigError):
         return choose_size(bound, len(run.dataset), run.devices.replicas)

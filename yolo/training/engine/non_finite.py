@@ -1,4 +1,4 @@
-"""A loss that is not finite: what is kept of it, and how the run goes on."""
+"""Recovery from a non-finite loss: keep the batch, return to the last checkpoint, lower the learning rate."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from yolo.training.run.stages import frozen_layers
 logger = logging.getLogger(__name__)
 
 LARGEST_FAULTS = 3
-"""So many times, and the run ends."""
+"""Non-finite losses after which the run is aborted."""
 RATE_AFTER_FAULT = 0.5
-"""The rate after a fault, as a share of that before."""
+"""Factor of the learning rate after a non-finite loss."""
 FOLDER = "faults"
 
 
 def is_not_finite(error: Exception) -> bool:
-    """Whether an error of TensorFlow's says that a step was stopped because of its loss or gradient."""
+    """Whether an error of TensorFlow's means that a step was stopped for a non-finite loss or gradient."""
     return NOT_FINITE in str(error) or NOT_FINITE_GRADIENT in str(error)
 
 
 def recover(run: Run) -> None:
-    """Keep the batch whose loss was not finite, and go back to the last checkpoint with a lower rate.
+    """Save the batch with the non-finite loss, and return to the last checkpoint with a lower learning rate.
 
     Raises:
-        ConfigError: it happened too often, or there is no checkpoint to go back to.
+        ConfigError: it happened too often, or there is no checkpoint to return to.
     """
     run.detector.sync()
     state = run.state
@@ -53,10 +53,10 @@ def recover(run: Run) -> None:
     fault = write_fault(run, run.folder.path) if run.devices.hosts.first else run.folder.path
     if state.faults >= LARGEST_FAULTS:
         raise ConfigError(f"the loss is no longer finite ({where}), the third time; {advice}, and look at {fault}")
-    if state.fault_step == state.step:  # the weights of the last one lead here again
+    if state.fault_step == state.step:  # the same step again: drop that checkpoint, go back further
         if run.devices.hosts.first:
             run.checkpoints.discard(state.restart_step)
-        run.devices.hosts.barrier()  # nobody looks for one before that
+        run.devices.hosts.barrier()  # no host may call latest() before rank 0 has deleted it
     checkpoint = run.checkpoints.latest()
     if checkpoint is None:
         raise ConfigError(f"the loss is no longer finite ({where}), and there is no checkpoint; {advice}")
@@ -69,7 +69,7 @@ def recover(run: Run) -> None:
         restart_step=checkpoint.step,
     )
     logger.warning(
-        "the loss is not finite (%s): back to step %d at %g of the rate; the batch is in %s",
+        "the loss is not finite (%s): back to step %d at %g times the learning rate; the batch is in %s",
         where,
         run.state.step,
         state.rate_share,
@@ -78,12 +78,12 @@ def recover(run: Run) -> None:
 
 
 def write_fault(run: Run, parent: Path) -> Path:
-    """Keep the batch of the present step, a picture of it, and the weights it met, in the run's folder.
+    """Save the batch of the current step, a drawing of it, and the weights it met, in the run's folder.
 
-    The batch is made once more: it is a function of the seed and its place in the stream.
+    The batch is made again: it is a function of the seed and its position in the stream.
 
     Returns:
-        The file that ``yolov3 train --replay`` takes.
+        Path of the file, for ``yolov3 train --replay``.
     """
     start = run.state.step * run.batch
     with reported_failures():
@@ -106,5 +106,5 @@ def write_fault(run: Run, parent: Path) -> Path:
 
 
 def values_of(detector: Detector) -> dict[str, NDArray[Any]]:
-    """The values of its variables by path; mirrored ones have to be read first."""
+    """Values of a detector's variables by path; mirrored variables are read first."""
     return {each.path: keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(each)) for each in detector.variables}

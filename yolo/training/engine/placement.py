@@ -1,4 +1,4 @@
-"""A detector on the devices of a run, wherever it was made."""
+"""Placement of a detector's variables on the devices of a run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from yolo.training.run.stages import ordered_layers
 
 @contextmanager
 def on_devices(detector: Detector, devices: Devices) -> Iterator[Detector]:
-    """The detector as it is trained on devices; afterwards the one given has what that has learned.
+    """Yield a copy of the detector on the devices; copy its weights back on exit.
 
-    A detector has its variables where it was made. A run that is to compute elsewhere trains a twin made there.
+    Variables stay on the device where they were made, so training elsewhere needs a copy that is made there. Without
+    named devices the detector itself is yielded.
     """
     if not devices.names:
         yield detector
@@ -33,6 +34,6 @@ def on_devices(detector: Detector, devices: Devices) -> Iterator[Detector]:
 
 
 def take_over(detector: Detector, twin: Detector) -> None:
-    """Give a detector what its twin has learned."""
+    """Copy the trained weights and the origin back to the detector."""
     detector.set_weights(twin.get_weights())
     detector.origin = twin.origin

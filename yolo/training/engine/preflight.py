@@ -1,4 +1,4 @@
-"""What is checked before a run begins, as it would otherwise come to light in the middle of a compiled step."""
+"""Checks before training that every multi-scale canvas fits the network."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from yolo.model.detector import Detector
 
 
 def check_canvases(detector: Detector, config: TrainConfig) -> None:
-    """See whether a run's network can be had on every canvas that ``multi_scale`` brings.
+    """Check that a run's network can be built for every canvas of ``multi_scale``.
 
-    The built-in networks can. The graphs of a Darknet file are built, and once more when they are trained: that takes a
-    tenth of a second each.
+    Built-in networks always can. For a Darknet file the graphs are built here, and again during training: a tenth of a
+    second each. Unchecked, the error would appear in the middle of a compiled step.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: a canvas does not fit.
     """
     others = [canvas for canvas in canvases(detector.canvas, config.multi_scale) if canvas != detector.canvas]
     if others and detector.architecture.fixed_canvas:
-        raise ConfigError(f"model {detector.variant}: a Keras backbone is made for one size; leave out multi_scale")
+        raise ConfigError(f"model {detector.variant}: a Keras backbone has a fixed size; leave out multi_scale")
     if detector.architecture.cfg is None:
         return
     for canvas in others:
@@ -28,17 +28,17 @@ def check_canvases(detector: Detector, config: TrainConfig) -> None:
         except ConfigError as error:
             height, width = canvas
             raise ConfigError(
-                f"multi_scale {config.multi_scale:g} asks for a canvas of {height} x {width}: {error}; leave it out"
+                f"multi_scale {config.multi_scale:g} includes a canvas of {height} x {width}: {error}; leave it out"
             ) from error
 
 
 def check_strides(detector: Detector, canvas: tuple[int, int]) -> None:
-    """See whether a network has the same strides on another (height, width).
+    """Check that a network has the same strides on another (height, width).
 
     Raises:
-        ConfigError: it has others, or cannot be built there at all.
+        ConfigError: the strides differ, or the network cannot be built for that size.
     """
     network = detector.network_on(canvas)
     for stride, output in zip(detector.architecture.strides, network.outputs, strict=True):
         if tuple(side * stride for side in output.shape[1:3]) != canvas:
-            raise ConfigError(f"model {detector.variant}: its stride of {stride} does not divide that")
+            raise ConfigError(f"model {detector.variant}: its stride of {stride} does not divide it")

@@ -1,4 +1,4 @@
-"""A step whose loss was not finite, once more and from all sides: ``yolov3 train --replay``."""
+"""Replay of a step whose loss was not finite, to find what made it so: ``yolov3 train --replay``."""
 
 from __future__ import annotations
 
@@ -26,38 +26,37 @@ from yolo.training.run.stages import freeze_layers
 
 
 def replay(path: str | Path) -> dict[str, Any]:
-    """The step that a fault's file holds, once more, in the precision of its run; no file is changed.
+    """Repeat the step in a fault file, in the precision of its run; no file is changed.
 
     Returns:
-        ``step``; ``outcome``: what the step says, or the loss it ends with; ``pictures``: the files each is made of and
-        the terms of its loss; ``not_finite``: weights, layers' outputs and, of a loss that is finite, gradients that
-        are not finite.
+        Dict of ``step``; ``outcome``: the step's error, or its loss; ``pictures``: source files and loss terms of each
+        image; ``not_finite``: names of weights, layer outputs and, for a finite loss, gradients that are not finite.
 
     Raises:
-        WeightsError: the file is damaged, or none.
-        ConfigError: it is a checkpoint without a batch.
+        WeightsError: the file is damaged or missing.
+        ConfigError: the file is a checkpoint without a batch.
     """
     fault = checkpoint.read(path)
     batch = {name.removeprefix("batch/"): value for name, value in fault.arrays.items() if name.startswith("batch/")}
     if "images" not in batch:
-        raise ConfigError(f"{path}: holds no batch; give a file of a run's {FOLDER} folder")
+        raise ConfigError(f"{path}: contains no batch; give a file from a run's {FOLDER} folder")
     images = batch.pop("images")
     with precision(fault.meta["precision"]):
         detector = detector_of(fault)
         suspects = [*weights_not_finite(detector), *outputs_not_finite(detector, images)]
         pictures = losses_of_pictures(detector, images, batch, fault.meta["pictures"])
         finite = all(math.isfinite(picture[term]) for picture in pictures for term in LossTerms._fields)
-        if finite:  # else no gradient is
+        if finite:  # otherwise all gradients are non-finite
             suspects += gradients_not_finite(detector, images, batch)
         said = outcome(detector, images, batch)  # last, as it changes the weights
-    if said == NOT_FINITE and finite:  # JAX only tells that the step was refused
+    if said == NOT_FINITE and finite:  # JAX does not report which of the two it was
         said = NOT_FINITE_GRADIENT
     return {"step": fault.step, "pictures": pictures, "not_finite": suspects, "outcome": said}
 
 
 @contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Networks are built with a Keras dtype policy; afterwards the one before is in force again."""
+    """Set Keras' dtype policy inside the context, and restore the previous one on exit."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -67,13 +66,13 @@ def precision(policy: str) -> Iterator[None]:
 
 
 def detector_of(fault: Checkpoint) -> Detector:
-    """The detector of a fault's file as it was before the step: its weights, its loss and what was frozen."""
+    """Detector of a fault file as it was before the step: weights, loss and frozen layers."""
     detector = Detector.from_config(fault.meta["detector"])
     for variable in detector.variables:
         variable.assign(fault.arrays[f"weights/{variable.path}"])
     freeze_layers(detector, fault.meta["frozen"])
     clip_norm = fault.meta["config"]["clip_norm"] or None
-    # A run's optimizer, unlike Keras', refuses a gradient that is not finite; its moments are of no account.
+    # Our SGD, unlike Keras', rejects a non-finite gradient; the optimizer's moments do not matter here.
     detector.compile(optimizer=SGD(global_clipnorm=clip_norm), loss=LossConfig(**fault.meta["loss"]))
     return detector
 
@@ -81,7 +80,7 @@ def detector_of(fault: Checkpoint) -> Detector:
 def losses_of_pictures(
     detector: Detector, images: NDArray[np.uint8], targets: dict[str, NDArray[Any]], files: list[list[str]]
 ) -> list[dict[str, Any]]:
-    """For each picture of a batch its files and the terms of its loss."""
+    """Source files and loss terms of each image of a batch."""
     terms = detector.loss_terms(detector(images, training=True), targets)
     columns = {name: keras.ops.convert_to_numpy(term).tolist() for name, term in terms._asdict().items()}
     return [
@@ -90,15 +89,15 @@ def losses_of_pictures(
 
 
 def weights_not_finite(detector: Detector) -> list[str]:
-    """The names of the variables that hold values that are not finite."""
+    """Names of the variables with non-finite values."""
     return [path for path, value in values_of(detector).items() if not np.isfinite(value.astype(np.float32)).all()]
 
 
 def outputs_not_finite(detector: Detector, images: NDArray[np.uint8]) -> list[str]:
-    """The names of the layers, in Darknet's order, whose outputs are not finite for a batch of any canvas."""
+    """Names of the layers, in Darknet's order, with non-finite outputs for a batch of any canvas."""
     layers, canvas = detector.convolutions, (images.shape[1], images.shape[2])
     network = detector.network if canvas == detector.canvas else detector.network_on(canvas)
-    # A layer's own `output` is that in the graph of the detector's canvas.
+    # `layer.output` would belong to the graph for the detector's own canvas.
     nodes = [node for level in network._nodes_by_depth.values() for node in level]
     by_layer = {id(node.operation): node.outputs[0] for node in nodes}
     inner = keras.Model(network.inputs, [by_layer[id(layer)] for layer in layers])
@@ -108,9 +107,9 @@ def outputs_not_finite(detector: Detector, images: NDArray[np.uint8]) -> list[st
 
 
 def gradients_not_finite(detector: Detector, images: NDArray[np.uint8], targets: dict[str, NDArray[Any]]) -> list[str]:
-    """The variables whose gradients are not finite for a batch; if it is only their common norm, that.
+    """Names of the variables with non-finite gradients for a batch; or the global norm, if only that is not finite.
 
-    Nothing on other backends than TensorFlow and JAX.
+    Empty on backends other than TensorFlow and JAX.
     """
     variables = detector.trainable_variables
 
@@ -129,7 +128,7 @@ def gradients_not_finite(detector: Detector, images: NDArray[np.uint8], targets:
 
 
 def gradients_of(loss: Callable[[], Tensor], variables: Sequence[keras.Variable]) -> dict[str, NDArray[Any]]:
-    """The gradient of a loss for each variable, by its path; none on other backends than TensorFlow and JAX."""
+    """Gradient of a loss by variable path; empty on backends other than TensorFlow and JAX."""
     values = [variable.value for variable in variables]
     found: Sequence[Tensor] = []
     match keras.backend.backend():
@@ -152,7 +151,7 @@ def gradients_of(loss: Callable[[], Tensor], variables: Sequence[keras.Variable]
 
 
 def outcome(detector: Detector, images: NDArray[np.uint8], targets: dict[str, NDArray[Any]]) -> str:
-    """What a training step on a batch says of itself."""
+    """Error message, or else the loss, of a training step on a batch."""
     try:
         loss = detector.train_on_batch(images, targets, return_dict=True)["loss"]
     except Exception as error:
