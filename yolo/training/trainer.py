@@ -101,7 +101,7 @@ def train(
 
     Raises:
         ConfigError: an option is invalid, another process writes into ``out``, or the loss stays non-finite.
-        AnnotationError: the classes differ, or the dataset is empty.
+        AnnotationError: the classes differ, or the dataset has no boxes.
         MediaError: an image cannot be read.
     """
     config = with_whole_path(override(config or TrainConfig(), options))

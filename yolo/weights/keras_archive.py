@@ -46,7 +46,7 @@ def checked_zip(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if len({member.filename for member in members}) < len(members):
-            raise ValueError("a member stands in it twice")
+            raise ValueError("a member occurs twice")
         check_growth(sum(member.file_size for member in members), file, "its members unpack to")
         yield archive
 

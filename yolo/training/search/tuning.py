@@ -95,7 +95,7 @@ def tune(search: Search, *, trials: int, broken_off: Callable[[FrozenTrial], Any
             write_results(search, study)
         except BaseException:
             if so_far := best_trial(study):
-                logger.info("stopped after %d of %d trials; the same command goes on", len(finished(study)), trials)
+                logger.info("stopped after %d of %d trials; repeat the command to resume", len(finished(study)), trials)
                 broken_off(so_far)
             raise
         best = best_trial(study)
