@@ -11,27 +11,6 @@ OPENINGS = ("Of ", "What ", "Those ", "That ", "So many ", "Let ", "As ", "From 
 """Openings that only make sense together with the name above, or that hide the verb."""
 LEAST_WORDS = 4
 """Smallest number of words in the first line of a module's docstring."""
-NOT_YET = {
-    "yolo/cli/detect.py",
-    "yolo/cli/eval.py",
-    "yolo/cli/help.py",
-    "yolo/cli/resume_options.py",
-    "yolo/cli/train.py",
-    "yolo/datasets/formats/coco.py",
-    "yolo/datasets/formats/data_yaml.py",
-    "yolo/datasets/formats/voc_xml.py",
-    "yolo/datasets/formats/yolo_txt.py",
-    "yolo/datasets/load.py",
-    "yolo/datasets/tfrecord/records.py",
-    "yolo/datasets/tfrecord/scan.py",
-    "yolo/datasets/tfrecord/writer.py",
-    "yolo/detect/predictor.py",
-    "yolo/images/codec.py",
-    "yolo/images/plots.py",
-    "yolo/model/detector.py",
-    "yolo/structs.py",
-}
-"""Files whose wording is still to be done; to be emptied."""
 FILES = sorted(
     path.relative_to(ROOT).as_posix() for folder in ("yolo", "scripts") for path in (ROOT / folder).rglob("*.py")
 )
@@ -70,11 +49,6 @@ def test_the_rules(source: str, faults: list[str]) -> None:
     assert faults_of(source) == faults
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path not in NOT_YET])
+@pytest.mark.parametrize("path", FILES)
 def test_docstrings_make_sense_alone(path: str) -> None:
     assert faults_of((ROOT / path).read_text(encoding="utf-8")) == []
-
-
-def test_no_file_is_excluded_without_need() -> None:
-    faulty = {path for path in FILES if faults_of((ROOT / path).read_text(encoding="utf-8"))}
-    assert NOT_YET - faulty == set()

@@ -38,7 +38,7 @@ from yolo.weights.locate import is_run
 logger = logging.getLogger(__name__)
 
 BATCH = 8
-"""Images at once where nothing else is said."""
+"""Default number of images per batch."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -97,10 +97,10 @@ def settle_positionals(arguments: Namespace) -> None:
 
 
 def take_data_of_run(arguments: Namespace) -> None:
-    """Measure on the data that a run's folder names.
+    """Set DATA and its options to those that a run's folder names.
 
     Raises:
-        ConfigError: it does not.
+        ConfigError: the folder names no data.
     """
     stored = read_data_file(Path(arguments.weights))
     if stored is None:
@@ -115,7 +115,7 @@ def take_data_of_run(arguments: Namespace) -> None:
 
 
 def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, DetectionColumns]:
-    """The dataset, with its classes in the model's order, and the model's detections in it."""
+    """Run the model on a dataset; returns the dataset, with its classes in the model's order, and the detections."""
     size = None if arguments.size is None else parse_size(arguments.size)
     splits = available_splits(arguments.data)
     if arguments.split not in (None, HELD_OUT):
@@ -151,7 +151,7 @@ def measured(origin: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def set_precision(wanted: Precision | None, origin: Mapping[str, Any]) -> None:
-    """Let Keras compute as is asked for, else as training validated the model, so that its figures come out again."""
+    """Set the precision of an option, else that of the model's validation in training, to get the same metrics."""
     import keras
 
     from yolo.model.backend.precision import choose_precision
@@ -162,7 +162,7 @@ def set_precision(wanted: Precision | None, origin: Mapping[str, Any]) -> None:
 
 
 def choose_images(arguments: Namespace, classes: Sequence[str], origin: Mapping[str, Any]) -> Dataset:
-    """The split that is asked for, else the one that training validated on, else val, test or everything.
+    """Load the split of an option, else the one that training validated on, else val, test or everything.
 
     Raises:
         AnnotationError: there is no such split, or its images are not in DATA.
@@ -187,13 +187,13 @@ def choose_images(arguments: Namespace, classes: Sequence[str], origin: Mapping[
 
 
 def validated(origin: Mapping[str, Any]) -> list[str]:
-    """The split that training validated on, if it had a name."""
+    """List the split that training validated on, if it had a name."""
     split = measured(origin).get("split")
     return [split] if isinstance(split, str) else []
 
 
 def validated_whole(arguments: Namespace, origin: Mapping[str, Any]) -> bool:
-    """Whether training validated on all of DATA (``--val DATA``), and no split is asked for."""
+    """Whether training validated on all of DATA (``--val DATA``), and no --split is given."""
     about = measured(origin)
     return (
         arguments.split is None
@@ -212,7 +212,7 @@ def load_held_out(arguments: Namespace, classes: Sequence[str], held_out: Mappin
 
 
 def splits_of(arguments: Namespace) -> str:
-    """What DATA has to choose from, for a message."""
+    """Names of the splits in DATA, as part of a message."""
     splits = available_splits(arguments.data)
     return f"{arguments.data} has {', '.join(splits)}" if splits else f"{arguments.data} is not divided into splits"
 
@@ -228,7 +228,7 @@ def write(
 
 
 def to_text(metrics: dict[str, Any]) -> str:
-    """The metrics as tables; a dash where there is nothing to measure."""
+    """Format the metrics as tables; a dash stands for an undefined value."""
     classes = metrics["classes"]
     width = max([len("class"), *map(len, classes)])
     summary = [*metrics["coco"].items(), ("VOC 2007 mAP", metrics["voc07"]["mAP"])]

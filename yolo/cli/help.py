@@ -18,16 +18,16 @@ EVERYDAY = {
     ),
     "yolov3 tune": "data trials space val model weights size epochs batch out config help help_all json",
 }
-"""Options that `--help` shows of a command with many; of the others it shows all."""
+"""Options that `--help` shows of a command with many options; of other commands it shows all."""
 
 SECTIONS = (
     *("arguments", "options", "search", "data", "model", "run", "training", "optimizer", "loss", "augmentation"),
     *("hosts", "general"),
 )
-"""Order of the groups of options; others follow."""
+"""Order of the groups of options; groups not listed follow."""
 
 GENERAL = ("help", "help_all", "config", "print_config", "preset", "json")
-"""Options of the last group, which are those of the command line itself."""
+"""Options of the command line itself, shown in the last group."""
 
 FIELDS = {
     "data": "cache workers rare_classes multi_scale",
@@ -90,7 +90,7 @@ def dashed(option: str) -> str:
 
 
 def option_names(parser: ArgumentParser) -> list[str]:
-    """All options of a parser with dashes; those that append to a list (``--callbacks+``) are left out."""
+    """All options of a parser with dashes; those that append to a list (``--callbacks+``) are skipped."""
     options = parser._option_string_actions.items()
     return [dashed(option) for option, action in options if not option.endswith("+") and not is_hidden(action)]
 
@@ -135,7 +135,7 @@ def sections(parser: ArgumentParser) -> dict[str, list[Action]]:
 
 
 def is_hidden(action: Action) -> bool:
-    """Whether help leaves an option out: jsonargparse adds its own one for shtab."""
+    """Whether help skips an option: jsonargparse adds one for shtab."""
     return SUPPRESS in str(action.help)
 
 
@@ -144,7 +144,7 @@ def section_of(action: Action, title: str) -> str:
 
     Args:
         action: an option or argument.
-        title: of the parser's group that it is in.
+        title: title of its group in the parser.
     """
     if not action.option_strings:
         return "arguments"
@@ -182,7 +182,7 @@ def occurrence(action: Action) -> str:
 
 
 def placeholder(action: Action) -> str:
-    """What stands for the value of an option: ``N`` and ``X`` for numbers, else its name."""
+    """Placeholder of an option's value: ``N`` and ``X`` for numbers, else the option's name."""
     if isinstance(action.metavar, str) and action.metavar[0] not in "{[":  # jsonargparse's own
         return action.metavar
     kinds = leaves_of(kind_of(action))

@@ -36,7 +36,7 @@ def make_parser(name: str, description: str, add_arguments: Callable[[ArgumentPa
 def parse(
     name: str, description: str, add_arguments: Callable[[ArgumentParser], None], arguments: list[str]
 ) -> Namespace:
-    """Parsed arguments of one command. For commands with --resume, ``given`` holds only what the user gave.
+    """Parse the arguments of one command; for commands with --resume, ``given`` holds only the typed options.
 
     Typed options override those of --config files, which override presets, wherever they stand.
 
@@ -82,7 +82,7 @@ def take_data(parser: ArgumentParser, found: Namespace) -> None:
 
 
 def check_known(parser: CommandParser, words: list[str]) -> None:
-    """Refuse unknown and abbreviated options, lest the parser takes their values for other arguments.
+    """Refuse unknown and abbreviated options, as the parser would take their values for other arguments.
 
     Raises:
         ConfigError: an option is unknown; a similar one is suggested.
@@ -136,7 +136,7 @@ def explain(error: Exception, parser: ArgumentParser, words: list[str]) -> str:
 
 
 def unknown_key(found: re.Match[str], parser: ArgumentParser, files: str) -> str:
-    """A message about an option in a file that there is not."""
+    """Message about an unknown option in a file."""
     name = ".".join(part for part in found.groups() if part)
     advice = suggest_option(dashed(name), option_names(parser), ()).replace("--", "").replace("-", "_")
     return f"{files}: unknown option {name}{advice}"
@@ -153,7 +153,7 @@ def wrong_value(found: re.Match[str], parser: ArgumentParser, words: list[str], 
     """A message that names an option, what it allows and, if it was not typed, the file it comes from."""
     key, value = found.groups()
     actions = {each.dest: each for each in parser._actions}
-    action = actions.get(key) or actions.get(key := key.rpartition(".")[2])  # less the name of a subcommand
+    action = actions.get(key) or actions.get(key := key.rpartition(".")[2])  # without the name of a subcommand
     kind = describe(kind_of(action)) if action else "another value"
     typed = any(word.partition("=")[0] == f"--{key}" for word in words)
     return f"{'' if typed or not files else files + ': '}{key} must be {kind}, got {value.strip()}"

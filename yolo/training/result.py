@@ -54,4 +54,4 @@ class TrainResult:
 def result_of(run: Run) -> TrainResult:
     """Collect the result of a run."""
     folder = None if run.folder is None else run.folder.path
-    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch, run.config.best_metric, folder)
+    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch, folder, run.config.best_metric)

@@ -446,7 +446,7 @@ def test_the_command_searches_and_its_result_trains(digits, tmp_path, capsys, mo
     ("options", "message"),
     [
         ([], "name the DATA"),
-        (["DATA", "--resume", "x"], "the same command again goes on"),
+        (["DATA", "--resume", "x"], "to continue a search, repeat its command"),
         (["DATA", "--trials", "0"], "trials must be > 0"),
         (["DATA", "--hosts", "a:9000", "--rank", "0", "--world", "2"], "leave out --hosts, --rank and --world"),
         (["DATA", "--rank", "0"], "leave out --hosts, --rank and --world"),
