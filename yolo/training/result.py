@@ -24,10 +24,10 @@ class TrainResult:
     """Metrics of the best epoch."""
     best_epoch: int = 0
     """Epoch of best.keras, counted from 1."""
-    best_metric: str = "AP"
-    """Metric that chose the best epoch: AP or AP50."""
     folder: Path | None = None
     """Folder of the run; None if nothing was written."""
+    best_metric: str = "AP"
+    """Metric that chose the best epoch: AP or AP50."""
 
     @property
     def best(self) -> Path | None:
