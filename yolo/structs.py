@@ -195,7 +195,7 @@ class Dataset:
             indices: (M,) image indices; negative ones count from the end.
             split: name of the new dataset's split; None: unchanged.
         """
-        chosen = np.arange(len(self))[np.asarray(indices, np.int64)]  # resolves negative indices
+        chosen = np.arange(len(self))[np.asarray(indices, np.int64)]  # negative indices resolved
         counts = self.box_counts[chosen]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         rows = np.repeat(self.offsets[chosen] - offsets[:-1], counts) + np.arange(offsets[-1])

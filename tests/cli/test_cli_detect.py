@@ -170,7 +170,7 @@ def test_force_writes_into_a_full_folder_and_leaves_the_rest():
 
 
 def full_disk(last: int, save):
-    """In place of Pillow's `save`: the disk is full at the so-manieth picture."""
+    """In place of Pillow's `save`: raises as on a full disk at the n-th image."""
     count = 0
 
     def partly(image, path, *arguments, **options):

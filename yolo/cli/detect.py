@@ -48,7 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    # All that can be wrong with the arguments first: loading a model takes seconds.
+    # Check all arguments first: loading a model takes seconds.
     changes = nms_changes(arguments)
     check(arguments.batch > 0, "batch", "> 0", arguments.batch)
     paths = find_pictures(arguments.sources)

@@ -108,7 +108,7 @@ def take_data_of_run(arguments: Namespace) -> None:
             f"{arguments.weights}: this run's folder does not say where its data lie; name them "
             f"(yolov3 eval {arguments.weights} DATA)"
         )
-    other = stored["val"] if stored["val"] and exists(stored["val"]) else None  # else it is a split, or None
+    other = stored["val"] if stored["val"] and exists(stored["val"]) else None  # else --val was a split, or not given
     arguments.data = other or stored["data"]
     arguments.images = arguments.images or (None if other else stored["images"])
     logger.info("measured on %s, as the run was", arguments.data)
@@ -134,7 +134,7 @@ def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, Detection
 
 
 def read_origin(path: str | Path) -> dict[str, Any]:
-    """The origin that a model file of this package stores; empty for other files."""
+    """Read the origin in a model file of this package; empty for other files."""
     from yolo.weights.load import read_description
 
     if Path(path).suffix != ".keras":
@@ -145,7 +145,7 @@ def read_origin(path: str | Path) -> dict[str, Any]:
 
 
 def measured(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """How training measured a model, as its origin stores it."""
+    """Settings with which training validated a model, from its origin."""
     found = origin.get("validation")
     return found if isinstance(found, dict) else {}
 
@@ -204,7 +204,7 @@ def validated_whole(arguments: Namespace, origin: Mapping[str, Any]) -> bool:
 
 
 def load_held_out(arguments: Namespace, classes: Sequence[str], held_out: Mapping[str, Any]) -> Dataset | None:
-    """The images that training held out, or None if DATA does not hold them."""
+    """Load the images that training held out, or None if they are not in DATA."""
     splits, split = available_splits(arguments.data), held_out.get("split")
     if split is not None and find_split(split, splits) is None:
         return None
@@ -222,7 +222,7 @@ def write(
 ) -> None:
     """Write metrics.json, and results.json unless the detections were read from such a file."""
     write_text(folder / "metrics.json", to_json(metrics, indent=2) + "\n")
-    if not arguments.detections:  # else it would be a copy, or take the original's place
+    if not arguments.detections:  # a copy would be useless, or overwrite the original
         write_text(folder / "results.json", to_json(to_results(dataset, found)) + "\n")
     logger.info("results written to %s", folder)
 

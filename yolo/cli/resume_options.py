@@ -23,13 +23,13 @@ DATA_FILE = "data.json"
 
 
 def describe_command(arguments: Namespace, precision: str) -> dict[str, Any]:
-    """The part of the command line that checkpoints store; ``precision`` is the one that --precision resolved to."""
+    """Part of the command line that checkpoints store; ``precision`` is the value that --precision resolved to."""
     typed = {name: arguments[name] for name in (*NETWORK, "batch")}
     return {"typed": typed, "precision": precision, **changeable(arguments)}
 
 
 def changeable(arguments: Namespace) -> dict[str, Any]:
-    """The part of the command line that may change whenever the run is resumed."""
+    """Part of the command line that may change when the run is resumed."""
     watchers = {name: arguments[name] for name in ("tensorboard", "callbacks", "keep_checkpoints")}
     return {"data": describe_data(arguments), "watchers": watchers}
 
@@ -67,7 +67,7 @@ def describe_data(arguments: Namespace) -> dict[str, str | None]:
 
 
 def completed(arguments: Namespace, command: Mapping[str, Any]) -> Namespace:
-    """The arguments, completed by the run's own dataset, TensorBoard and callbacks where they name none."""
+    """Fill in the run's own dataset, TensorBoard and callbacks where the arguments name none."""
     found = arguments.clone()
     for name, value in {**command["data"], **command["watchers"]}.items():
         if arguments.given.get(name) is None:
@@ -76,7 +76,7 @@ def completed(arguments: Namespace, command: Mapping[str, Any]) -> Namespace:
 
 
 def check_given(given: Namespace, meta: Mapping[str, Any], folder: Path) -> TrainConfig:
-    """The run's options, updated by those of the command line that have no effect on the learned weights.
+    """Update the run's options by those of the command line that do not affect the learned weights.
 
     Args:
         given: the options of the command line, without defaults.
@@ -102,7 +102,7 @@ def check_given(given: Namespace, meta: Mapping[str, Any], folder: Path) -> Trai
 
 
 def beginnings(meta: Mapping[str, Any], folder: Path) -> dict[str, list[Any]]:
-    """The accepted values of each option that cannot change: as it was typed, or the value it resolved to."""
+    """Accepted values of each option that cannot change: as it was typed, or the value it resolved to."""
     command, detector = meta["command"], meta["detector"]
     came = {
         "model": detector["model"],

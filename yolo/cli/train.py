@@ -167,7 +167,7 @@ def begin_run(arguments: Namespace) -> None:
         check_output(arguments.out, force=arguments.force)
     precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)
-    if hosts.first:  # not before: a command that is refused leaves no folder
+    if hosts.first:  # only after all checks: a refused command leaves no folder
         arguments.out = str(prepare_output(arguments.out or next_folder(), force=arguments.force))
     folder = Path(hosts.broadcast_text(arguments.out or ""))
     from yolo.training.callbacks.user_callbacks import load_for_host

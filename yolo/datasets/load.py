@@ -36,7 +36,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset whose format was recognised: its splits, and how to read one."""
+    """Dataset of a recognised format: its splits, and a function that reads one."""
 
     splits: tuple[str, ...]
     load: Callable[[str | None, Options], Dataset]

@@ -24,7 +24,7 @@ LARGEST_RESULTS = 8192 * MIB
 
 @dataclass(frozen=True, eq=False)
 class DetectionColumns:
-    """The K detections in all images of a dataset, in any order."""
+    """K detections in the images of a dataset, in any order."""
 
     pictures: NDArray[np.int64]
     """(K,) index of the image in the dataset."""

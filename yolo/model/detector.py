@@ -1,4 +1,4 @@
-"""The detector: a network with its classes, anchors and canvas, in one Keras model and one file."""
+"""Detector: a network with its classes, anchors and canvas, in one Keras model and one file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Picture = str | Path | NDArray[np.uint8]
 
 @keras.saving.register_keras_serializable(package="yolo")
 class Detector(keras.Model):
-    """A YOLOv3 detector.
+    """YOLOv3 detector as a Keras model.
 
     Called on images (B, H, W, 3) of canvas size, RGB in 0..255, it returns one raw map (B, h, w, A, 5 + C) per scale,
     coarse to fine. Train it with `yolo.train`, or with `compile` and `fit` on the batches of
@@ -106,7 +106,7 @@ class Detector(keras.Model):
 
     @property
     def letterbox(self) -> LetterboxMode:
-        """How images are fitted to the canvas: ``letterbox`` or ``stretch``."""
+        """Mode of fitting images to the canvas: ``letterbox`` or ``stretch``."""
         return self.architecture.letterbox
 
     @property

@@ -66,7 +66,7 @@ class Root:
     def picture(self, annotation: Annotation) -> Path | None:
         """Find the image with the annotation file's stem, as in the development kit; else its <filename>."""
         name, stem = Path(annotation.filename).name, annotation.path.stem
-        if Path(name).stem == stem and name in self.pictures:  # rather than another of that stem
+        if Path(name).stem == stem and name in self.pictures:  # rather than another image with this stem
             return self.pictures[name]
         return self.pictures.get(stem) or self.pictures.get(name) or self.pictures.get(Path(name).stem)
 
@@ -232,7 +232,7 @@ def picture_size(annotation: Annotation, picture: Path, repairs: Repairs) -> Siz
                 f"{annotation.path}: it has no <size>, and {picture} cannot be read; mend one of the two"
             )
         return annotation.size
-    # Annotated before the EXIF rotation: then `read_image` does not apply it either.
+    # If the size was annotated before the EXIF rotation, `read_image` does not apply the rotation either.
     if annotation.size not in (header.size, header.stored):
         repairs.add(WRONG_SIZE, str(annotation.path))
         return header.size

@@ -127,7 +127,7 @@ def picture_sizes(path: Path, files: Sequence[Path]) -> NDArray[np.int32]:
 
 
 def common_folder(path: Path, content: Mapping[str, Any], files: Sequence[Path]) -> tuple[Path, list[str]]:
-    """The dataset's folder and the images relative to it, so that moving the dataset changes no name."""
+    """Split paths into the dataset's folder and names relative to it, which stay valid when the dataset is moved."""
     try:
         folder = base_folder(path, content)
     except AnnotationError:

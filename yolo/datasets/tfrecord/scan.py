@@ -223,7 +223,7 @@ def to_dataset(
 
 
 def unique(names: Sequence[str], places: Sequence[str]) -> list[str]:
-    """The names if they are unique and not empty, else the places of the records."""
+    """Return the names if they are unique and not empty, else the places of the records."""
     return list(names) if len(set(names)) == len(names) and all(names) else list(places)
 
 
