@@ -144,12 +144,14 @@ def check_output(folder: str | Path, *, force: bool) -> Path:
     """The path of an output folder that is new, empty, or may be written over; nothing is made.
 
     Raises:
-        ConfigError: it holds something and ``force`` is not given, or it cannot be looked into.
+        ConfigError: it holds something and ``force`` is not given, another process writes there, or it cannot be
+            looked into.
     """
     path = Path(folder)
     try:
         if not force:
             refuse_full(path)
+        check_free(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be made ({error.strerror}); give another --out") from error
     return path

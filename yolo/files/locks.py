@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from yolo.errors import ConfigError
+from yolo.files.atomic import is_file
 
 logger = logging.getLogger(__name__)
 
@@ -60,14 +61,14 @@ def locked_folder(folder: str | Path, *, remedy: str = REMEDY) -> Iterator[None]
         yield
 
 
-def check_free(folder: str | Path) -> None:
-    """See that nobody holds the lock of a folder, without making a lock file in it.
+def check_free(folder: str | Path, *, remedy: str = REMEDY) -> None:
+    """See that nobody holds the lock of a folder, without making a lock file in it; arguments as of `locked_folder`.
 
     Raises:
         ConfigError: somebody else does.
     """
-    if (Path(folder) / NAME).is_file():
-        with locked_folder(folder):
+    if is_file(Path(folder) / NAME):
+        with locked_folder(folder, remedy=remedy):
             pass
 
 
