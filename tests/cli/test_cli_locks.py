@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import pytest
 from cfg_texts import STAGED
-from processes import holding, start
+from processes import finish, holding, start
 
 from yolo.cli.common import prepare_output, release_outputs
 from yolo.cli.main import main
@@ -50,6 +51,7 @@ COMMANDS = {
 @pytest.mark.parametrize("full", [True, False], ids=["full", "empty"])
 def test_every_command_that_writes_a_folder_is_refused(digits, capsys, words, full):
     Path("out").mkdir()
+    Path("model.keras").write_text("is not read")
     if full:
         Path("out/.1-7f00.keras").write_text("half a model")
     with holding(Path("out/.lock")) as process:
@@ -78,6 +80,39 @@ def test_train_and_resume_of_python_are_refused(digits, take_up):
         with pytest.raises(ConfigError, match=rf"^a run is going on in out \(process {process.pid} on "):
             yolo.resume("out", dataset) if take_up else yolo.train(detector, dataset, out="out", epochs=1, batch=8)
         assert snapshot("out") == before
+
+
+TRYING = """
+import yolo
+from yolo.training.trainer import locked_run
+try:
+    with locked_run("out"):
+        print("both hold it")
+except yolo.ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.mark.usefixtures("net")
+def test_a_run_of_python_keeps_other_processes_out(digits):
+    import keras
+
+    import yolo
+    from yolo.model.detector import Detector
+
+    said = []
+
+    class Other(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):  # noqa: ARG002
+            said.append(finish(start("-c", TRYING)))
+
+    dataset = yolo.load_dataset(digits, "train")
+    detector = Detector("net.cfg", classes=dataset.classes, seed=0)
+    yolo.train(detector, dataset, out="out", epochs=1, batch=8, callbacks=[Other()], live=False)
+    ((code, out, err),) = said
+    assert code == 0, err
+    assert out.startswith(f"a run is going on in out (process {os.getpid()} on ")
+    assert not Path("out/.lock").exists()
 
 
 def test_of_several_hosts_the_first_alone_takes_the_lock(tmp_path, monkeypatch):

@@ -46,6 +46,8 @@ def no_tensorflow(monkeypatch):
         ("train data.json --weights empty --out out", "empty: no best.keras in this folder"),
         ("train data.json --weights run --out run", "--weights run: lies in the run's own folder"),
         ("train data.json --best recall --out out", "best"),
+        ("train data.json --augment.albumentations none.yaml --out out", "none.yaml: cannot be read"),
+        ("train data.json --augment.no-flip+ none --out out", "augment.no_flip: there is no class 'none'"),
         ("train --resume none", "none"),
         ("tune none --out out", "none: no such file or folder"),
         ("anchors none", "none: no such file or folder"),

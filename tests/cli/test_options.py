@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import SUPPRESS
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,28 @@ def test_messages_about_a_file_name_it(text, message):
     with pytest.raises(ConfigError) as caught:
         parsed("D", "--config", "bad.yaml")
     assert str(caught.value).startswith(message)
+
+
+ALIASES = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in pairwise("abcdefghij")
+)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Unix")
+@pytest.mark.parametrize(
+    "words", ["--config FILE", "--config=FILE", "--augment FILE", "--augment=FILE", "--config of.yaml"]
+)
+def test_files_of_options_are_never_waited_for_and_have_bounds(words):
+    os.mkfifo("pipe")
+    Path("aliases.yaml").write_text(ALIASES)
+    for file, message in (
+        ("pipe", "pipe: cannot be read (is a named pipe, not a file)"),
+        ("aliases.yaml", "aliases.yaml:1:1: not valid YAML (its aliases repeat more than 1,000,000 values; write them"),
+    ):
+        Path("of.yaml").write_text(f"augment: {file}\n")
+        with pytest.raises(ConfigError) as caught:
+            parsed("D", *words.replace("FILE", file).split())
+        assert str(caught.value).startswith(message)
 
 
 def test_options_with_names_as_values_take_each_by_itself():

@@ -143,12 +143,14 @@ def check_output(folder: str | Path, *, force: bool) -> Path:
     """Check that an output folder is new, empty, or may be overwritten; return its path without making it.
 
     Raises:
-        ConfigError: the folder is not empty and ``force`` is not given, or it cannot be read.
+        ConfigError: the folder is not empty and ``force`` is not given, another process writes there, or it cannot be
+            read.
     """
     path = Path(folder)
     try:
         if not force:
             refuse_full(path)
+        check_free(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be made ({error.strerror}); give another --out") from error
     return path

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from yolo.cli.config_file import check_group_files
 from yolo.cli.help import CommandParser, dashed, kind_of, option_names, placeholder, positional_names
 from yolo.cli.presets import RANKS, files_first, refuse_elsewhere
 from yolo.cli.suggestions import suggest_option
@@ -47,6 +48,7 @@ def parse(
     words = [underscored(word) for word in arguments]
     chosen = chosen_parser(parser, words)
     check_known(chosen, words)
+    check_group_files(chosen, words)
     known = parser.get_defaults()
     if "preset" in known:
         words = files_first(words)

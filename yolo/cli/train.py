@@ -27,6 +27,7 @@ from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.load import available_splits, find_split, load_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import exists, is_folder, to_json
+from yolo.files.locks import check_free
 from yolo.structs import Dataset
 from yolo.system.startup import start_keras
 from yolo.training.run.checkpoint import FOLDER as CHECKPOINTS
@@ -145,6 +146,7 @@ def run(arguments: Namespace) -> int:
         return 0
     if arguments.resume is not None:
         if not is_folder(Path(arguments.resume) / CHECKPOINTS):
+            check_free(arguments.resume, remedy="wait for it or end it")  # it may have begun just now
             raise ConfigError(f"{arguments.resume}: holds no checkpoint to go on from; begin the run again")
         return on_hosts(arguments, go_on)
     if arguments.data is None:
@@ -154,10 +156,13 @@ def run(arguments: Namespace) -> int:
 
 def begin_run(arguments: Namespace) -> None:
     """Train a new detector."""
+    from yolo.datasets.augment.augmenter import Augmenter
+
     config = make_config(TrainConfig, arguments)
     size = None if arguments.size is None else parse_size(arguments.size)
     check_source(arguments)
     dataset, validation = load_data(arguments)
+    Augmenter(config.augment, dataset.classes)  # refuses unknown classes and faults in the albumentations file
     start_keras()
     from yolo.distributed.hosts import present_hosts
     from yolo.training.run.folder import RunFolder, next_folder

@@ -18,6 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from yolo.errors import ConfigError
+from yolo.files.atomic import is_file
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +60,14 @@ def locked_folder(folder: str | Path, *, remedy: str = REMEDY) -> Iterator[None]
         yield
 
 
-def check_free(folder: str | Path) -> None:
-    """Check that nobody else holds the lock of a folder, without creating a lock file.
+def check_free(folder: str | Path, *, remedy: str = REMEDY) -> None:
+    """Check that nobody else holds the lock of a folder, without creating a lock file; arguments as `locked_folder`.
 
     Raises:
         ConfigError: another process or thread does.
     """
-    if (Path(folder) / NAME).is_file():
-        with locked_folder(folder):
+    if is_file(Path(folder) / NAME):
+        with locked_folder(folder, remedy=remedy):
             pass
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from yolo.errors import MediaError
 from yolo.files import bounded
 from yolo.files.atomic import write_whole
+from yolo.system.warning_filters import add_filter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -179,15 +179,14 @@ def read_header(file: IO[bytes], *, name: str) -> Header | None:
     """
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about large images and invalid EXIF, both of which are handled
-        try:
-            with decoding(name), Image.open(file) as image:
-                return _header(image)
-        except MediaError as error:
-            if isinstance(error.__cause__, Image.DecompressionBombError):
-                raise
-            return None  # OpenCV may know the format
+    add_filter("ignore", r"PIL\.")  # of large pictures and odd EXIF; neither hinders us
+    try:
+        with decoding(name), Image.open(file) as image:
+            return _header(image)
+    except MediaError as error:
+        if isinstance(error.__cause__, Image.DecompressionBombError):
+            raise
+        return None  # OpenCV may know the format
 
 
 def _header(image: Image) -> Header:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 from augmented import CLASSES, HEIGHT, WIDTH, augmented, config, picture, scene
 
-from yolo.datasets.augment.albumentations_file import MIRRORING, UserTransforms, albumentations
+from yolo.datasets.augment import albumentations_file
+from yolo.datasets.augment.albumentations_file import MIRRORING, UserTransforms, _made, albumentations
 from yolo.datasets.augment.augmenter import Augmenter
 from yolo.errors import ConfigError
 
@@ -80,7 +82,7 @@ def test_one_of_several(tmp_path: Path, text: str) -> None:
 
 def test_a_mere_name_takes_the_defaults(tmp_path: Path) -> None:
     transforms = UserTransforms(written(tmp_path, "- ToGray\n- Blur:\n"), min_visibility=0.1)
-    assert [each.p for each in transforms._compose().transforms] == [0.5, 0.5]
+    assert [each.p for each in transforms._borrow().transforms] == [0.5, 0.5]
 
 
 def test_without_boxes(tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ def test_the_documented_file_does_what_it_says(tmp_path: Path) -> None:
     text = (Path(__file__).parents[3] / "docs" / "RECIPES.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     transforms = UserTransforms(written(tmp_path, example), min_visibility=0.1, may_mirror=False)
-    made = transforms._compose().transforms
+    made = transforms._borrow().transforms
     assert [(type(each).__name__, each.p) for each in made] == [
         ("RandomBrightnessContrast", 0.5),
         ("Blur", 0.1),
@@ -233,3 +235,20 @@ def test_import_leaves_the_environment_alone() -> None:
         [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_other_threads_may_warn_while_transforms_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread of the data loader makes transforms anew, and making them touches no other module's warnings."""
+    transforms = UserTransforms(written(tmp_path, "- Blur: {p: 1}"), min_visibility=0.1)
+    monkeypatch.setattr(albumentations_file, "build", lambda *_: pytest.fail("made anew"))
+    one, other = transforms._borrow(), transforms._borrow()
+    assert one is not other
+    assert one.transforms[0] is not other.transforms[0]
+
+    class Kind:
+        def __init__(self) -> None:
+            warnings.warn_explicit("odd", UserWarning, "a.py", 1, module="another")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _made(Kind, {}, "here")

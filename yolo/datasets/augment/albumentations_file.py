@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 import random as python_random
-import warnings
+import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from yolo.datasets.augment.labelled_boxes import MIN_SIDE, LabelledBoxes
 from yolo.errors import ConfigError
 from yolo.files.quoted import quoted
 from yolo.files.yaml_file import read_yaml
+from yolo.system.warning_filters import filtering
 
 
 @contextmanager
@@ -55,14 +57,17 @@ MIRRORING = (albumentations.D4, albumentations.HorizontalFlip, albumentations.Tr
 """Transforms that can mirror an image, perhaps with a rotation (SquareSymmetry is a D4, TimeReverse a HorizontalFlip).
 A mere rotation, such as RandomRotate90, does not mirror."""
 
+WARNING_MODULES = rf"albumentations|{re.escape(__name__)}|pydantic"
+"""Where albumentations' warnings seem to arise: in it or in who called it."""
+
 TRIAL_SIZE = (96, 128)
 
 
 class UserTransforms:
     """Chain of the transforms in a file; thread-safe.
 
-    A ``Compose`` keeps state, so every call borrows an idle one or makes one. (Thread-local ones would be lost:
-    TensorFlow's threads drop their Python state between two calls.)
+    A ``Compose`` keeps state, so every call borrows an idle one or copies one that is never used. (Thread-local ones
+    would be lost: TensorFlow's threads drop their Python state between two calls.)
     """
 
     def __init__(self, path: str | Path, *, min_visibility: float, may_mirror: bool = True) -> None:
@@ -83,7 +88,8 @@ class UserTransforms:
         self._may_mirror = may_mirror
         for number, entry in enumerate(self._entries, start=1):
             self._try(f"{self._path}: entry {number}", entry)
-        self._idle: deque[Any] = deque([self._compose()])
+        self._unused = chain([build(entry, str(self._path)) for entry in self._entries], min_visibility)
+        self._idle: deque[Any] = deque()
 
     def __call__(self, canvas: NDArray[np.uint8], objects: LabelledBoxes, random: np.random.Generator) -> LabelledBoxes:
         """Transform the canvas (H, W, 3) in place, and return the boxes as they are on it afterwards.
@@ -91,15 +97,17 @@ class UserTransforms:
         Raises:
             ConfigError: a transform failed, or made a canvas of another size.
         """
-        compose = self._idle.pop() if self._idle else self._compose()
+        compose = self._borrow()
         image, changed = self._apply(compose, canvas, objects, random, where=str(self._path))
         self._idle.append(compose)
         canvas[...] = image
         return changed
 
-    def _compose(self) -> Any:
-        transforms = [build(entry, str(self._path)) for entry in self._entries]
-        return chain(transforms, self._min_visibility)
+    def _borrow(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:  # not `if self._idle`: another thread may be faster
+            return deepcopy(self._unused)
 
     def _try(self, where: str, entry: object) -> None:
         """Run one entry on a small canvas, whatever its probability."""
@@ -246,8 +254,7 @@ def _transform_class(name: str, where: str) -> Any:
 
 def _made(kind: Any, arguments: dict[str, Any], where: str) -> Any:
     """Instantiate a transform; warnings of albumentations, e.g. about an unknown argument, become errors."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with filtering("error", WARNING_MODULES):
         try:
             return kind(**arguments)
         except Exception as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import random
-import warnings
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +24,7 @@ from yolo.errors import ConfigError
 from yolo.model.networks.layers import Convolutions
 from yolo.model.networks.yolov3 import Variant, pyramid
 from yolo.ops.boxes import Tensor
+from yolo.system.warning_filters import filtering
 
 PREFIX = "keras:"
 """Prefix of the model names that mean a Keras backbone."""
@@ -118,9 +119,8 @@ def construct(name: str, canvas: tuple[int, int], *, weights: str | None) -> ker
     """
     constructor = getattr(keras.applications, name)
     try:
-        with warnings.catch_warnings():
-            # Ignore Keras' warning that MobileNet's weights expect 224 px.
-            warnings.simplefilter("ignore", UserWarning)
+        # Keras warns that MobileNet's weights expect 224 px.
+        with filtering("ignore", rf"keras\.|{re.escape(__name__)}"):
             return constructor(include_top=False, weights=weights, input_shape=(*canvas, 3))
     except ValueError as error:
         if weights is not None:

@@ -11,7 +11,8 @@ from typing import Any
 from yolo.config import HARMLESS
 from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
-from yolo.files.bounded import open_file
+from yolo.files.bounded import read_bytes
+from yolo.files.yaml_file import LARGEST_YAML
 from yolo.structs import Dataset
 
 NAMES = ("dataset.name", "dataset.split", "validation.name", "validation.split")
@@ -39,10 +40,9 @@ def describe_file(option: str, path: str | None) -> str | None:
     if not path:
         return None
     try:
-        with open_file(path) as file:
-            return sha256(file.read()).hexdigest()[:16]
-    except OSError as error:
-        raise ConfigError(f"--{option} {path}: cannot be read ({error.strerror}); say where it is now") from error
+        return sha256(read_bytes(path, limit=LARGEST_YAML, what="a YAML file")).hexdigest()[:16]
+    except ConfigError as error:
+        raise ConfigError(f"--{option} {error}; say where it is now") from error
 
 
 def agree_on(hosts: Hosts, conditions: dict[str, Any]) -> None:

@@ -1,0 +1,72 @@
+"""Filters of warnings: for the modules named alone, and without harm to other threads."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from PIL import Image
+
+from yolo.images import codec
+from yolo.system.warning_filters import add_filter, filtering
+
+
+def warn_in(module: str) -> None:
+    warnings.warn_explicit("odd", UserWarning, "a.py", 1, module=module)
+
+
+def test_only_the_named_modules_are_filtered():
+    with filtering("ignore", r"some\."):
+        warn_in("some.where")
+        with pytest.raises(UserWarning):
+            warn_in("somewhere")
+        with filtering("error", r"some\.w"), pytest.raises(UserWarning):
+            warn_in("some.where")
+        warn_in("some.where")
+    with pytest.raises(UserWarning):
+        warn_in("some.where")
+
+
+def test_the_filters_of_others_stay():
+    before = list(warnings.filters)
+    with filtering("ignore", "some"):
+        warnings.filterwarnings("ignore", message="set meanwhile")
+    assert warnings.filters[1:] == before
+    warnings.resetwarnings()
+    with filtering("ignore", "some"):
+        warnings.resetwarnings()
+    assert warnings.filters == []
+
+
+def test_a_lasting_filter_is_added_once():
+    add_filter("ignore", "some")
+    after = list(warnings.filters)
+    add_filter("ignore", "some")
+    assert warnings.filters == after
+    warn_in("some.where")
+
+
+def test_threads_that_read_pictures_leave_no_filter_for_all(tmp_path, monkeypatch):
+    """The first begins and ends before the second: with `warnings.catch_warnings`, its filters would stay behind."""
+    second_began, first_ended = threading.Event(), threading.Event()
+
+    def wait(image):
+        if image.filename.endswith("first.png"):
+            assert second_began.wait(20)
+        else:
+            second_began.set()
+            assert first_ended.wait(20)
+        return codec.Header((image.height, image.width), turned=False)
+
+    monkeypatch.setattr(codec, "_header", wait)
+    for name in ("first.png", "second.png"):
+        Image.new("RGB", (9, 5)).save(tmp_path / name)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (pool.submit(codec.image_size, tmp_path / name) for name in ("first.png", "second.png"))
+        assert first.result() == (5, 9)
+        first_ended.set()
+        assert second.result() == (5, 9)
+    with pytest.raises(UserWarning):
+        warn_in("some.where")
