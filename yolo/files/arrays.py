@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 DAMAGE = (
     *(OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError, EOFError),
-    *(BadZipFile, struct.error, zlib.error),
+    *(AttributeError, BadZipFile, struct.error, zlib.error),
 )
 """Everything that reading a damaged file by zipfile, json, numpy or h5py, and looking into its content, may raise."""
 

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -28,11 +27,6 @@ LARGEST_GROWTH = 20
 """What is in such a file unpacks to so many times the file's size, at most; Keras does not compress weights."""
 SMALL = MIB
 """Bytes that are allowed whatever the file's size."""
-DAMAGE = (
-    *(OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, EOFError, ArithmeticError),
-    *(MemoryError, zipfile.BadZipFile, zlib.error),
-)
-"""What h5py, zipfile and json raise over bytes that are not theirs."""
 
 
 @contextmanager
@@ -40,7 +34,8 @@ def checked_zip(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     """Open a ``.keras`` file whose members together unpack to no more than such a file's do.
 
     Raises:
-        ValueError: they unpack to more, or one of them stands in it twice; and the other errors of `DAMAGE`.
+        ValueError: they unpack to more, or one of them stands in it twice.
+        Exception: any of `yolo.files.arrays.DAMAGE`.
     """
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -65,7 +60,7 @@ def read_config(archive: zipfile.ZipFile) -> Any:
     """Read the description of the model.
 
     Raises:
-        ValueError: it is too large, or no JSON; and the other errors of `DAMAGE`.
+        ValueError: it is too large, or no JSON; and the other errors of `yolo.files.arrays.DAMAGE`.
     """
     size = archive.getinfo(CONFIG_MEMBER).file_size
     if size > LARGEST_CONFIG:
@@ -81,7 +76,7 @@ def checked_weights(file: IO[bytes], archive: zipfile.ZipFile | None) -> Iterato
     """Open the HDF5 file, or that within a ``.keras`` file, whose arrays are no larger than the file can hold.
 
     Raises:
-        ValueError: they are; and the other errors of `DAMAGE`.
+        ValueError: they are; and the other errors of `yolo.files.arrays.DAMAGE`.
     """
     # In memory: zipfile goes back in a member by reading it from its beginning.
     content = file if archive is None else io.BytesIO(archive.read(WEIGHTS_MEMBER))
