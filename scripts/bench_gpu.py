@@ -201,7 +201,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="yolov3")
     parser.add_argument("--sizes", type=int, nargs="+", default=[416, 608])
-    parser.add_argument("--batches", type=int, nargs="+", default=[16, 64, 128], help="pictures a step")
+    parser.add_argument("--batches", type=int, nargs="+", default=[16, 64, 128], help="images per step")
     parser.add_argument("--precision", default="mixed_bfloat16", help="float32, mixed_bfloat16 or mixed_float16")
     parser.add_argument("--peak-tflops", type=float, help="of the chip's matrix units; default: by its name")
     parser.add_argument("--repeats", type=int, default=10, help=f"steps; with --data {FED} times as many")

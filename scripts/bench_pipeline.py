@@ -62,7 +62,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, help="folder of pictures; else coco128 of YOLO_SHARED, else made ones")
     parser.add_argument("--size", type=int, default=416, help="side of the canvas")
     parser.add_argument("--threads", type=int, default=2, help="for every stage")
-    parser.add_argument("--batch", type=int, default=16, help="pictures a batch")
+    parser.add_argument("--batch", type=int, default=16, help="images per batch")
     parser.add_argument("--seconds", type=float, default=6.0, help="for every stage")
     return parser.parse_args()
 

@@ -1,7 +1,7 @@
 """Cost per image at each stage of the input pipeline, and its growth with images, boxes, classes and hosts.
 
     python scripts/bench_scale.py                          # everything but ten million images
-    python scripts/bench_scale.py --only images --largest 10000000
+    python scripts/bench_scale.py --only pictures --largest 10000000
     python scripts/bench_scale.py --only plan --rate 1000  # estimates for COCO and ten million images
 
 Stages take turns in one run and are compared by processor time, so that other load on the machine matters little.
@@ -78,7 +78,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="turns of each stage")
     parser.add_argument("--largest", type=int, default=1_000_000, help="pictures of the largest made dataset")
     parser.add_argument(
-        "--rate", type=float, default=1000.0, help="of the plan: pictures a second that a GPU trains on"
+        "--rate", type=float, default=1000.0, help="images per second that a GPU is assumed to train on"
     )
     parser.add_argument("--measure-index", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -333,7 +333,7 @@ def print_plan(options: argparse.Namespace) -> None:
     kept = found["batches, augmented, with mosaic, kept in memory"]
     size = COCO_BYTES / COCO_PICTURES
     resized = CANVAS[0] * CANVAS[1] * 3 * 0.75  # 3:4, the most common aspect ratio
-    print(f"\nAssumed: {rate:,.0f} pictures a second and GPU, {size / 1e3:.0f} kB a file.")
+    print(f"\nAssumed: {rate:,.0f} images per second and GPU, {size / 1e3:.0f} kB per file.")
     print("\n| pictures | GPUs | an epoch | cores, all hosts | cores, pictures kept | bytes a second | all, resized |")
     print("|---|---|---|---|---|---|---|")
     for pictures in (COCO_PICTURES, 10_000_000):

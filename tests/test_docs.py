@@ -151,3 +151,10 @@ def test_every_page_of_the_site_is_in_its_menu():
     assert sorted(listed) == sorted(page.name for page in ROOT.glob("docs/*.md"))
     assert config["strict"] is True
     assert config["theme"]["font"] is False  # nothing is loaded from elsewhere
+
+
+def test_the_api_page_has_every_public_name():
+    import yolo
+
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert [name for name in yolo.__all__ if f"::: yolo.{name}\n" not in page] == []

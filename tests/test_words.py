@@ -11,67 +11,6 @@ OPENINGS = ("Of ", "What ", "Those ", "That ", "So many ", "Let ", "As ", "From 
 """Openings that only make sense together with the name above, or that hide the verb."""
 LEAST_WORDS = 4
 """Smallest number of words in the first line of a module's docstring."""
-NOT_YET = {
-    "yolo/cli/common.py",
-    "yolo/cli/detect.py",
-    "yolo/cli/info.py",
-    "yolo/cli/resume_options.py",
-    "yolo/cli/train.py",
-    "yolo/config.py",
-    "yolo/config_types.py",
-    "yolo/datasets/formats/coco.py",
-    "yolo/datasets/formats/data_yaml.py",
-    "yolo/datasets/formats/text_files.py",
-    "yolo/datasets/formats/voc_xml.py",
-    "yolo/datasets/formats/yolo_txt.py",
-    "yolo/datasets/load.py",
-    "yolo/datasets/tfrecord/index.py",
-    "yolo/datasets/tfrecord/records.py",
-    "yolo/datasets/tfrecord/scan.py",
-    "yolo/datasets/tfrecord/writer.py",
-    "yolo/detect/predictor.py",
-    "yolo/distributed/devices.py",
-    "yolo/distributed/hosts.py",
-    "yolo/distributed/launchers.py",
-    "yolo/distributed/rendezvous.py",
-    "yolo/distributed/supervisor.py",
-    "yolo/evaluation/coco.py",
-    "yolo/evaluation/evaluator.py",
-    "yolo/evaluation/results.py",
-    "yolo/files/atomic.py",
-    "yolo/files/download.py",
-    "yolo/files/remote.py",
-    "yolo/images/codec.py",
-    "yolo/images/draw.py",
-    "yolo/model/detector.py",
-    "yolo/structs.py",
-    "yolo/system/allocator.py",
-    "yolo/system/available_memory.py",
-    "yolo/system/device_memory.py",
-    "yolo/training/__init__.py",
-    "yolo/training/callbacks/__init__.py",
-    "yolo/training/callbacks/progress.py",
-    "yolo/training/engine/__init__.py",
-    "yolo/training/engine/loop.py",
-    "yolo/training/optimizer/__init__.py",
-    "yolo/training/optimizer/ema.py",
-    "yolo/training/optimizer/fused_kernels.py",
-    "yolo/training/optimizer/learning_rate.py",
-    "yolo/training/optimizer/update_rules.py",
-    "yolo/training/run/checkpoint.py",
-    "yolo/training/run/consistency.py",
-    "yolo/training/run/folder.py",
-    "yolo/training/run/run.py",
-    "yolo/training/run/stages.py",
-    "yolo/training/run/state.py",
-    "yolo/training/search/space.py",
-    "yolo/training/search/study.py",
-    "yolo/training/search/tuning.py",
-    "yolo/training/trainer.py",
-    "yolo/weights/keras_files.py",
-    "yolo/weights/load.py",
-}
-"""Files whose wording is still to be done; to be emptied."""
 FILES = sorted(
     path.relative_to(ROOT).as_posix() for folder in ("yolo", "scripts") for path in (ROOT / folder).rglob("*.py")
 )
@@ -110,11 +49,6 @@ def test_the_rules(source: str, faults: list[str]) -> None:
     assert faults_of(source) == faults
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path not in NOT_YET])
+@pytest.mark.parametrize("path", FILES)
 def test_docstrings_make_sense_alone(path: str) -> None:
     assert faults_of((ROOT / path).read_text(encoding="utf-8")) == []
-
-
-def test_no_file_is_excluded_without_need() -> None:
-    faulty = {path for path in FILES if faults_of((ROOT / path).read_text(encoding="utf-8"))}
-    assert NOT_YET - faulty == set()

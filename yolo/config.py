@@ -238,25 +238,25 @@ class TrainConfig:
 
     @property
     def best_metric(self) -> str:
-        """The name of ``best`` in the history and in metrics.json."""
+        """Name of ``best`` in the history and in metrics.json."""
         return BEST_METRICS[self.best]
 
 
 BEST_METRICS: dict[BestMetric, str] = {"ap": "AP", "ap50": "AP50"}
-"""Name in the history and in metrics.json of what ``best`` may be."""
+"""Name in the history and in metrics.json of each value of ``best``."""
 
 HARMLESS = ("workers", "cache", "save_every", "augment.albumentations")
 """Options of `TrainConfig` without effect on the learned weights; a resumed run may change them.
 
-The path of the albumentations file is one of them, its content is not (`Run.conditions`).
+The path of the albumentations file may change, its content may not (`Run.conditions`).
 """
 
 
 def train_config(values: Mapping[str, Any]) -> TrainConfig:
-    """The configuration from the plain dictionary that ``dataclasses.asdict`` makes of it.
+    """Make a configuration from the dictionary that ``dataclasses.asdict`` made of one.
 
     Raises:
-        ConfigError: a value is wrong.
+        ConfigError: a value is not allowed.
     """
     nested = {"loss": LossConfig(**values["loss"]), "augment": AugmentConfig(**values["augment"])}
     return TrainConfig(**{**values, **nested})

@@ -38,7 +38,7 @@ class Range:
     below: bool = False
 
     def holds(self, value: object) -> bool:
-        """Whether all numbers in a value lie within; words and None are not numbers."""
+        """Whether all numbers in a value lie in the interval; text and None are ignored."""
         numbers = value if isinstance(value, list | tuple) else [value]
         return all(self._contains(each) for each in numbers if isinstance(each, Real))
 
@@ -47,7 +47,7 @@ class Range:
         return bool(over and (number < self.high if self.below else number <= self.high))
 
     def __str__(self) -> str:
-        """The interval as in messages: ``> 0``, ``in 0..1`` or ``in [0, 1)``."""
+        """Format the interval for messages: ``> 0``, ``in 0..1`` or ``in [0, 1)``."""
         if math.isinf(self.high):
             return f"> {self.low}" if self.above else f">= {self.low}"
         if not (self.above or self.below):
@@ -55,14 +55,14 @@ class Range:
         return f"in {'(' if self.above else '['}{self.low}, {self.high}{')' if self.below else ']'}"
 
     def in_words(self) -> str:
-        """The interval as in help texts: ``> 0``, ``0 to 1`` or ``0 to <1``."""
+        """Format the interval for help texts: ``> 0``, ``0 to 1`` or ``0 to <1``."""
         if math.isinf(self.high):
             return str(self)
         return f"{'>' if self.above else ''}{self.low} to {'<' if self.below else ''}{self.high}"
 
 
 def split_range(annotation: Any) -> tuple[Any, Range | None]:
-    """The type and the range of ``Annotated[type, Range(...)]``; of other annotations the range is None."""
+    """Split ``Annotated[type, Range(...)]`` into type and range; the range of other annotations is None."""
     if get_origin(annotation) is Annotated:
         kind, *extras = get_args(annotation)
         return kind, next((each for each in extras if isinstance(each, Range)), None)
@@ -86,7 +86,7 @@ def is_a(value: object, kind: Any) -> bool:
 
 
 def describe(kind: Any) -> str:
-    """The values that an annotation allows, in words."""
+    """Describe in words the values that an annotation allows."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return " or ".join(map(describe, parts))

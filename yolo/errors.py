@@ -1,31 +1,31 @@
-"""The errors of the package, one tree:
+"""Errors of the package, in one tree:
 
-    YoloError                 something of the user's has to be mended; the message says what and how
-    ├── ConfigError           an option, a configuration file or a combination of them
-    ├── AnnotationError       a dataset: its folder, an annotation file, a class list
-    ├── WeightsError          a model file
-    └── MediaError            a picture or a video
+    YoloError                 fault in the user's input; the message says where and how to correct it
+    ├── ConfigError           option, configuration file, or a combination of options
+    ├── AnnotationError       dataset: its folder, an annotation file, a class list
+    ├── WeightsError          model file
+    └── MediaError            image
 
-The command line turns a YoloError into one line on stderr and exit code 2. Anything else
-that escapes is a defect of this package.
+The command line turns a YoloError into one line on stderr and exit code 2. Any other exception that escapes is a defect
+of this package.
 """
 
 
 class YoloError(Exception):
-    """A fault in the user's files or options; the message names the place and the remedy."""
+    """Fault in the user's files or options; the message names the place and the remedy."""
 
 
 class ConfigError(YoloError):
-    """An option or configuration file that cannot be used."""
+    """Invalid option or configuration file, or options that do not fit each other."""
 
 
 class AnnotationError(YoloError):
-    """A dataset that cannot be read."""
+    """Dataset that is missing, malformed, or does not fit the classes."""
 
 
 class WeightsError(YoloError):
-    """A model file that cannot be read or does not fit."""
+    """Model file that cannot be read or written, or does not fit the network."""
 
 
 class MediaError(YoloError):
-    """A picture that cannot be read or written."""
+    """Image that cannot be read or written."""

@@ -1,7 +1,7 @@
-"""What flows between the parts on the host: Sample, Dataset and Detections (numpy only).
+"""Data structures in numpy: Sample, Dataset and Detections.
 
-Boxes are everywhere ``xyxy``: float32, continuous pixels, width = x2 - x1, so that a
-picture of width W spans 0..W. Sizes are ``(height, width)``.
+Boxes are ``xyxy`` everywhere: float32, in continuous pixels, width = x2 - x1, so that an image of width W spans 0..W.
+Sizes are ``(height, width)``.
 """
 
 from __future__ import annotations
@@ -23,68 +23,76 @@ Size = tuple[int, int]
 """(height, width) in pixels."""
 
 LISTED = 8
-"""Most class names or detections that a printed Dataset or the repr of Detections names."""
+"""Largest number of class names that `str` of a Dataset lists, and of detections that `repr` of Detections lists."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One annotated picture."""
+    """One annotated image of a `Dataset`."""
 
     path: Path
     image_id: int | str
     size: Size
     """(height, width) as annotated."""
     boxes: Boxes
-    """(N, 4) xyxy in pixels of the picture."""
+    """(N, 4) xyxy in pixels of the image."""
     labels: NDArray[np.int32]
     """(N,) indices into the class names."""
     ignore: NDArray[np.bool_]
-    """(N,) COCO crowds and VOC difficult objects: neither right nor wrong to find."""
+    """(N,) COCO crowds and VOC difficult objects; detecting one counts neither as right nor as wrong."""
 
 
 class PictureStore(Protocol):
-    """Where the encoded pictures of a Dataset lie that are no files of their own."""
+    """Protocol of a storage of encoded images that are not files of their own, such as TFRecord shards."""
 
     def read(self, index: int) -> bytes:
-        """Picture ``index`` as it was encoded; raises a MediaError if it cannot be had."""
+        """Encoded bytes of image ``index``.
+
+        Raises:
+            MediaError: the image cannot be read.
+        """
 
     def stamp(self, index: int) -> tuple[str | int, ...]:
-        """Changes whenever the bytes of the picture do; printable, for keys."""
+        """Values for cache keys that change whenever the bytes of the image do."""
 
     def take(self, indices: NDArray[np.int64]) -> PictureStore:
-        """The pictures at ``indices``, in that order."""
+        """Storage of the images at ``indices``, in that order."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Annotated pictures as columns: box k of picture i lies in ``offsets[i] <= k < offsets[i + 1]``."""
+    """N annotated images with K boxes, as columns.
+
+    The boxes of image i are the rows ``offsets[i]`` to ``offsets[i + 1]``, exclusive. Indexing and iterating give a
+    `Sample` per image.
+    """
 
     classes: tuple[str, ...]
     files: Sequence[str]
-    """One picture each, relative to ``folder`` (or absolute)."""
+    """(N) image files, relative to ``folder`` or absolute."""
     sizes: NDArray[np.int32]
-    """(N, 2) height and width of each picture as annotated."""
+    """(N, 2) height and width of each image as annotated."""
     offsets: NDArray[np.int64]
-    """(N + 1,) where each picture's boxes begin in the columns below."""
+    """(N + 1,) first row of each image's boxes in the columns below; the last value is K."""
     boxes: Boxes
-    """(K, 4) xyxy in pixels of the picture."""
+    """(K, 4) xyxy in pixels of the image."""
     labels: NDArray[np.int32]
     """(K,) indices into ``classes``."""
     ignore: NDArray[np.bool_]
     """(K,) COCO crowds and VOC difficult objects."""
     areas: NDArray[np.float32]
-    """(K,) area of the object in square pixels: the mask's where the source has one, else the box's."""
+    """(K,) area of each object in square pixels: of its mask if the source has one, else of its box."""
     image_ids: Sequence[int | str]
-    """The source's own id of each picture."""
+    """(N) ids of the images in the source."""
     category_ids: tuple[int, ...]
-    """The source's own id of each class."""
+    """(C) ids of the classes in the source."""
     folder: Path = Path()
     name: str = "dataset"
     split: str | None = None
     repairs: dict[str, int] = field(default_factory=dict)
-    """What the reader clipped, dropped or mended, and how often."""
+    """Number of repairs by kind: what the reader clipped, dropped or corrected."""
     store: PictureStore | None = None
-    """Where the pictures lie; None: each in its file. With a store, `path` is only what messages call a picture."""
+    """Storage of the encoded images; None: each is a file. With a store, `path` is only a name for messages."""
 
     def __post_init__(self) -> None:
         pictures, boxes = len(self.files), len(self.boxes)
@@ -110,7 +118,7 @@ class Dataset:
         return f"<Dataset {self._title}: {self._counts}>"
 
     def __str__(self) -> str:
-        """Three lines: name and split; images, boxes and classes; and where the images lie."""
+        """Three lines: name and split; numbers of images, boxes and classes; and the folder."""
         return (
             f"{self._title}\n{self._counts}: {abridged(list(self.classes))}\n"
             f"in {self.folder.absolute()}{'' if self.store is None else ' (TFRecord)'}"
@@ -147,13 +155,14 @@ class Dataset:
         return (self[index] for index in range(len(self)))
 
     def path(self, index: int) -> Path:
+        """Path of image ``index``."""
         return self.folder / self.files[index]
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """Picture ``index`` as (H, W, 3) RGB, in the frame of its boxes.
+        """Read image ``index`` as (H, W, 3) uint8 RGB, in the frame of its boxes.
 
         Raises:
-            MediaError: it cannot be read.
+            MediaError: the image cannot be read.
         """
         from yolo.images.codec import decode_image, read_bytes
 
@@ -163,25 +172,30 @@ class Dataset:
 
     @property
     def box_counts(self) -> NDArray[np.int64]:
-        """(N,) number of boxes of each picture."""
+        """(N,) number of boxes of each image."""
         return np.diff(self.offsets)
 
     @property
     def box_pictures(self) -> NDArray[np.int64]:
-        """(K,) which picture each box lies in."""
+        """(K,) index of each box's image."""
         return np.repeat(np.arange(len(self)), self.box_counts)
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a picture, a class or a box does (not with the pixels)."""
+        """Hash of the files' names, classes, sizes and boxes; the pixels are not included."""
         digest = sha256("\n".join([*self.classes, "", *self.files]).encode(errors="surrogatepass"))
         for column in (self.sizes, self.offsets, self.boxes, self.labels, self.ignore):
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()[:16]
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64], *, split: str | None = None) -> Dataset:
-        """The pictures at ``indices``, in that order, with their boxes."""
-        chosen = np.arange(len(self))[np.asarray(indices, np.int64)]  # counts from the end resolved
+        """Dataset of the images at ``indices``, in that order, with their boxes.
+
+        Args:
+            indices: (M,) image indices; negative ones count from the end.
+            split: name of the new dataset's split; None: unchanged.
+        """
+        chosen = np.arange(len(self))[np.asarray(indices, np.int64)]  # negative indices resolved
         counts = self.box_counts[chosen]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         rows = np.repeat(self.offsets[chosen] - offsets[:-1], counts) + np.arange(offsets[-1])
@@ -201,7 +215,7 @@ class Dataset:
 
 
 class Detection(NamedTuple):
-    """One detected object: an item of `Detections`."""
+    """One detected object, as an item of `Detections`."""
 
     box: Boxes
     """(4,) x1, y1, x2, y2 in pixels of the image."""
@@ -218,16 +232,16 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Detections:
-    """Detected objects of one image, best first, in the image's own pixels.
+    """N detected objects of one image, best first, in the image's own pixels.
 
-    Iterating gives one `Detection` an object; ``detections[0]`` is the best one, and a slice, a boolean
-    mask or a list of indices selects several as `Detections`.
+    Iterating gives a `Detection` per object; ``detections[0]`` is the best one. A slice, a boolean mask or a list of
+    indices selects several as `Detections`.
     """
 
     boxes: Boxes
     """(N, 4) xyxy."""
     scores: NDArray[np.float32]
-    """(N,) in 0..1."""
+    """(N,) confidence in 0..1."""
     labels: NDArray[np.int32]
     """(N,) indices into ``classes``."""
     classes: tuple[str, ...]
@@ -247,7 +261,7 @@ class Detections:
         return f"<Detections: {listed or 'none'}>"
 
     def __str__(self) -> str:
-        """A line that counts the detections, and one for each."""
+        """One line with the number of detections, then one per detection."""
         return "\n".join([counted(len(self), "detection"), *(f"  {each!r}" for each in self)])
 
     def __len__(self) -> int:
@@ -263,10 +277,10 @@ class Detections:
     def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> Detections: ...
 
     def __getitem__(self, index: int | slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> Detection | Detections:
-        """One detection at an integer; those of a slice, a boolean mask or indices.
+        """Select one detection by an integer, or several by a slice, a boolean mask or indices.
 
         Raises:
-            IndexError: there is no such detection, or the mask has another length.
+            IndexError: an index is out of range, or the mask has another length.
         """
         if isinstance(index, int | np.integer):
             if not -len(self) <= index < len(self):
@@ -275,16 +289,16 @@ class Detections:
             return Detection(self.boxes[index], float(self.scores[index]), label, self.classes[label])
         rows = index if isinstance(index, slice) else np.asarray(index)
         if isinstance(rows, np.ndarray) and not rows.size and rows.dtype != bool:
-            rows = rows.astype(np.int64)  # numpy takes an empty list for floats
+            rows = rows.astype(np.int64)  # numpy makes an empty list an array of floats
         return replace(self, boxes=self.boxes[rows], scores=self.scores[rows], labels=self.labels[rows])
 
     @property
     def names(self) -> list[str]:
-        """The class name of each detection."""
+        """Class name of each detection."""
         return [self.classes[label] for label in self.labels]
 
     def to_list(self) -> list[dict[str, Any]]:
-        """The detections as plain data: ``[{"class": .., "score": .., "box": [x1, y1, x2, y2]}]``."""
+        """Convert to plain data: ``[{"class": .., "score": .., "box": [x1, y1, x2, y2]}]``."""
         rows = zip(self.names, self.scores, self.boxes, strict=True)
         return [
             {"class": name, "score": round(float(score), 4), "box": [round(float(side), 2) for side in box]}
@@ -292,10 +306,13 @@ class Detections:
         ]
 
     def draw(self, image: str | Path | NDArray[np.uint8]) -> Image:
-        """The picture (a path or RGB array) with the detections drawn on it, as a PIL image.
+        """Draw the detections on a copy of the image.
+
+        Args:
+            image: path, or (H, W, 3) uint8 RGB array.
 
         Raises:
-            MediaError: the file is not a readable picture.
+            MediaError: the file is not a readable image.
         """
         from yolo.images.codec import read_image
         from yolo.images.draw import draw_boxes
@@ -305,12 +322,12 @@ class Detections:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: ``1 box``, ``2 boxes``."""
+    """Number with its noun: ``1 box``, ``2 boxes``."""
     plural = f"{noun}es" if noun.endswith(("x", "s")) else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
 
 
 def abridged(words: Sequence[str], *, of: int | None = None) -> str:
-    """The first `LISTED` words, and how many more there are; ``of`` is their number if not all are given."""
+    """List the first `LISTED` words and the number of the others; ``of`` is the total if not all are given."""
     more = (len(words) if of is None else of) - LISTED
     return ", ".join(words[:LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -105,7 +105,7 @@ def test_the_json_tells_what_was_carried_over(capsys):
         (["net.weights", "there.keras", *FROM_DARKNET], "there.keras: exists; give another DST, or --force"),
         (["net.weights", "beside.weights", *FROM_DARKNET], "beside.cfg: exists; give another DST, or --force"),
         (["net.weights", "nowhere/a.keras", *FROM_DARKNET], "nowhere/a.keras: there is no folder nowhere"),
-        (["net.weights", "a.keras"], "is the size of none of the networks yolov3, yolov3-spp, yolov3-tiny"),
+        (["odd.weights", "a.keras"], "is the size of none of the networks yolov3, yolov3-spp, yolov3-tiny"),
         (["nothing.weights", "a.keras"], "nothing.weights: no such file"),
         (["nothing.keras", "a.keras"], "nothing.keras: no such file"),
         (["net.weights", "a.keras", *FROM_DARKNET, "--classes", ","], "classes must be names with commas between"),
@@ -123,6 +123,7 @@ def test_the_json_tells_what_was_carried_over(capsys):
 )
 def test_faults_are_one_line_and_leave_everything_as_it_was(files, capsys, options, message):
     (files / "there.keras").write_text("mine")
+    (files / "odd.weights").write_bytes((files / "net.weights").read_bytes())  # without a .cfg of its name
     (files / "beside.cfg").write_text("mine")
     (files / "one.names").write_text("cat\n")
     before = {path: path.read_bytes() for path in files.iterdir()}

@@ -56,7 +56,7 @@ def test_no_command_or_an_unknown_one_is_exit_code_2(arguments, message):
 
 def test_every_command_has_its_file():
     helpers = {"__init__", "main", "common", "resume_options", "presets", "hosts"}
-    helpers |= {"options", "help", "suggestions", "completion"}
+    helpers |= {"options", "help", "suggestions", "completion", "config_file"}
     files = {path.stem for path in (ROOT / "yolo" / "cli").glob("*.py")}
     assert files == set(cli.COMMANDS) | helpers
 

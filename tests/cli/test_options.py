@@ -128,7 +128,8 @@ def test_messages_about_what_is_typed(capsys, words, message):
         ("augment:\n  mosaik: 1\n", "bad.yaml: unknown option augment.mosaik; did you mean augment.mosaic?"),
         ("foo: 3\n", "bad.yaml: unknown option foo (see"),
         ("epochs: x\n", "bad.yaml: epochs must be a whole number, got x"),
-        ("a: [\n", "bad.yaml: not a YAML file of options: "),
+        ("a: [\n", "bad.yaml:2:1: not valid YAML"),
+        ("- a\n", "bad.yaml: not a YAML file of options: "),
     ],
 )
 def test_messages_about_a_file_name_it(text, message):

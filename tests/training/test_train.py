@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -368,8 +369,8 @@ def test_a_network_file_is_trained_from_nothing(digits, darknet, caplog):
             "model yolov3 and cfg net.cfg are given, but no weights: give one",
         ),
         (["--model", "yolov3", "--backbone", "keras:VGG16"], "--model yolov3 and --backbone keras:VGG16: give one"),
-        (["--weights", "net.weights"], "is the size of none of the networks"),
-        (["--weights", "run/best.keras", "--force"], "--weights run/best.keras: lies in the run's own folder"),
+        (["--weights", "odd.weights"], "is the size of none of the networks"),
+        (["--weights", "run/best.keras", "--force"], "run/best.keras: no such file"),
         (["--weights", "net.weights", "--cfg", "nothing.cfg"], "nothing.cfg: no such file"),
         (["--freeze", "head"], "freeze must be backbone, neck or a number of layers"),
         (["--unfreeze-at", "3"], "--unfreeze-at must be given with freeze"),
@@ -380,6 +381,7 @@ def test_a_network_file_is_trained_from_nothing(digits, darknet, caplog):
 def test_faults_of_transfer_are_one_line(digits, capsys, options, message):
     from yolo.cli.main import main
 
+    shutil.copy("net.weights", "odd.weights")  # beside which there is no .cfg of its name
     assert main(["train", str(digits), "--epochs", "1", "--out", "run", *options]) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
 

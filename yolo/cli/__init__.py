@@ -1,1 +1,1 @@
-"""The command line: `main.py` holds the table of commands, one file each beside it."""
+"""Command line: `main.py` has the table of commands, each of which is a file of this folder."""

@@ -91,10 +91,10 @@ def run(arguments: Namespace) -> None:
 
 
 def output_files(arguments: Namespace) -> tuple[Path | None, Path | None]:
-    """Paths of the anchors file and of the plot; None for those not wanted.
+    """Paths of the anchors file and of the plot; None if not requested.
 
     Raises:
-        ConfigError: a file exists already, or its folder does not.
+        ConfigError: a file exists, or its folder does not.
     """
     out = Path(arguments.out) if arguments.out else None
     plot = Path(arguments.plot) if arguments.plot else out and out.with_suffix(".png")

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from yolo.model.detector import Detector
 
 _held = ExitStack()
-"""The locks on the output folders of the command that runs."""
+"""Locks on the output folders of the running command."""
 
 
 def add_data_arguments(parser: ArgumentParser, *, split: str, required: bool = True) -> None:
     """Add DATA and how to read it.
 
     Args:
-        parser: the command's.
-        split: the part of the dataset that is taken when none is named, in words.
+        parser: parser of the command.
+        split: description of the default split.
         required: refuse a command without DATA.
     """
     if required:
@@ -40,7 +40,7 @@ def add_data_arguments(parser: ArgumentParser, *, split: str, required: bool = T
 
 
 def add_weights_options(parser: ArgumentParser) -> None:
-    """Add the options that say how to read WEIGHTS which do not say it themselves."""
+    """Add the options for WEIGHTS without a description of their network, such as Darknet's."""
     group = parser.add_argument_group("model")
     group.add_argument("--cfg", type=str | None, metavar="FILE", help="Darknet network file (.cfg) of .weights")
     group.add_argument("--names", type=str | None, metavar="FILE", help="file of class names of .weights")
@@ -54,10 +54,10 @@ def add_weights_options(parser: ArgumentParser) -> None:
 
 
 def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) -> Detector:
-    """The detector that WEIGHTS and the options of `add_weights_options` name.
+    """Load the detector that WEIGHTS and the options of `add_weights_options` name.
 
     Raises:
-        YoloError: there is none, or an option does not fit it.
+        YoloError: the file cannot be loaded, or an option does not fit it.
     """
     path = find_weights(arguments)
     start_keras()
@@ -74,10 +74,10 @@ def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) 
 
 
 def find_weights(arguments: Namespace) -> str | Path:
-    """The file that WEIGHTS stand for; refused here if it cannot be loaded, before Keras is imported.
+    """Find the file that WEIGHTS name, and check it before Keras is imported.
 
     Raises:
-        YoloError: it, or a file that `add_weights_options` names, is missing or of the wrong kind.
+        YoloError: this file, or one that `add_weights_options` names, is missing or of the wrong kind.
     """
     from yolo.weights.locate import check_loadable, is_darknet, resolve
 
@@ -101,7 +101,7 @@ WEIGHTS_HELP = (
 
 
 def choose_split(arguments: Namespace, *preferred: str) -> str | None:
-    """The split that is asked for, else the first of ``preferred`` that the dataset has, else None: all."""
+    """Split of --split, else the first of ``preferred`` that the dataset has, else None for all images."""
     if arguments.split is not None:
         return arguments.split
     from yolo.datasets.load import available_splits, find_split
@@ -114,7 +114,7 @@ def parse_size(text: str | int) -> tuple[int, int]:
     """(height, width) of ``416`` or ``320x416``; a YAML file gives the former as a number.
 
     Raises:
-        ConfigError: it is neither, or not a multiple of 32.
+        ConfigError: the text is neither, or a number is not a multiple of 32.
     """
     match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", str(text).strip())
     if match is None:
@@ -123,29 +123,28 @@ def parse_size(text: str | int) -> tuple[int, int]:
 
 
 def prepare_output(folder: str | Path, *, force: bool) -> Path:
-    """Make an output folder that is new, empty, or may be overwritten, and lock it until the command ends.
-
-    To be called after everything that may refuse the command.
+    """Make an output folder, and lock it until the command ends; call this after all other checks.
 
     Raises:
-        ConfigError: it holds something and ``force`` is not given, another process writes there, or it cannot be made.
+        ConfigError: the folder is not empty and ``force`` is not given, it cannot be made, or another process writes
+            there.
     """
     path = check_output(folder, force=force)
     try:
         path.mkdir(parents=True, exist_ok=True)
         hold_output(path)
         if not force:
-            refuse_full(path)  # another process may have been faster
+            refuse_full(path)  # another process may have locked it in between
     except OSError as error:
         raise ConfigError(f"{path}: cannot be made ({error.strerror}); give another --out") from error
     return path
 
 
 def check_output(folder: str | Path, *, force: bool) -> Path:
-    """The path of an output folder that is new, empty, or may be written over; nothing is made.
+    """Check that an output folder is new, empty, or may be overwritten; return its path without making it.
 
     Raises:
-        ConfigError: it holds something and ``force`` is not given, or it cannot be looked into.
+        ConfigError: the folder is not empty and ``force`` is not given, or it cannot be read.
     """
     path = Path(folder)
     try:
@@ -157,14 +156,14 @@ def check_output(folder: str | Path, *, force: bool) -> Path:
 
 
 def refuse_full(path: Path) -> None:
-    """Raise a ConfigError if there is something at a path already, or another process writes there."""
+    """Raise a ConfigError if the path exists and is not an empty folder, or another process writes there."""
     if path.exists() and not (path.is_dir() and is_unused(path)):
         check_free(path)
         raise ConfigError(f"{path}: exists; give another --out, or --force to write into it")
 
 
 def hold_output(folder: str | Path, *, remedy: str = REMEDY) -> None:
-    """Keep other processes out of an output folder until the command ends.
+    """Lock an output folder against other processes until the command ends.
 
     Raises:
         ConfigError: another process writes there.
@@ -173,5 +172,5 @@ def hold_output(folder: str | Path, *, remedy: str = REMEDY) -> None:
 
 
 def release_outputs() -> None:
-    """Give the output folders of a command free at its end."""
+    """Release the locks on the output folders at the end of a command."""
     _held.close()

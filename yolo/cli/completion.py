@@ -18,18 +18,18 @@ from yolo.files.shipped import presets
 SHELLS = ("bash", "zsh")
 
 NO_FILES = ("N", "X", "NAME", "HEIGHTxWIDTH")
-"""Placeholders of values that are no paths."""
+"""Placeholders of values that are not paths."""
 
 
 def script(shell: str, commands: Mapping[str, tuple[str, Callable[[ArgumentParser], None]]]) -> str:
-    """The completion script of a shell.
+    """Generate the completion script of a shell.
 
     Args:
         shell: bash or zsh.
         commands: description and ``add_arguments`` of each command.
 
     Raises:
-        ConfigError: there is none for this shell.
+        ConfigError: the shell is not supported.
     """
     if shell not in SHELLS:
         raise ConfigError(f"--completion {shell}".rstrip() + f": give one of {', '.join(SHELLS)}")
@@ -44,7 +44,7 @@ def script(shell: str, commands: Mapping[str, tuple[str, Callable[[ArgumentParse
 
 
 def copy(source: CommandParser, target: PlainParser) -> None:
-    """Add the arguments of a command to a plain parser: options with dashes, and what their values may be."""
+    """Add the arguments of a command to a plain parser: options with dashes, and the choices of their values."""
     for action in source._actions:
         if action.dest == source.subcommand:
             rows = target.add_subparsers()

@@ -76,7 +76,7 @@ def to_text(report: dict[str, Any]) -> str:
 
 
 def target_files(target: str) -> list[Path]:
-    """The files that are written for a DST.
+    """Files to write for a DST.
 
     Raises:
         ConfigError: its suffix names no known format.
@@ -90,10 +90,10 @@ def target_files(target: str) -> list[Path]:
 
 
 def check_targets(targets: list[Path], arguments: Namespace) -> None:
-    """Refuse to write over files without --force, and over what is read from in any case.
+    """Refuse to overwrite files without --force, and the source in any case.
 
     Raises:
-        ConfigError: a file is in the way.
+        ConfigError: a file would be overwritten.
     """
     source = Path(arguments.weights) / BEST if is_run(arguments.weights) else arguments.weights
     sources = [Path(each).resolve() for each in (source, arguments.cfg, arguments.names) if each]
@@ -107,10 +107,10 @@ def check_targets(targets: list[Path], arguments: Namespace) -> None:
 
 
 def parse_classes(text: str) -> list[str]:
-    """The class names of a --classes option: those in a file, or given with commas between.
+    """Class names of a --classes option: from a file, or separated by commas.
 
     Raises:
-        ConfigError: there is none, or one is given twice.
+        ConfigError: there are none, or one is repeated.
     """
     if Path(text).suffix in (".names", ".txt") or "/" in text or os.sep in text:
         return read_names(text)

@@ -65,7 +65,7 @@ def convert(arguments: Namespace) -> None:
     try:
         for part in parts:
             report["parts"].append(convert_part(part, folder, arguments))
-    finally:  # those that are whole can be used, whatever ends the others
+    finally:  # complete splits are usable even if a later one fails
         if report["parts"]:
             print(to_json(report) if arguments.json else to_text(report))
 

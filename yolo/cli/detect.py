@@ -48,7 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    # All that can be wrong with the arguments first: loading a model takes seconds.
+    # Check all arguments first: loading a model takes seconds.
     changes = nms_changes(arguments)
     check(arguments.batch > 0, "batch", "> 0", arguments.batch)
     paths = find_pictures(arguments.sources)
@@ -76,10 +76,10 @@ def run(arguments: Namespace) -> None:
 
 @contextmanager
 def salvaged(records: Records, total: int, *, as_json: bool) -> Iterator[None]:
-    """Whatever breaks off the work on the pictures (Ctrl-C, a full disk, a defect), what was found so far is kept.
+    """Save the records so far if the work in the context is broken off (Ctrl-C, a full disk, a defect).
 
-    Where nothing was found, no file is written, so that a list of an earlier command stays; JSON is printed after a
-    signal only.
+    Without records, no file is written, so that the list of an earlier command stays, and JSON is printed only after a
+    signal.
     """
     try:
         yield
@@ -95,7 +95,7 @@ def salvaged(records: Records, total: int, *, as_json: bool) -> Iterator[None]:
 
 
 def finish(records: Records, *, as_json: bool) -> None:
-    """Write and print the records of all pictures; of the two, each is done even if the other fails.
+    """Write and print the records of all images; if one of the two fails, the other is still done.
 
     Raises:
         ConfigError: they cannot be written.
@@ -112,7 +112,7 @@ def finish(records: Records, *, as_json: bool) -> None:
 
 
 def nms_changes(arguments: Namespace) -> dict[str, Any]:
-    """What the options change in the model's own thresholds.
+    """Thresholds given as options, which replace the model's own.
 
     Raises:
         ConfigError: a value is out of range.
@@ -132,7 +132,7 @@ def deliver(
     lines: bool,
     stop: Interruption,
 ) -> None:
-    """Write, print and collect each result as it comes, until a signal stops it; name the files that cannot be read.
+    """Write, print and collect each result as it comes, until a signal; name the unreadable files.
 
     Raises:
         YoloError: a file cannot be written.
@@ -153,7 +153,7 @@ def deliver(
 
 
 def deliver_one(result: Prediction, target: Path | None, records: Records, *, line: bool) -> None:
-    """Print, collect and write what was found in a picture; what needs the least room comes first."""
+    """Print, collect and write the detections in one image, the smallest output first in case the disk is full."""
     if line:
         print(to_line(result.path, result.detections))
     records.add(to_record(result.path, result.detections))

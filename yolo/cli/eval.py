@@ -38,7 +38,7 @@ from yolo.weights.locate import check_loadable, is_run
 logger = logging.getLogger(__name__)
 
 BATCH = 8
-"""Images at once where nothing else is said."""
+"""Default number of images per batch."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -100,10 +100,10 @@ def settle_positionals(arguments: Namespace) -> None:
 
 
 def take_data_of_run(arguments: Namespace) -> None:
-    """Measure on the data that a run's folder names.
+    """Set DATA and its options to those that a run's folder names.
 
     Raises:
-        ConfigError: it does not.
+        ConfigError: the folder names no data.
     """
     stored = read_data_file(Path(arguments.weights))
     if stored is None:
@@ -111,14 +111,14 @@ def take_data_of_run(arguments: Namespace) -> None:
             f"{arguments.weights}: this run's folder does not say where its data lie; name them "
             f"(yolov3 eval {arguments.weights} DATA)"
         )
-    other = stored["val"] if stored["val"] and exists(stored["val"]) else None  # else it is a split, or None
+    other = stored["val"] if stored["val"] and exists(stored["val"]) else None  # else --val was a split, or not given
     arguments.data = other or stored["data"]
     arguments.images = arguments.images or (None if other else stored["images"])
     logger.info("measured on %s, as the run was", arguments.data)
 
 
 def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, DetectionColumns]:
-    """The dataset, with its classes in the model's order, and the model's detections in it."""
+    """Run the model on a dataset; returns the dataset, with its classes in the model's order, and the detections."""
     size = None if arguments.size is None else parse_size(arguments.size)
     splits = available_splits(arguments.data)
     if arguments.split not in (None, HELD_OUT):
@@ -137,7 +137,7 @@ def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, Detection
 
 
 def read_origin(path: str | Path) -> dict[str, Any]:
-    """The origin that a model file of this package stores; empty for other files."""
+    """Read the origin in a model file of this package; empty for other files."""
     from yolo.weights.load import read_description
 
     if Path(path).suffix != ".keras":
@@ -148,13 +148,13 @@ def read_origin(path: str | Path) -> dict[str, Any]:
 
 
 def measured(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """How training measured a model, as its origin stores it."""
+    """Settings with which training validated a model, from its origin."""
     found = origin.get("validation")
     return found if isinstance(found, dict) else {}
 
 
 def set_precision(wanted: Precision | None, origin: Mapping[str, Any]) -> None:
-    """Let Keras compute as is asked for, else as training validated the model, so that its figures come out again."""
+    """Set the precision of an option, else that of the model's validation in training, to get the same metrics."""
     import keras
 
     from yolo.model.backend.precision import choose_precision
@@ -165,7 +165,7 @@ def set_precision(wanted: Precision | None, origin: Mapping[str, Any]) -> None:
 
 
 def choose_images(arguments: Namespace, classes: Sequence[str], origin: Mapping[str, Any]) -> Dataset:
-    """The split that is asked for, else the one that training validated on, else val, test or everything.
+    """Load the split of an option, else the one that training validated on, else val, test or everything.
 
     Raises:
         AnnotationError: there is no such split, or its images are not in DATA.
@@ -190,13 +190,13 @@ def choose_images(arguments: Namespace, classes: Sequence[str], origin: Mapping[
 
 
 def validated(origin: Mapping[str, Any]) -> list[str]:
-    """The split that training validated on, if it had a name."""
+    """List the split that training validated on, if it had a name."""
     split = measured(origin).get("split")
     return [split] if isinstance(split, str) else []
 
 
 def validated_whole(arguments: Namespace, origin: Mapping[str, Any]) -> bool:
-    """Whether training validated on all of DATA (``--val DATA``), and no split is asked for."""
+    """Whether training validated on all of DATA (``--val DATA``), and no --split is given."""
     about = measured(origin)
     return (
         arguments.split is None
@@ -207,7 +207,7 @@ def validated_whole(arguments: Namespace, origin: Mapping[str, Any]) -> bool:
 
 
 def load_held_out(arguments: Namespace, classes: Sequence[str], held_out: Mapping[str, Any]) -> Dataset | None:
-    """The images that training held out, or None if DATA does not hold them."""
+    """Load the images that training held out, or None if they are not in DATA."""
     splits, split = available_splits(arguments.data), held_out.get("split")
     if split is not None and find_split(split, splits) is None:
         return None
@@ -215,7 +215,7 @@ def load_held_out(arguments: Namespace, classes: Sequence[str], held_out: Mappin
 
 
 def splits_of(arguments: Namespace) -> str:
-    """What DATA has to choose from, for a message."""
+    """Names of the splits in DATA, as part of a message."""
     splits = available_splits(arguments.data)
     return f"{arguments.data} has {', '.join(splits)}" if splits else f"{arguments.data} is not divided into splits"
 
@@ -225,13 +225,13 @@ def write(
 ) -> None:
     """Write metrics.json, and results.json unless the detections were read from such a file."""
     write_text(folder / "metrics.json", to_json(metrics, indent=2) + "\n")
-    if not arguments.detections:  # else it would be a copy, or take the original's place
+    if not arguments.detections:  # a copy would be useless, or overwrite the original
         write_text(folder / "results.json", to_json(to_results(dataset, found)) + "\n")
     logger.info("results written to %s", folder)
 
 
 def to_text(metrics: dict[str, Any]) -> str:
-    """The metrics as tables; a dash where there is nothing to measure."""
+    """Format the metrics as tables; a dash stands for an undefined value."""
     classes = metrics["classes"]
     width = max([len("class"), *map(len, classes)])
     summary = [*metrics["coco"].items(), ("VOC 2007 mAP", metrics["voc07"]["mAP"])]

@@ -18,16 +18,16 @@ EVERYDAY = {
     ),
     "yolov3 tune": "data trials space val model weights size epochs batch out config help help_all json",
 }
-"""Options that `--help` shows of a command with many; of the others it shows all."""
+"""Options that `--help` shows of a command with many options; of other commands it shows all."""
 
 SECTIONS = (
     *("arguments", "options", "search", "data", "model", "run", "training", "optimizer", "loss", "augmentation"),
     *("hosts", "general"),
 )
-"""Order of the groups of options; others follow."""
+"""Order of the groups of options; groups not listed follow."""
 
 GENERAL = ("help", "help_all", "config", "print_config", "preset", "json")
-"""Options of the last group, which are those of the command line itself."""
+"""Options of the command line itself, shown in the last group."""
 
 FIELDS = {
     "data": "cache workers rare_classes multi_scale",
@@ -69,7 +69,7 @@ class CommandParser(ArgumentParser):
         group.help = "action: " + "; ".join(f"{name} ({text})" for name, (text, _) in rows.items())
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:  # noqa: ARG002 - argparse's
-        """The help of the everyday options."""
+        """Format the help of the everyday options."""
         return render(self, whole=False)
 
 
@@ -90,21 +90,21 @@ def dashed(option: str) -> str:
 
 
 def option_names(parser: ArgumentParser) -> list[str]:
-    """All options of a parser with dashes; those that append to a list (``--callbacks+``) are left out."""
+    """All options of a parser with dashes; those that append to a list (``--callbacks+``) are skipped."""
     options = parser._option_string_actions.items()
     return [dashed(option) for option, action in options if not option.endswith("+") and not is_hidden(action)]
 
 
 def positional_names(parser: ArgumentParser) -> list[str]:
-    """The names of a parser's positional arguments, such as ``DATA``."""
+    """Names of a parser's positional arguments, such as ``DATA``."""
     return [placeholder(action) for action in parser._get_positional_actions()]
 
 
 def render(parser: CommandParser, *, whole: bool) -> str:
-    """The help text of a command.
+    """Format the help text of a command.
 
     Args:
-        parser: the command's.
+        parser: parser of the command.
         whole: show all options rather than the everyday ones.
     """
     everyday = None if whole or parser.prog not in EVERYDAY else set(EVERYDAY[parser.prog].split())
@@ -120,12 +120,12 @@ def render(parser: CommandParser, *, whole: bool) -> str:
 
 
 def name_of(action: Action) -> str:
-    """The name of an action in Python: that of its longest option, else of its argument."""
+    """Python name of an action: that of its longest option, else of its argument."""
     return action.option_strings[-1].lstrip("-").rstrip("+") if action.option_strings else action.dest
 
 
 def sections(parser: ArgumentParser) -> dict[str, list[Action]]:
-    """The actions by the title of their group, in the order of `SECTIONS`."""
+    """Actions by the title of their group, in the order of `SECTIONS`."""
     found: dict[str, list[Action]] = {title: [] for title in SECTIONS}
     for group in parser._action_groups:
         for action in group._group_actions:
@@ -135,16 +135,16 @@ def sections(parser: ArgumentParser) -> dict[str, list[Action]]:
 
 
 def is_hidden(action: Action) -> bool:
-    """Whether help leaves an option out: jsonargparse adds its own one for shtab."""
+    """Whether help skips an option: jsonargparse adds one for shtab."""
     return SUPPRESS in str(action.help)
 
 
 def section_of(action: Action, title: str) -> str:
-    """The title under which an action is shown.
+    """Title under which an action is shown.
 
     Args:
         action: an option or argument.
-        title: of the parser's group that it is in.
+        title: title of its group in the parser.
     """
     if not action.option_strings:
         return "arguments"
@@ -163,7 +163,7 @@ CONFIG_TITLE = "Options of a training run"
 
 
 def entry(action: Action) -> list[str]:
-    """The lines of one option or argument."""
+    """Format the lines of one option or argument."""
     names = [dashed(option) for option in action.option_strings if not option.endswith("+")]
     takes_value = action.nargs != 0 and name_of(action) != "print_config"
     head = "  " + f"{', '.join(names)} {placeholder(action) if takes_value else ''}".strip()
@@ -176,13 +176,13 @@ def entry(action: Action) -> list[str]:
 
 
 def occurrence(action: Action) -> str:
-    """A positional argument in the usage: ``[DATA]`` if it may be left out, ``SOURCE...`` if it may be repeated."""
+    """Positional argument in the usage: ``[DATA]`` if optional, ``SOURCE...`` if repeatable."""
     name = placeholder(action)
     return {"?": f"[{name}]", "+": f"{name}...", "A...": f"{name} ..."}.get(str(action.nargs), name)
 
 
 def placeholder(action: Action) -> str:
-    """What stands for the value of an option: ``N`` and ``X`` for numbers, else its name."""
+    """Placeholder of an option's value: ``N`` and ``X`` for numbers, else the option's name."""
     if isinstance(action.metavar, str) and action.metavar[0] not in "{[":  # jsonargparse's own
         return action.metavar
     kinds = leaves_of(kind_of(action))
@@ -194,12 +194,12 @@ def placeholder(action: Action) -> str:
 
 
 def kind_of(action: Action) -> Any:
-    """The type of an option's value."""
+    """Type of an option's value."""
     return getattr(action, "_typehint", None) or action.type or str
 
 
 def leaves_of(kind: Any) -> list[Any]:
-    """The plain types within a type, and the values of literals; of a list or dict also list or dict itself."""
+    """Plain types within a type, and the values of literals; for a list or dict also list or dict itself."""
     parts, origin = get_args(kind), get_origin(kind)
     if origin is Literal or not parts:
         return list(parts) or [kind]
@@ -207,13 +207,13 @@ def leaves_of(kind: Any) -> list[Any]:
 
 
 def choices_of(action: Action) -> list[str]:
-    """The words among which an option's value is chosen; none if it may be something else too."""
+    """Words that an option accepts; empty if it also accepts other values."""
     leaves = [leaf for leaf in leaves_of(kind_of(action)) if leaf is not NoneType]
     return leaves if all(isinstance(leaf, str) for leaf in leaves) else []
 
 
 def text_of(action: Action) -> str:
-    """The description of an option with its choices, range and default."""
+    """Description of an option with its choices, range and default."""
     text, found, default = " ".join(str(action.help or "").split()).rstrip(".)").partition(" (default: ")
     if not found:
         text = " ".join(str(action.help or "").split()).rstrip(".")
@@ -229,12 +229,12 @@ def text_of(action: Action) -> str:
 
 
 def readable(default: Any) -> str:
-    """A default as it is typed; nothing for that of a switch or of an option which is left out."""
+    """Default as it would be typed; empty for a switch or if there is none."""
     if default is None or isinstance(default, bool) or default in (SUPPRESS, "", [], {}):
         return ""
     return f"{default:g}" if isinstance(default, float) else str(default).replace(" ", "")
 
 
 def capitalised(text: str) -> str:
-    """The text with a capital letter at its beginning."""
+    """Capitalise the first letter of a text."""
     return text[:1].upper() + text[1:]

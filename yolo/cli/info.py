@@ -53,7 +53,7 @@ def describe(arguments: Namespace) -> Report:
     """Describe a model file, a network file or a dataset.
 
     Raises:
-        YoloError: it is missing, damaged or of no known kind, or an option does not fit it.
+        YoloError: the file is missing, damaged or of an unknown type, or an option does not fit it.
     """
     path = arguments.file
     if is_run(path):
@@ -180,7 +180,7 @@ def describe_dataset(path: str, split: str | None) -> Report:
 
 
 def to_lines(report: Report) -> list[str]:
-    """The lines of a report as text for people."""
+    """Format a report as lines of text."""
     match report["kind"]:
         case "dataset":
             return _dataset_lines(report)
@@ -223,7 +223,7 @@ def _model_pairs(report: Report) -> list[tuple[str, str]]:
 
 
 def readable(values: dict[str, Any]) -> dict[str, Any]:
-    """An origin without the sketches of training images, which tell people nothing."""
+    """Origin without the sketches of training images, which are not readable."""
     return {
         key: readable(value) if isinstance(value, dict) else value for key, value in values.items() if key != "sketch"
     }
@@ -234,7 +234,7 @@ def _rounded(pairs: Sequence[Sequence[float]]) -> list[list[float]]:
 
 
 def _shortened(count: int, classes: Sequence[str]) -> str:
-    """The number of classes and the first of their names, as far as they are known."""
+    """Number of classes and the first of their names, as far as known."""
     if not count:
         return "none: it does not detect"
     rest = ", ..." if count > CLASSES_SHOWN else ""
@@ -270,7 +270,7 @@ def _times(shape: Sequence[int]) -> str:
 
 
 def to_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0) -> list[str]:
-    """Rows of text in columns, the last ``right`` of them aligned to the right."""
+    """Format rows of text in columns, the last ``right`` of them right-aligned."""
     cells = [head, *rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     left = len(head) - right

@@ -31,7 +31,7 @@ COMMANDS = {
 }
 """Descriptions of the commands; each is a file `yolo/cli/NAME.py` with `add_arguments(parser)` and `run(arguments)`."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"""The errors of a disk without room, or of a user who has used up his share."""
+"""Errors of a full disk, or of an exhausted quota."""
 
 
 def usage() -> str:
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def print_completion(shell: str) -> int:
-    """Print the completion script of a shell; the exit code."""
+    """Print the completion script of a shell; return the exit code."""
     from yolo.cli.completion import script
 
     parsers = {name: (text, import_module(f"yolo.cli.{name}").add_arguments) for name, text in COMMANDS.items()}
@@ -119,10 +119,10 @@ def run_command(name: str, arguments: list[str]) -> int:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """While it lasts, SIGTERM leaves as Ctrl-C does, with exit code 143, so that temporary files and locks go.
+    """Handle SIGTERM as Ctrl-C inside the context, with exit code 143, so that temporary files and locks are removed.
 
-    Not so in one of several hosts, which may wait for the others in C++ code, where Python handles no signals, and
-    outside the main thread, where it takes none.
+    Not on several hosts, where a process may wait for the others in C++ code and Python handles no signals, and not
+    outside the main thread, where Python cannot set handlers.
     """
     if supervised() or threading.current_thread() is not threading.main_thread():
         yield
@@ -139,7 +139,7 @@ def terminable() -> Iterator[None]:
 
 
 def drop_stdout() -> None:
-    """Spare the interpreter its last flush of what cannot be written."""
+    """Replace stdout, so that the interpreter's last flush cannot fail on a closed pipe."""
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until the interpreter ends
 
 

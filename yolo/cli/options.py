@@ -23,7 +23,7 @@ set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
 def make_parser(name: str, description: str, add_arguments: Callable[[ArgumentParser], None]) -> CommandParser:
-    """The parser of one command, with the options that all commands have."""
+    """Make the parser of one command, with the options that all commands have."""
     parser = CommandParser(prog=f"yolov3 {name}", description=description)
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the results alone, as one JSON object, on stdout")
@@ -36,7 +36,7 @@ def make_parser(name: str, description: str, add_arguments: Callable[[ArgumentPa
 def parse(
     name: str, description: str, add_arguments: Callable[[ArgumentParser], None], arguments: list[str]
 ) -> Namespace:
-    """Parsed arguments of one command. For commands with --resume, ``given`` holds only what the user gave.
+    """Parse the arguments of one command; for commands with --resume, ``given`` holds only the typed options.
 
     Typed options override those of --config files, which override presets, wherever they stand.
 
@@ -82,7 +82,7 @@ def take_data(parser: ArgumentParser, found: Namespace) -> None:
 
 
 def check_known(parser: CommandParser, words: list[str]) -> None:
-    """Refuse unknown and abbreviated options, lest the parser takes their values for other arguments.
+    """Refuse unknown and abbreviated options, as the parser would take their values for other arguments.
 
     Raises:
         ConfigError: an option is unknown; a similar one is suggested.
@@ -96,7 +96,7 @@ def check_known(parser: CommandParser, words: list[str]) -> None:
 
 
 def chosen_parser(parser: CommandParser, words: list[str]) -> CommandParser:
-    """The parser of the subcommand that the words name, if the command has any, else its own.
+    """Choose the parser of the subcommand that the words name; without subcommands, the command's own.
 
     Raises:
         ConfigError: the words name no subcommand.
@@ -118,7 +118,7 @@ def is_known(parser: CommandParser, option: str) -> bool:
 
 
 def explain(error: Exception, parser: ArgumentParser, words: list[str]) -> str:
-    """The parser's message about a wrong argument, in the user's words."""
+    """Rewrite the parser's message about a wrong argument with the names that the user typed."""
     files = ", ".join(name for option, name in pairwise(words) if option in RANKS)
     phrases: list[tuple[str, Callable[[re.Match[str]], str]]] = [
         (r"(?:Group '(.+?)' does not accept option|Option) '(.+?)'", lambda found: unknown_key(found, parser, files)),
@@ -136,24 +136,24 @@ def explain(error: Exception, parser: ArgumentParser, words: list[str]) -> str:
 
 
 def unknown_key(found: re.Match[str], parser: ArgumentParser, files: str) -> str:
-    """A message about an option in a file that there is not."""
+    """Message about an unknown option in a file."""
     name = ".".join(part for part in found.groups() if part)
     advice = suggest_option(dashed(name), option_names(parser), ()).replace("--", "").replace("-", "_")
     return f"{files}: unknown option {name}{advice}"
 
 
 def as_typed(names: str, parser: ArgumentParser) -> str:
-    """The options or arguments that names in the parser's messages stand for."""
+    """Convert names in the parser's messages to the options or arguments that they stand for."""
     actions = {each.dest: each for each in parser._actions}
     chosen = [actions[name.rpartition(".")[2]] for name in names.split(", ")]
     return ", ".join(dashed(each.option_strings[0]) if each.option_strings else placeholder(each) for each in chosen)
 
 
 def wrong_value(found: re.Match[str], parser: ArgumentParser, words: list[str], files: str) -> str:
-    """A message that names an option, what it allows and, if it was not typed, the file it comes from."""
+    """Message that names an option, its allowed values and, if it was not typed, the file that it comes from."""
     key, value = found.groups()
     actions = {each.dest: each for each in parser._actions}
-    action = actions.get(key) or actions.get(key := key.rpartition(".")[2])  # less the name of a subcommand
+    action = actions.get(key) or actions.get(key := key.rpartition(".")[2])  # without the name of a subcommand
     kind = describe(kind_of(action)) if action else "another value"
     option, value = f"--{key}", value.strip()
     typed = f"{option}={value}" in words or (option, value) in pairwise(words)
@@ -190,7 +190,7 @@ def field_ranges(config: type, group: str = "") -> dict[str, Range]:
 
 
 def make_config(config: type[Config], arguments: Namespace) -> Config:
-    """The dataclass from its options."""
+    """Make the dataclass from its options."""
     values = {}
     for item in fields(config):  # type: ignore[arg-type]
         if item.name in arguments:

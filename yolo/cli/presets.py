@@ -14,7 +14,7 @@ RANKS = {"--preset": 0, "--config": 1, "--loss": 2, "--augment": 2}
 
 
 def files_first(arguments: list[str]) -> list[str]:
-    """The arguments with the files of options in front, so that typed options override them wherever they stand.
+    """Move the files of options to the front, so that typed options override them wherever they stand.
 
     ``--preset NAME`` becomes the ``--config`` of its file. Files of one rank keep their order: the last one wins.
 
@@ -37,10 +37,10 @@ def files_first(arguments: list[str]) -> list[str]:
 
 
 def file_option(option: str, name: str) -> tuple[str, str]:
-    """The option and the path that stand for a file of options.
+    """Resolve a file of options to the option and path for the parser.
 
     Raises:
-        ConfigError: none is named, or there is no such preset.
+        ConfigError: the name is missing, or there is no such preset.
     """
     if name == "" or name.startswith("--"):
         choice = f"one of {', '.join(presets())}" if option == "--preset" else "a YAML file"
@@ -49,7 +49,7 @@ def file_option(option: str, name: str) -> tuple[str, str]:
 
 
 def in_order(files: list[tuple[int, str, str]]) -> list[str]:
-    """The words of the files, lowest precedence first."""
+    """Arguments for the files, lowest precedence first."""
     return [word for _, *words in sorted(files, key=lambda file: file[0]) for word in words]
 
 

@@ -19,23 +19,23 @@ from yolo.files.atomic import exists, to_json, write_text
 NETWORK = ("model", "backbone", "weights", "cfg", "names", "new", "anchors", "precision", "size", "letterbox")
 """Options of `yolov3 train` that define the detector."""
 DATA_FILE = "data.json"
-"""File in the folder of a run that says where its data lie."""
+"""File in a run's folder with the location of its data."""
 
 
 def describe_command(arguments: Namespace, precision: str) -> dict[str, Any]:
-    """The part of the command line that checkpoints store; ``precision`` is the one that --precision resolved to."""
+    """Part of the command line that checkpoints store; ``precision`` is the value that --precision resolved to."""
     typed = {name: arguments[name] for name in (*NETWORK, "batch")}
     return {"typed": typed, "precision": precision, **changeable(arguments)}
 
 
 def changeable(arguments: Namespace) -> dict[str, Any]:
-    """The part of the command line that may change whenever the run is resumed."""
+    """Part of the command line that may change when the run is resumed."""
     watchers = {name: arguments[name] for name in ("tensorboard", "callbacks", "keep_checkpoints")}
     return {"data": describe_data(arguments), "watchers": watchers}
 
 
 def write_data_file(folder: Path, arguments: Namespace) -> None:
-    """Write down in a run's folder where its data lie, so that `yolov3 eval RUN` finds them.
+    """Write the location of a run's data into its folder, for `yolov3 eval RUN`.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -44,7 +44,7 @@ def write_data_file(folder: Path, arguments: Namespace) -> None:
 
 
 def read_data_file(folder: Path) -> dict[str, str | None] | None:
-    """What `write_data_file` wrote: data, images, split, val; None if there is no such file, or a damaged one."""
+    """Read the file of `write_data_file`: data, images, split, val; None if it is missing or damaged."""
     try:
         stored = json.loads((folder / DATA_FILE).read_text(encoding="utf-8"))
         values = {name: stored[name] for name in ("data", "images", "split", "val")}
@@ -67,7 +67,7 @@ def describe_data(arguments: Namespace) -> dict[str, str | None]:
 
 
 def completed(arguments: Namespace, command: Mapping[str, Any]) -> Namespace:
-    """The arguments, completed by the run's own dataset, TensorBoard and callbacks where they name none."""
+    """Fill in the run's own dataset, TensorBoard and callbacks where the arguments name none."""
     found = arguments.clone()
     for name, value in {**command["data"], **command["watchers"]}.items():
         if arguments.given.get(name) is None:
@@ -76,7 +76,7 @@ def completed(arguments: Namespace, command: Mapping[str, Any]) -> Namespace:
 
 
 def check_given(given: Namespace, meta: Mapping[str, Any], folder: Path) -> TrainConfig:
-    """The run's options, updated by those of the command line that have no effect on the learned weights.
+    """Update the run's options by those of the command line that do not affect the learned weights.
 
     Args:
         given: the options of the command line, without defaults.
@@ -102,7 +102,7 @@ def check_given(given: Namespace, meta: Mapping[str, Any], folder: Path) -> Trai
 
 
 def beginnings(meta: Mapping[str, Any], folder: Path) -> dict[str, list[Any]]:
-    """The accepted values of each option that cannot change: as it was typed, or the value it resolved to."""
+    """Accepted values of each option that cannot change: as it was typed, or the value it resolved to."""
     command, detector = meta["command"], meta["detector"]
     came = {
         "model": detector["model"],
@@ -117,14 +117,14 @@ def beginnings(meta: Mapping[str, Any], folder: Path) -> dict[str, list[Any]]:
 
 
 def leaves(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a configuration made a dictionary by ``asdict``; those of its groups are named as ``loss.box``."""
+    """Flatten a configuration made a dictionary by ``asdict``: fields of groups get names such as ``loss.box``."""
     groups = {name: values for name, values in config.items() if name in ("loss", "augment")}
     inner = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
     return {**{name: value for name, value in config.items() if name not in groups}, **inner}
 
 
 def comparable(name: str, value: Any) -> Any:
-    """The value of an option in canonical form, as some may be typed in several ways."""
+    """Value of an option in canonical form, as some can be typed in several ways."""
     if name == "size" and value is not None:
         return "x".join(map(str, parse_size(value)))
     if name == "out" and value is not None:

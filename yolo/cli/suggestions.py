@@ -67,7 +67,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "weights": ("WEIGHTS",),
     "world-size": ("--world",),
 }
-"""Names in other tools, and what may stand for them here; the first that a command has is suggested."""
+"""Options of other tools, and their equivalents here; the first that a command has is suggested."""
 
 COMMANDS = {
     "benchmark": "eval",
@@ -83,22 +83,22 @@ COMMANDS = {
     "val": "eval",
     "validate": "eval",
 }
-"""Names of commands in other tools, and ours."""
+"""Commands of other tools, and their equivalents here."""
 
 
 def suggest_command(name: str, commands: Collection[str]) -> str:
-    """The end of a message about an unknown command: ``; did you mean train?``, or nothing."""
+    """End of the message about an unknown command: ``; did you mean train?``, or empty."""
     near = [COMMANDS[name]] if name in COMMANDS else get_close_matches(name, commands, 1, cutoff=0.65)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def suggest_option(option: str, options: Iterable[str], positionals: Iterable[str]) -> str:
-    """The end of a message about an unknown option: which one may be meant, or nothing.
+    """End of the message about an unknown option: a suggestion, or empty.
 
     Args:
-        option: as it was typed, with dashes.
-        options: those of the command, with dashes.
-        positionals: the names of its arguments, such as ``DATA``.
+        option: the option as typed, with dashes.
+        options: options of the command, with dashes.
+        positionals: names of its arguments, such as ``DATA``.
     """
     name, known = option.lstrip("-").lower(), {*options, *positionals}
     target = next((each for each in OPTIONS.get(name, ()) if each in known), None) or nearest(name, options)
@@ -110,7 +110,7 @@ def suggest_option(option: str, options: Iterable[str], positionals: Iterable[st
 
 
 def nearest(name: str, options: Iterable[str]) -> str | None:
-    """The option spelt most like a name, which may lack its group (``mosaic`` of ``--augment.mosaic``)."""
+    """Option spelt most like a name, which may lack its group (``mosaic`` of ``--augment.mosaic``)."""
     spellings: dict[str, str] = {}
     for option in options:
         whole = option.lstrip("-")

@@ -169,7 +169,7 @@ def begin_run(arguments: Namespace) -> None:
         check_output(arguments.out, force=arguments.force)
     precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)
-    if hosts.first:  # not before: a command that is refused leaves no folder
+    if hosts.first:  # only after all checks: a refused command leaves no folder
         arguments.out = str(prepare_output(arguments.out or next_folder(), force=arguments.force))
     folder = Path(hosts.broadcast_text(arguments.out or ""))
     from yolo.training.callbacks.user_callbacks import load_for_host
@@ -194,7 +194,7 @@ def begin_run(arguments: Namespace) -> None:
 
 
 def go_on(arguments: Namespace) -> None:
-    """Go on with a run that was stopped; DATA, --val and --images, if given, say where its pictures are now.
+    """Resume a stopped run; DATA, --val and --images, if given, say where its images are now.
 
     Raises:
         ConfigError: there is nothing to go on with, or options are given that the run did not begin with.
@@ -233,13 +233,13 @@ def go_on(arguments: Namespace) -> None:
 
 
 def how(arguments: Namespace) -> dict[str, Any]:
-    """The arguments of `train` that say where a run computes and what it shows and keeps; a resume may change them."""
+    """Arguments of `train` that a resume may change: devices, what is shown and what is kept."""
     same = ("devices", "tensorboard", "keep_checkpoints")
     return {"live": True, **{name: arguments[name] for name in same}}
 
 
 def replay(arguments: Namespace) -> None:
-    """Print what a step whose loss was not finite does."""
+    """Repeat a recorded step whose loss was non-finite, and print what it does."""
     start_keras()
     from yolo.training.engine.replay import replay as replay_step
 
@@ -256,7 +256,7 @@ def replay(arguments: Namespace) -> None:
 
 
 def set_precision(name: Precision) -> str:
-    """Let Keras compute with a precision; its name, chosen if it was to be."""
+    """Set the Keras precision of an option, and return its resolved name."""
     import keras
 
     from yolo.model.backend.precision import choose_precision
@@ -267,7 +267,7 @@ def set_precision(name: Precision) -> str:
 
 
 def report(result: TrainResult, folder: Path, *, as_json: bool) -> None:
-    """Print what came of a run."""
+    """Print the result of a run."""
     metric = result.best_metric
     logger.info("best.keras is of epoch %d, chosen by %s; everything is in %s", result.best_epoch, metric, folder)
     coco, pictures = result.metrics["coco"], result.metrics["images"]
@@ -276,10 +276,10 @@ def report(result: TrainResult, folder: Path, *, as_json: bool) -> None:
 
 
 def check_source(arguments: Namespace) -> None:
-    """Refuse --weights that are missing, or lie in the run's own folder, where they would be written over.
+    """Refuse --weights that are missing, or in the run's own folder, where they would be overwritten.
 
     Raises:
-        YoloError: they are, or do.
+        YoloError: the weights are refused.
     """
     from yolo.weights.locate import IMAGENET, find_start
 
@@ -291,7 +291,7 @@ def check_source(arguments: Namespace) -> None:
 
 
 def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
-    """The pictures to learn from, and those to validate on if there are any."""
+    """Load the training images, and the validation images if there are any."""
     split = choose_split(arguments, "train", "trainval")
     dataset = load_dataset(arguments.data, split, images=arguments.images)
     logger.info(
@@ -302,7 +302,7 @@ def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
         len(dataset.classes),
     )
     splits = available_splits(arguments.data)
-    # Any other split than train may hold the pictures of val too.
+    # Splits other than train may contain the images of val.
     given = find_split("val", splits) if split == "train" else None
     chosen = (find_split(arguments.val, splits) or arguments.val) if arguments.val else given
     if chosen is None:
@@ -318,7 +318,7 @@ def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
 
 
 def describe(arguments: Namespace, detector: Detector) -> dict[str, Any]:
-    """The options that, given again with the same data, make the same detector."""
+    """Options that make the same detector again from the same data."""
     given = ("model", "backbone", "weights", "cfg", "names", "new", "anchors", "precision")
     return {
         **{name: arguments[name] for name in given},
@@ -328,7 +328,7 @@ def describe(arguments: Namespace, detector: Detector) -> dict[str, Any]:
 
 
 def make_detector(arguments: Namespace, dataset: Dataset, size: tuple[int, int] | None, seed: int) -> Detector:
-    """The detector that the options describe.
+    """Make the detector that the options describe.
 
     Raises:
         YoloError: the options do not fit each other, or the weights do not fit the network.

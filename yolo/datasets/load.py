@@ -36,7 +36,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset whose format was recognised: its splits, and how to read one."""
+    """Dataset of a recognised format: its splits, and a function that reads one."""
 
     splits: tuple[str, ...]
     load: Callable[[str | None, Options], Dataset]
@@ -50,19 +50,19 @@ def load_dataset(
     images: str | Path | None = None,
     classes: Sequence[str] | None = None,
 ) -> Dataset:
-    """An annotated dataset, whatever its format.
+    """Load an annotated dataset; its format is recognised.
 
     Args:
-        path: a dataset ``.yaml``; a VOC folder; a COCO ``.json``; a folder of TFRecord files, which may be any
-            address that `tf.io.gfile` knows, such as ``gs://bucket/folder``; or a folder that holds one of these.
-        split: the part that is wanted, e.g. ``train``; ``val``, ``valid`` and ``validation`` are the same;
-            None: everything.
-        images: folder of a COCO file's pictures, where it is not beside it.
-        classes: names in the order they are wanted; None: the dataset's own.
+        path: a dataset ``.yaml``; a VOC folder; a COCO ``.json``; a folder of TFRecord files, also at any address
+            that `tf.io.gfile` supports, such as ``gs://bucket/folder``; or a folder that contains one of these.
+        split: name of the split, e.g. ``train``; ``val``, ``valid`` and ``validation`` are interchangeable; None:
+            everything.
+        images: folder of a COCO file's images; None: look for it beside the file.
+        classes: class names in the wanted order; None: the dataset's own.
 
     Raises:
         AnnotationError: something is missing or malformed; the message names the file and place.
-        MediaError: a picture whose size is needed cannot be read.
+        MediaError: an image whose size is needed cannot be read.
     """
     options = Options(images if images is None else Path(images), classes)
     with named_faults(Path(path)):
@@ -76,7 +76,7 @@ def check_split(path: str | Path, split: str, splits: Sequence[str]) -> str:
     """The dataset's own name of a split.
 
     Raises:
-        AnnotationError: it has none of that name; the message names those it has.
+        AnnotationError: there is no such split; the message lists the existing ones.
     """
     found = find_split(split, splits)
     if found is None:
@@ -86,13 +86,13 @@ def check_split(path: str | Path, split: str, splits: Sequence[str]) -> str:
 
 
 def find_split(name: str, splits: Sequence[str]) -> str | None:
-    """What a dataset calls a split: val, valid (Roboflow's) and validation are the same; None: it has none."""
+    """The dataset's own name of a split: val, valid (Roboflow) and validation are interchangeable; None: not found."""
     synonyms = (name, *VALIDATION) if name in VALIDATION else (name,)
     return next((each for each in synonyms if each in splits), None)
 
 
 def dataset_name(path: str | Path) -> str:
-    """The name of a dataset: that of its folder, or of its file without the suffix."""
+    """Name of a dataset: that of its folder, or of its file without the suffix."""
     if is_remote(str(path)):
         return str(path).rstrip("/").rpartition("/")[2]
     path = Path(path)
@@ -100,7 +100,7 @@ def dataset_name(path: str | Path) -> str:
 
 
 def available_splits(path: str | Path) -> tuple[str, ...]:
-    """The names of a dataset's splits; none for a single COCO file.
+    """Names of a dataset's splits; empty for a single COCO file.
 
     Raises:
         AnnotationError: the path holds no dataset.
@@ -122,7 +122,7 @@ def recognise(path: str | Path) -> Source:
     """Recognise the format of a dataset at a path or address.
 
     Raises:
-        AnnotationError: the format is not known, or there is nothing.
+        AnnotationError: the format is unknown, or the path does not exist.
     """
     if is_remote(str(path)):
         return recognise_address(str(path))
@@ -151,7 +151,7 @@ def recognise_address(address: str) -> Source:
 
 
 def tfrecord_parts(folder: str, parts: dict[str, Part]) -> Source:
-    """The source of TFRecord shards: a single set of them, or one per split."""
+    """Source of TFRecord shards: a single set of them, or one per split."""
 
     def load(split: str | None, options: Options) -> Dataset:
         if split is None and len(parts) > 1:
@@ -191,9 +191,9 @@ def recognise_folder(path: Path) -> Source:
 
 
 def coco_files(path: Path) -> dict[str, Path]:
-    """The COCO files of a folder by split.
+    """COCO files of a folder by split.
 
-    Known are COCO's layout (annotations/instances_train2017.json, also called train), Roboflow's
+    Known layouts are COCO's layout (annotations/instances_train2017.json, also called train), Roboflow's
     (train/_annotations.coco.json), and train.json, val.json and so on in the folder or in annotations/.
     """
     files = {file.stem.removeprefix("instances_"): file for file in sorted(path.glob("annotations/instances_*.json"))}
@@ -209,12 +209,12 @@ def coco_files(path: Path) -> dict[str, Path]:
 
 
 def without_year(split: str) -> str:
-    """The name of a split such as train2017 without the digits at its end."""
+    """Name of a split such as train2017 without the digits at its end."""
     return split.rstrip("0123456789")
 
 
 def coco_parts(path: Path, files: dict[str, Path], images: dict[str, Path] | None = None) -> Source:
-    """The source of several COCO files, one per split, with the folders of their images where these are given."""
+    """Source of several COCO files, one per split, with the folders of their images if given."""
 
     def load(split: str | None, options: Options) -> Dataset:
         if split is None and len(set(files.values())) > 1:
@@ -227,10 +227,10 @@ def coco_parts(path: Path, files: dict[str, Path], images: dict[str, Path] | Non
 
 
 def recognise_description(path: Path) -> Source:
-    """A description of YOLO txt labels, of COCO files, or (``format: voc``) of a VOC folder.
+    """Recognise a description of YOLO txt labels, of COCO files, or (``format: voc``) of a VOC folder.
 
     Raises:
-        AnnotationError: it describes nothing.
+        AnnotationError: the file describes no dataset.
     """
     content = read_description(path)
     kind = content.get("format")
@@ -282,5 +282,5 @@ def described_coco(path: Path, content: dict[str, Any], entries: dict[str, Any])
 
 
 def described_names(path: Path, content: dict[str, Any]) -> tuple[str, ...] | None:
-    """The class names of a description that need not have any."""
+    """Class names of a description in which they are optional."""
     return class_list(path, content) if "names" in content else None

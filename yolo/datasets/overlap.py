@@ -10,19 +10,19 @@ import numpy as np
 from yolo.structs import Dataset
 
 SKETCH_SIZE = 1024
-"""Image hashes in a sketch: datasets of up to so many annotated images are compared exactly."""
+"""Largest number of image hashes in a sketch; datasets with at most as many annotated images are compared exactly."""
 HASH_BYTES = 6
 """Bytes of an image's hash: two of a million images share one with a probability of 0.2 %."""
 DIGITS = 2 * HASH_BYTES
 
 
 def sketch(dataset: Dataset) -> str:
-    """The smallest image hashes of a dataset (a bottom-k sketch), in hexadecimal, one after the other."""
+    """Concatenate the smallest image hashes of a dataset (a bottom-k sketch), in hexadecimal."""
     return "".join(sorted(set(image_hashes(dataset)))[:SKETCH_SIZE])
 
 
 def shared_fraction(trained_on: str, dataset: Dataset) -> float:
-    """The fraction of a dataset's annotated images that are among those a sketch was made of.
+    """Fraction of a dataset's annotated images that are among those of a sketch.
 
     Exact for sketches of at most `SKETCH_SIZE` images, estimated from a sample for larger ones.
 
@@ -39,7 +39,7 @@ def shared_fraction(trained_on: str, dataset: Dataset) -> float:
 
 
 def image_hashes(dataset: Dataset) -> list[str]:
-    """A hash of each annotated image: file name without its suffix, size and boxes in whole pixels.
+    """Hash each annotated image by its file name without suffix, its size and its boxes in whole pixels.
 
     It stays the same in another format or folder. Images without boxes are skipped, as many share their
     name and size with one of another dataset.

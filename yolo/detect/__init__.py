@@ -1,1 +1,1 @@
-"""Detection over the user's pictures: `sources` finds them, `predictor` runs, `sinks` writes."""
+"""Detection in the user's images: `sources` finds the files, `predictor` runs the detector, `outputs` writes."""

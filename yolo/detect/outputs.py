@@ -1,4 +1,4 @@
-"""Results to files and lines: annotated pictures, `detections.json`, one line a picture."""
+"""Output of results: annotated images, `detections.json`, one text line per image."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from yolo.images.codec import SUFFIXES, write_image
 from yolo.structs import Detections
 
 LIST, LINES = "detections.json", "detections.jsonl"
-"""The records of all pictures, and those so far while the pictures are gone through."""
+"""Names of the final file with the records of all images, and of the growing file during the run."""
 
 
 class Records:
-    """The records of the pictures so far; with a folder, also in its files.
+    """Records of the images so far, in memory and, with a folder, in its files.
 
-    `LINES` grows by a line for each picture and is replaced by `LIST` at the end: a list of JSON cannot grow, and one
-    that is written at a stop only is lost when the process is killed or the disk is full.
+    `LINES` grows by a line per image and is replaced by `LIST` at the end: a JSON list cannot be appended to, and one
+    written only at the end would be lost when the process is killed or the disk is full.
 
     Raises:
-        ConfigError: a file cannot be written; in all methods.
+        ConfigError: a file cannot be written (all methods).
     """
 
     def __init__(self) -> None:
         self.folder: Path | None = None
-        """Folder of the files; None: none are written."""
+        """Folder of the files; None: write no files."""
         self.all: list[dict[str, Any]] = []
         self.kept = 0
-        """Number of records that are in the file."""
+        """Number of records in the file."""
 
     def write_to(self, folder: Path) -> None:
-        """Write the records that are to come into a folder too."""
+        """Write all further records into a folder too."""
         self.folder = folder
         write_text(folder / LINES, "")
 
     def add(self, record: dict[str, Any]) -> None:
-        """Keep the record of a further picture."""
+        """Add the record of one image."""
         self.all.append(record)
         if self.folder is not None:
             append_line(self.folder / LINES, to_json(record))
             self.kept += 1
 
     def finish(self) -> Path | None:
-        """Write the list, in place of the lines; return its path, None without a folder."""
+        """Replace the file of lines by the list; return its path, None without a folder."""
         if self.folder is None:
             return None
         write_text(self.folder / LIST, to_json(self.all, indent=2) + "\n")
@@ -57,10 +57,10 @@ class Records:
         return self.folder / LIST
 
     def salvage(self) -> Path | None:
-        """Keep what is known when something has gone wrong: in the list if it can be written, else in the lines.
+        """Save the records after an error: in the list if it can be written, else in the file of lines.
 
         Returns:
-            The file with it; None without a folder, or if nothing is known.
+            The file with the records; None without a folder or records.
         """
         if not self.all:
             self._remove_lines()
@@ -97,10 +97,10 @@ def append_line(path: Path, text: str) -> None:
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:
-    """A file name for each picture: its own, numbered where several folders have it.
+    """Choose an output file name for each image: its own, numbered if it repeats.
 
-    Names that differ in case alone count as equal, for file systems where they are. What has no
-    picture's suffix gets ``.jpg``.
+    Names that differ only in case count as equal, as some file systems do not distinguish them. A name without an
+    image suffix gets ``.jpg``.
     """
     wanted = [path.name if path.suffix.lower() in SUFFIXES else f"{path.name}.jpg" for path in paths]
     taken = {LIST, LINES}
@@ -117,7 +117,7 @@ def output_names(paths: Sequence[Path]) -> list[str]:
 
 
 def check_targets(folder: Path, names: Sequence[str], paths: Sequence[Path]) -> None:
-    """Never write over a picture that is read.
+    """Refuse to overwrite a source image.
 
     Raises:
         ConfigError: an output file would be one of the sources.
@@ -129,7 +129,7 @@ def check_targets(folder: Path, names: Sequence[str], paths: Sequence[Path]) -> 
 
 
 def write_picture(path: Path, prediction: Prediction) -> None:
-    """The picture with its detections drawn on it.
+    """Write the image with its detections drawn on it.
 
     Raises:
         MediaError: it cannot be written.
@@ -138,17 +138,17 @@ def write_picture(path: Path, prediction: Prediction) -> None:
 
 
 def to_record(path: Path, detections: Detections) -> dict[str, Any]:
-    """A picture's entry in the JSON list: ``{"source": .., "frame": None, "detections": [..]}``."""
+    """Entry of an image in the JSON list: ``{"source": .., "frame": None, "detections": [..]}``."""
     return {"source": printable(path), "frame": None, "detections": detections.to_list()}
 
 
 def to_line(path: Path, detections: Detections) -> str:
-    """A picture's line for people: ``dog.jpg: dog 0.98, car 0.95``."""
+    """Text line of an image: ``dog.jpg: dog 0.98, car 0.95``."""
     rows = zip(detections.names, detections.scores, strict=True)
     found = ", ".join(f"{name} {score:.2f}" for name, score in rows)
     return f"{printable(path)}: {found or 'nothing'}"
 
 
 def printable(path: Path) -> str:
-    """The path as text; bytes of a file name that are not UTF-8 become question marks."""
+    """Path as text; bytes of a file name that are not UTF-8 become question marks."""
     return os.fsencode(path).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""A detector over many picture files: read ahead in threads, run in batches, delivered in order."""
+"""Detection in many image files: read ahead in threads, run in batches, yielded in order."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Image = NDArray[np.uint8]
 
 
 class BatchDetector(Protocol):
-    """What runs a batch; `yolo.Detector` does."""
+    """Protocol of a detector that runs a batch, such as `yolo.Detector`."""
 
     def detect_images(self, images: Sequence[Image], nms: NmsConfig | None = None) -> list[Detections]:
-        """What is in each picture (H, W, 3) uint8 RGB, in its own pixels."""
+        """Detect objects in images (H, W, 3) uint8 RGB; boxes are in pixels of each image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A picture and what was found in it."""
+    """Image with its detections."""
 
     path: Path
     image: Image
@@ -40,7 +40,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that is no picture."""
+    """File that cannot be read as an image."""
 
     path: Path
     error: MediaError
@@ -54,17 +54,17 @@ def predict(
     batch: int = 8,
     threads: int | None = None,
 ) -> Iterator[Prediction | Unreadable]:
-    """Run a detector over picture files.
+    """Run a detector on image files.
 
     Args:
-        detector: what finds.
-        paths: the files.
+        detector: detector to run.
+        paths: image files.
         nms: thresholds; None: the detector's own.
-        batch: pictures that are run at once; unreadable files do not count.
-        threads: that read; None: one a core, at most 8.
+        batch: images per batch, unreadable files not counted.
+        threads: threads that read files; None: one per core, at most 8.
 
     Yields:
-        One result a path, in their order.
+        One result per path, in the order of the paths.
     """
     held: list[tuple[Path, Image | MediaError]] = []
     readable = 0
@@ -80,7 +80,7 @@ def predict(
 def run_batch(
     detector: BatchDetector, items: Sequence[tuple[Path, Image | MediaError]], nms: NmsConfig | None
 ) -> Iterator[Prediction | Unreadable]:
-    """The results of what was read, in order, from one call of the detector."""
+    """Yield the results of one batch in order, from one call of the detector."""
     images = [content for _, content in items if not isinstance(content, MediaError)]
     found = iter(detector.detect_images(images, nms) if images else [])
     for path, content in items:
@@ -91,7 +91,7 @@ def run_batch(
 
 
 def read_ahead(paths: Sequence[Path], *, count: int, threads: int) -> Iterator[tuple[Path, Image | MediaError]]:
-    """The pictures, or why they cannot be read, in order; ``count`` more are read meanwhile."""
+    """Yield each path with its image, or the error from reading it, in order; read ``count`` files ahead."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
     waiting: deque[tuple[Path, Future[Image | MediaError]]] = deque()
     try:
@@ -102,7 +102,7 @@ def read_ahead(paths: Sequence[Path], *, count: int, threads: int) -> Iterator[t
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
-    finally:  # the caller may have stopped early
+    finally:  # the caller may stop early
         pool.shutdown(cancel_futures=True)
 
 

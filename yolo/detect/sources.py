@@ -1,4 +1,4 @@
-"""Picture files from the paths, folders and globs that the user names."""
+"""Finding image files from the user's paths, folders and globs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ RECURSIVE = "**"
 
 
 def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
-    """The pictures of files, folders (with their subfolders) and globs, in that order, each once.
+    """Find the images of files, folders (with their subfolders) and globs, in the given order, each once.
 
-    A file that is named, or matched by a glob, counts as a picture whatever its suffix.
+    A file that is named, or matched by a glob, counts as an image whatever its suffix.
 
     Raises:
-        MediaError: a source names no file, or a folder holds no pictures.
+        MediaError: a source names no file, or a folder contains no images.
     """
     if not sources:
         raise ValueError("expected at least one source, got none")
@@ -28,7 +28,7 @@ def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
 
 
 def expand_source(source: str | Path) -> list[Path]:
-    """The pictures of one source, at least one.
+    """Find the images of one source, at least one.
 
     Raises:
         MediaError: there are none.
@@ -39,7 +39,7 @@ def expand_source(source: str | Path) -> list[Path]:
             return folder_pictures(path)
         if path.exists():
             return [path]
-        # Only now, so that a file may have brackets in its name.
+        # Globs come last, so that a file may have brackets in its name.
         found = {Path(each) for each in glob_files(str(source))}
         # Of several paths to one file the shortest, which leads through the fewest links.
         matches = sorted(without_repeats(sorted(found, key=lambda each: (len(each.parts), each))))
@@ -53,7 +53,7 @@ def expand_source(source: str | Path) -> list[Path]:
 
 
 def folder_pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder and its subfolders, at least one.
+    """List the images of a folder and its subfolders, at least one.
 
     Raises:
         MediaError: there are none.
@@ -65,10 +65,10 @@ def folder_pictures(folder: Path) -> list[Path]:
 
 
 def glob_files(pattern: str) -> Iterator[str]:
-    """The regular files that a pattern matches; ``**`` stands for a folder and all folders below it.
+    """Find the regular files that a pattern matches; ``**`` stands for a folder and all folders below it.
 
-    Python's own `glob.glob` goes through links again and again: one to a folder above repeats every file forty times,
-    and with two of them it never ends.
+    `glob.glob` follows links repeatedly: with one to a parent folder it lists every file forty times, and with two it
+    never ends.
     """
     parts = pattern.split(os.sep)  # noqa: PTH206 - a pattern, whose empty parts count
     if RECURSIVE not in parts:
@@ -85,9 +85,9 @@ def glob_files(pattern: str) -> Iterator[str]:
 
 
 def folders_below(root: str) -> Iterator[str]:
-    """A folder and all below it, links followed, each once, without hidden ones.
+    """List a folder and all folders below it, each once, following links, without hidden ones.
 
-    Folders come before the links, so that files are found under the paths where they lie.
+    Real folders come before links, so that files are found under their real paths.
     """
     seen: set[str] = set()
     folders, links = [root], list[str]()

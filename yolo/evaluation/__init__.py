@@ -1,1 +1,1 @@
-"""Metrics by the rules of COCO and VOC: of a detector (`evaluate`), or of any detections (`metrics`)."""
+"""COCO and VOC metrics: of a detector (`evaluator`), or of any detections (`metrics`)."""

@@ -1,4 +1,4 @@
-"""COCO's metrics by pycocotools, fed from columns: nothing is written or printed."""
+"""COCO metrics by pycocotools, which gets the columns directly: nothing is written or printed."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from yolo.evaluation.results import DetectionColumns
 from yolo.structs import Boxes, Dataset
 
 SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
-"""The first nine of COCOeval's twelve numbers."""
+"""Names of the first nine of COCOeval's twelve numbers."""
 
 
 @dataclass(frozen=True, eq=False)
 class CocoMetrics:
-    """COCO's summary and the figures of each class; NaN where there is no box to find."""
+    """COCO summary, and average precision of each class; NaN where there are no true boxes."""
 
     summary: dict[str, float]
-    """`SUMMARY` by name."""
+    """Values by the names of `SUMMARY`."""
     ap: NDArray[np.float64]
-    """(C,) of each class, mean over the IoUs 0.50, 0.55 .. 0.95."""
+    """(C,) average precision of each class, mean over the IoUs 0.50, 0.55 .. 0.95."""
     ap50: NDArray[np.float64]
-    """(C,) of each class at IoU 0.50."""
+    """(C,) average precision of each class at IoU 0.50."""
 
 
 def coco_metrics(dataset: Dataset, detections: DetectionColumns) -> CocoMetrics:
-    """COCO's box metrics by COCOeval; ignored boxes count as crowds, areas are the dataset's."""
+    """Compute COCO's box metrics; ignored boxes count as crowds, and areas are the dataset's."""
     undefined = np.full(len(dataset.classes), np.nan)
-    # Classes without a box to find enter no mean, and COCOeval would take time for them.
+    # Classes without true boxes enter no mean, and would cost time in COCOeval.
     classes = np.unique(dataset.labels[~dataset.ignore])
     if not len(classes):
         return CocoMetrics(dict.fromkeys(SUMMARY, np.nan), undefined, undefined)
@@ -84,7 +84,7 @@ def _annotations(pictures: NDArray[np.int64], labels: NDArray[np.int32], boxes: 
         sides.prod(axis=1).tolist(),
         strict=True,
     )
-    # From 1: COCOeval takes an annotation of id 0 for none.
+    # From 1: COCOeval treats the id 0 as no annotation.
     return [
         {"id": number, "image_id": picture, "category_id": label, "bbox": box, "area": area, "iscrowd": 0}
         for number, (picture, label, box, area) in enumerate(rows, 1)

@@ -1,4 +1,4 @@
-"""Metrics of a detector on a dataset."""
+"""Evaluation of a detector on a dataset."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def readable(dataset: Dataset, quarantine: Quarantine | None, hosts: Hosts) -> N
     """Indices of the images that are in no host's quarantine, rising.
 
     Raises:
-        MediaError: there is none.
+        MediaError: no image is left.
     """
     every = np.arange(len(dataset))
     if quarantine is None:
@@ -106,7 +106,7 @@ def find_all(
     quarantine: Quarantine | None = None,
     after_batch: Callable[[int], None] | None = None,
 ) -> DetectionColumns:
-    """The detections in every image of a dataset; arguments and errors as of `evaluate`."""
+    """Detect objects in every image of a dataset; arguments and errors as in `evaluate`."""
     check_classes(detector, dataset)
     if not len(dataset):
         raise AnnotationError(f"{dataset.name}: no pictures to evaluate on")
@@ -124,7 +124,7 @@ def find_all(
     found: list[Detections] = []
     with reported_failures():
         for done, (images, about) in enumerate(batches.as_numpy_iterator(), start=1):
-            real = about["index"] != PADDING  # rows that only fill up the last batch stand at its end
+            real = about["index"] != PADDING  # rows that pad the last batch are at its end
             letterboxes = [
                 Letterbox((h, w), detector.canvas, detector.letterbox) for h, w in about["sizes"][real].tolist()
             ]

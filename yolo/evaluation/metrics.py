@@ -1,4 +1,4 @@
-"""The metrics object: COCO's and VOC's figures for one set of detections."""
+"""Metrics object: COCO and VOC metrics of one set of detections."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ def compute_metrics(dataset: Dataset, detections: DetectionColumns, *, voc_iou: 
 
     Returns:
         ``{"coco": {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100"}, "voc07": {"mAP"},
-        "voc12": {"mAP"}, "classes": {name: {"AP", "AP50", "instances"}}, "images"}``; NaN for what is
-        undefined, such as the figures of a class without a box to find. ``instances`` leaves the
-        ignored boxes out.
+        "voc12": {"mAP"}, "classes": {name: {"AP", "AP50", "instances"}}, "images"}``; NaN for undefined values,
+        such as those of a class without true boxes. ``instances`` does not count ignored boxes.
 
     Raises:
         ConfigError: the IoU is outside (0, 1].

@@ -1,4 +1,4 @@
-"""Detections in a whole dataset as columns, and COCO results files."""
+"""Detections in a whole dataset as columns, and reading and writing of COCO results files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGEST_RESULTS = 8192 * MIB
 
 @dataclass(frozen=True, eq=False)
 class DetectionColumns:
-    """The K detections in all images of a dataset, in any order."""
+    """K detections in the images of a dataset, in any order."""
 
     pictures: NDArray[np.int64]
     """(K,) index of the image in the dataset."""
@@ -51,7 +51,7 @@ class DetectionColumns:
 
     @classmethod
     def from_detections(cls, detections: Sequence[Detections]) -> DetectionColumns:
-        """The columns of one `Detections` per image, in the dataset's order."""
+        """Make columns from one `Detections` per image, in the dataset's order."""
         counts = [len(found) for found in detections]
         return cls(
             pictures=np.repeat(np.arange(len(detections)), counts),
@@ -61,7 +61,7 @@ class DetectionColumns:
         )
 
     def of(self, pictures: NDArray[np.int64]) -> DetectionColumns:
-        """The detections in some images, given in rising order, and numbered along these."""
+        """Select the detections in some images (rising indices), and renumber the images from 0 in this order."""
         kept = np.isin(self.pictures, pictures)
         return DetectionColumns(
             np.searchsorted(pictures, self.pictures[kept]), self.labels[kept], self.scores[kept], self.boxes[kept]
@@ -73,10 +73,10 @@ def _joined(parts: list[NDArray[Any]], dtype: type) -> NDArray[Any]:
 
 
 def read_results(path: str | Path, dataset: Dataset) -> DetectionColumns:
-    """A COCO results file: ``[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}]``.
+    """Read a COCO results file: ``[{"image_id", "category_id", "bbox": [x, y, width, height], "score"}]``.
 
     Raises:
-        AnnotationError: the file or an entry cannot be used, or speaks of another dataset.
+        AnnotationError: the file or an entry is invalid, or belongs to another dataset.
     """
     entries = _read_list(path)
     pictures = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
@@ -113,7 +113,7 @@ def _read_list(path: str | Path) -> list[Any]:
 
 
 def _row(entry: Any, pictures: dict[Any, int], labels: dict[Any, int], name: str) -> tuple[float, ...]:
-    """(picture, label, score, x, y, width, height) of one entry."""
+    """Parse one entry into (picture, label, score, x, y, width, height)."""
     if not isinstance(entry, dict):
         raise AnnotationError(f"expected an object, got {type(entry).__name__}")
     missing = [key for key in ("image_id", "category_id", "bbox", "score") if key not in entry]
@@ -143,7 +143,7 @@ def _are_numbers(values: Iterable[Any]) -> bool:
 
 
 def to_results(dataset: Dataset, detections: DetectionColumns) -> list[dict[str, Any]]:
-    """The entries of a COCO results file, in the source's own image and category ids."""
+    """Entries of a COCO results file, with the source's own image and category ids."""
     corners, far = detections.boxes[:, :2], detections.boxes[:, 2:]
     boxes = np.concatenate([corners, far - corners], axis=1).astype(np.float64).round(3)
     rows = zip(

@@ -1,4 +1,4 @@
-"""Which images a model is measured on: by default those that its training validated on."""
+"""Selection of the images to measure a model on: by default those that its training validated on."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ logger = logging.getLogger(__name__)
 
 
 def trained_fraction(origin: Mapping[str, Any], dataset: Dataset) -> float:
-    """The fraction of a dataset's images that a model was trained on, as far as its origin tells.
+    """Fraction of a dataset's images that a model was trained on, as far as its origin tells.
 
-    The trainings that its weights began from count too.
+    Earlier trainings of its initial weights are included.
     """
     if origin.get("fingerprint") == dataset.fingerprint:
         return 1.0

@@ -1,10 +1,9 @@
 """Average precision as in the Pascal VOC development kit (VOCevaldet.m), vectorised.
 
-Detections are taken by falling score over all pictures. Each looks at the true box of its class
-and picture that it overlaps most, and no other: below the IoU threshold it is wrong; on a difficult
-box it counts neither way; on a box that an earlier one has taken it is wrong too. The kit's
-IoU counts whole pixels from minimum to maximum inclusive; ours of continuous boxes is the
-same, as the readers of such files subtract 1 from the minima.
+Detections of all images are taken by falling score, and each is matched only with the true box of its class and image
+that it overlaps most. It is wrong if the IoU is below the threshold or an earlier detection has this box; if the box is
+difficult, it does not count. The kit's IoU counts whole pixels from minimum to maximum inclusive; that of continuous
+boxes is the same, as the readers of VOC files subtract 1 from the minima.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from yolo.evaluation.results import DetectionColumns
 from yolo.structs import Boxes, Dataset
 
 CHUNK = 200_000
-"""Detections matched at once: bounds the memory for their pairs with true boxes."""
+"""Number of detections matched at once, which limits the memory for their pairs with true boxes."""
 
 
 @dataclass(frozen=True, eq=False)
 class VocMetrics:
-    """Average precision of each class; NaN for a class without a box to find."""
+    """Average precision of each class; NaN for a class without true boxes."""
 
     ap07: NDArray[np.float64]
-    """(C,) mean of the precision at the recalls 0, 0.1 .. 1 (VOC 2007)."""
+    """(C,) mean precision at the recalls 0, 0.1 .. 1 (VOC 2007)."""
     ap12: NDArray[np.float64]
-    """(C,) area under the precision's envelope, every recall (since VOC 2010)."""
+    """(C,) area under the envelope of the precision-recall curve (since VOC 2010)."""
 
     @property
     def map07(self) -> float:
@@ -45,7 +44,7 @@ def _mean_defined(values: NDArray[np.float64]) -> float:
 
 
 def voc_metrics(dataset: Dataset, detections: DetectionColumns, *, iou: float = 0.5) -> VocMetrics:
-    """Both average precisions of every class; ignored boxes are the kit's difficult ones."""
+    """Compute both average precisions of every class; ignored boxes are the kit's difficult ones."""
     order = np.argsort(-detections.scores, kind="stable")
     matches = best_matches(dataset, detections, iou=iou)[order]
     labels = detections.labels[order]
@@ -60,9 +59,9 @@ def voc_metrics(dataset: Dataset, detections: DetectionColumns, *, iou: float = 
 
 
 def best_matches(dataset: Dataset, detections: DetectionColumns, *, iou: float) -> NDArray[np.int64]:
-    """(K,) the true box of its class and picture that each detection overlaps most, -1 below ``iou``.
+    """Index (K,) of the true box of its class and image that each detection overlaps most; -1 below ``iou``.
 
-    Of equal overlaps the first box in the dataset's order wins, as in the kit.
+    With equal overlaps the first box in the dataset's order is taken, as in the kit.
     """
     groups = len(dataset.classes)
     truth_keys = dataset.box_pictures * groups + dataset.labels
@@ -86,7 +85,7 @@ def best_matches(dataset: Dataset, detections: DetectionColumns, *, iou: float) 
 
 
 def _pair_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
-    """IoU of each box with the other in its row, (P, 4) both, as (P,); 0 for two boxes without area."""
+    """IoU (P,) of P pairs of boxes, (P, 4) both; 0 for two boxes without area."""
     a, b = boxes.astype(np.float64), others.astype(np.float64)
     sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
     intersections = sides.prod(axis=1)
@@ -95,7 +94,7 @@ def _pair_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
 
 
 def _judge(matches: NDArray[np.int64], difficult: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which detections, best first, are right, and which count at all."""
+    """Masks of the detections, best first: which are right, and which count at all."""
     matched = matches >= 0
     counts = np.ones(len(matches), bool)
     counts[matched] = ~difficult[matches[matched]]
@@ -106,15 +105,15 @@ def _judge(matches: NDArray[np.int64], difficult: NDArray[np.bool_]) -> tuple[ND
 
 
 def average_precision_07(right: NDArray[np.bool_], truths: int) -> float:
-    """Mean over the recalls 0, 0.1 .. 1 of the best precision at that recall or above.
+    """Mean, over the recalls 0, 0.1 .. 1, of the best precision at that recall or above.
 
     Args:
-        right: (D,) whether each detection is, best first.
-        truths: how many boxes there are to find.
+        right: (D,) whether each detection is right, best first.
+        truths: number of true boxes.
     """
     hits = np.cumsum(right)
     precision = hits / np.arange(1, len(right) + 1)
-    # In whole numbers: as fractions, 3 of 10 would miss the recall 3 * 0.1.
+    # In integers: as floats, 3 of 10 would miss the recall 3 * 0.1.
     reached = hits * 10 >= np.arange(11)[:, None] * truths
     return float(np.where(reached, precision, 0.0).max(axis=1, initial=0.0).mean())
 

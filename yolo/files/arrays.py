@@ -1,4 +1,4 @@
-"""Members of ``.npz`` files, read without pickle; nothing is allocated that the file does not hold."""
+"""Reading of ``.npz`` members without pickle; never allocates more than the file holds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ DAMAGE = (
     *(OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError, EOFError),
     *(AttributeError, BadZipFile, struct.error, zlib.error),
 )
-"""Everything that reading a damaged file by zipfile, json, numpy or h5py, and looking into its content, may raise."""
+"""Errors that zipfile, json, numpy and h5py may raise for a damaged file."""
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 """Reader of the header of each version of the ``.npy`` format."""
 
 
 def read_member(archive: ZipFile, name: str) -> bytes:
-    """Read a member of an uncompressed zip, whose checksum is verified on the way.
+    """Read a member of an uncompressed zip and verify its checksum.
 
     Raises:
         ValueError: the member is compressed, and so could be far larger than the file.
@@ -35,17 +35,17 @@ def read_member(archive: ZipFile, name: str) -> bytes:
 
 
 def read_array(archive: ZipFile, name: str) -> NDArray[Any]:
-    """Read the array ``name`` of an uncompressed ``.npz``; it cannot be written to.
+    """Read the array ``name`` of an uncompressed ``.npz``; the array is read-only.
 
     Raises:
-        ValueError: it is not an array of plain numbers, or not as long as its header says.
+        ValueError: it is not a numeric array, or its length differs from its header.
         Exception: any of `DAMAGE`.
     """
     data = read_member(archive, f"{name}.npy")
     stream = io.BytesIO(data)
     try:
         shape, fortran, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
-    except Exception as error:  # numpy evaluates a literal there, which may fail in many ways
+    except Exception as error:  # numpy evaluates a literal here, which can raise many errors
         raise ValueError(f"{name} has no .npy header: {error}") from error
     start = stream.tell()
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - start:

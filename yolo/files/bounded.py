@@ -1,7 +1,7 @@
-"""The one way to open and read a file of the user's: regular files alone, and no more bytes than such a file may have.
+"""Bounded reading of the user's files: regular files only, and never more bytes than a limit.
 
-A named pipe or a device in the place of a picture or an annotation file would hang the program or grow for ever; a
-file far larger than any of its kind would fill the memory before its content is found to be wrong.
+A named pipe or a device in place of an image or annotation file would hang the program or never end; a file far
+larger than any of its type would fill the memory before its content is found to be invalid.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ KINDS = {
     stat.S_IFBLK: "is a device",
 }
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-"""Without waiting for a pipe's other end: what was looked at may have been exchanged before it is opened."""
+"""Flags of `os.open` that never wait for a pipe's other end: a checked file may be replaced before it is opened."""
 
 
 def open_file(path: str | Path, *, buffering: int = -1) -> IO[bytes]:
-    """Open a regular file to read from, with the ``buffering`` of Python's `open`.
+    """Open a regular file for reading, with ``buffering`` as in Python's `open`.
 
     Raises:
         OSError: it is missing, cannot be read, or is a folder, a pipe, a socket or a device; its ``strerror`` says so.
     """
     try:
-        # Not `os.fdopen`: the file keeps its name, beside which Keras puts temporary files.
+        # Not `os.fdopen`: Keras needs the file's name for temporary files beside it.
         return open(path, "rb", buffering, opener=lambda name, _: open_descriptor(name))
-    except ValueError as error:  # a name with a NUL in it
+    except ValueError as error:  # NUL in the name
         raise OSError(errno.EINVAL, str(error), str(path)) from error
 
 
 def open_descriptor(path: str | Path) -> int:
-    """Open a regular file as `open_file` does and return its descriptor, which the caller has to close."""
-    _check_regular(os.stat(path), path)  # noqa: PTH116 - before it is opened, which may rewind a tape
+    """Open a regular file as `open_file` does; return its descriptor, which the caller must close."""
+    _check_regular(os.stat(path), path)  # noqa: PTH116 - checked before opening, which may rewind a tape
     descriptor = os.open(path, FLAGS)
     try:
         _check_regular(os.fstat(descriptor), path)
@@ -58,10 +58,10 @@ def _check_regular(status: os.stat_result, path: str | Path) -> None:
 
 
 def open_or_fault(path: str | Path, error: type[YoloError] = ConfigError) -> IO[bytes]:
-    """Open a regular file to read from, as `open_file` does, with a YoloError in place of an OSError.
+    """Open a regular file as `open_file` does, but raise a YoloError in place of an OSError.
 
     Raises:
-        YoloError: of the kind given: the file is missing, cannot be read, or is no regular file.
+        YoloError: of the class ``error``: the file is missing, cannot be read, or is not a regular file.
     """
     try:
         return open_file(path)
@@ -70,7 +70,7 @@ def open_or_fault(path: str | Path, error: type[YoloError] = ConfigError) -> IO[
 
 
 def unreadable(path: str | Path, fault: OSError) -> str:
-    """Say why the file system does not give a file, in the words that all readers share."""
+    """Describe why a file cannot be read, with the same words for all readers."""
     return f"{path}: cannot be read ({fault.strerror or fault})"
 
 
@@ -80,13 +80,13 @@ def read_bytes(
     """Read a whole file.
 
     Args:
-        path: the file.
-        limit: bytes that it may have at most.
-        error: the kind of error to raise.
-        what: the kind of file, with its article, for the message.
+        path: file to read.
+        limit: largest size in bytes.
+        error: class of the error to raise.
+        what: type of file, with its article, for the message.
 
     Raises:
-        YoloError: of the kind given: the file is missing, too large, cannot be read, or is no regular file.
+        YoloError: of the class ``error``: the file is missing, too large, cannot be read, or is not a regular file.
     """
     with open_or_fault(path, error) as file:
         try:
@@ -101,18 +101,18 @@ def read_bytes(
 
 
 def _read_all(file: IO[bytes], size: int, limit: int) -> bytes:
-    """Read to the end, or a little beyond the limit where a file of that size grows meanwhile."""
-    content = file.read(size + 1)  # Python allocates what is asked for: not the limit
+    """Read to the end, or slightly beyond the limit if the file grows meanwhile."""
+    content = file.read(size + 1)  # Python allocates as many bytes as are requested: do not request the limit
     while size < len(content) <= limit and (more := file.read(MIB)):
         content += more
     return content
 
 
 def read_text(path: str | Path, *, limit: int, error: type[YoloError] = ConfigError, what: str = "it") -> str:
-    """Read a whole text file in UTF-8, with or without a byte order mark; the arguments are those of `read_bytes`.
+    """Read a whole UTF-8 text file, with or without a byte order mark; arguments as in `read_bytes`.
 
     Raises:
-        YoloError: of the kind given: as `read_bytes`, or the file is not UTF-8.
+        YoloError: of the class ``error``: as in `read_bytes`, or the file is not UTF-8.
     """
     content = read_bytes(path, limit=limit, error=error, what=what)
     try:
@@ -123,5 +123,5 @@ def read_text(path: str | Path, *, limit: int, error: type[YoloError] = ConfigEr
 
 
 def in_units(size: int) -> str:
-    """Bytes in the unit that suits their number, rounded up."""
+    """Format a number of bytes in a suitable unit, rounded up."""
     return f"{-(-size // MIB):,} MiB" if size >= MIB else f"{size:,} bytes"

@@ -1,4 +1,4 @@
-"""Writing CSV tables."""
+"""CSV tables: formatting, and atomic writing to a file."""
 
 from __future__ import annotations
 

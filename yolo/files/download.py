@@ -28,7 +28,7 @@ from yolo.files.locks import BusyError, locked_file
 logger = logging.getLogger(__name__)
 
 AGENT = "yolov3-keras"
-"""Python's own name is refused by some servers: pjreddie.com answers it with 403."""
+"""User agent; some servers refuse Python's own: pjreddie.com answers it with 403."""
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0
 ATTEMPTS = 5
@@ -62,7 +62,7 @@ class Remote:
 
     url: str
     size: int
-    """Bytes."""
+    """Size in bytes."""
     digest: str | None = None
     """MD5 or SHA-256, in lower-case hexadecimal; None: verified by its size alone."""
 
@@ -165,7 +165,7 @@ def complete(remote: Remote, part: Path) -> None:
         logger.info("downloading %s (%s MB)", remote.url, megabytes(remote.size))
         joined = receive_all(remote, file)
         fault = remote.fault(part)
-        if fault and joined:  # the parts may be of two versions of the file
+        if fault and joined:  # the parts may come from two versions of the file
             logger.warning("%s: put together from several parts, %s; once more from the beginning", remote.url, fault)
             empty(file)
             receive_all(remote, file)

@@ -1,7 +1,6 @@
 """Locks held by the operating system: one process at a time writes into a folder.
 
-The system ends a lock together with its process, however that ends: a lock file that a killed process has left behind
-blocks nobody.
+The system releases a lock when its process ends in any way, so the lock file of a killed process blocks nobody.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from yolo.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 NAME = ".lock"
-"""The lock file of a folder. It is there only while the lock is held, or after its holder was killed."""
+"""Name of a folder's lock file, which exists only while the lock is held or after its holder was killed."""
 SECONDS = 0.2
-"""How long a lock is waited for: its holder may be about to end."""
+"""Seconds to wait for a lock, as its holder may be about to end."""
 REMEDY = "wait for it or give another --out"
 
 _held: dict[Path, tuple[int, int]] = {}
-"""The lock files that this process holds, with its id (after a fork it is another's) and that of the thread."""
+"""Lock files that this process holds, with the ids of process (it differs after a fork) and thread."""
 _unlockable: set[Path] = set()
-"""The lock files of which it was said that they cannot be locked."""
+"""Lock files that cannot be locked and have been warned of."""
 
 
 class BusyError(Exception):
@@ -42,12 +41,12 @@ class BusyError(Exception):
 def locked_folder(folder: str | Path, *, remedy: str = REMEDY) -> Iterator[None]:
     """Keep other processes and threads out of an output folder; within one thread it may be nested.
 
-    Where the file system knows no locks, or does not let this process make a lock file, a warning says so once and
-    the work goes on.
+    If the file system does not support locks, or this process may not create the lock file, there is one warning and
+    no lock.
 
     Args:
-        folder: must exist.
-        remedy: the end of the error's message.
+        folder: existing folder.
+        remedy: end of the error's message.
 
     Raises:
         ConfigError: another process or thread holds the lock; nothing has been changed.
@@ -61,10 +60,10 @@ def locked_folder(folder: str | Path, *, remedy: str = REMEDY) -> Iterator[None]
 
 
 def check_free(folder: str | Path) -> None:
-    """See that nobody holds the lock of a folder, without making a lock file in it.
+    """Check that nobody else holds the lock of a folder, without creating a lock file.
 
     Raises:
-        ConfigError: somebody else does.
+        ConfigError: another process or thread does.
     """
     if (Path(folder) / NAME).is_file():
         with locked_folder(folder):
@@ -72,7 +71,7 @@ def check_free(folder: str | Path) -> None:
 
 
 def is_unused(folder: Path) -> bool:
-    """Whether a folder holds nothing but perhaps the lock file of a process that was killed.
+    """Whether a folder is empty, except perhaps for the lock file of a killed process.
 
     Raises:
         OSError: the folder cannot be read.
@@ -82,7 +81,7 @@ def is_unused(folder: Path) -> bool:
 
 @contextmanager
 def locked_file(path: Path) -> Iterator[None]:
-    """Hold a lock file, which is deleted afterwards.
+    """Hold a lock inside the block; its file is deleted afterwards.
 
     Raises:
         BusyError: another process or thread holds it.
@@ -96,20 +95,20 @@ def locked_file(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if os.getpid() == own[0]:  # a forked child that leaves by an exception has no part in it
+        if os.getpid() == own[0]:  # a forked child that leaves by an exception does not own the lock
             del _held[path]
-            with suppress(OSError):  # first, so that a file is never deleted that another process has locked
+            with suppress(OSError):  # before the release: afterwards another process may have locked the file
                 path.unlink()
             lock.release()
 
 
 def _acquire(path: Path) -> FileLock | None:
-    """The lock on a file; None where files cannot be locked.
+    """Acquire the lock on a file; None where files cannot be locked.
 
     Raises:
         BusyError: another process or thread holds it.
     """
-    # Soft locks, which stay when their process is killed, are not wanted.
+    # Soft locks would survive a killed process.
     lock = FileLock(path, timeout=SECONDS, poll_interval=SECONDS / 10, fallback_to_soft=False, on_acquired=_sign)
     try:
         lock.acquire()
@@ -125,16 +124,16 @@ def _acquire(path: Path) -> FileLock | None:
 
 
 def _sign(descriptor: int) -> None:
-    """Write into a lock file who holds it."""
+    """Write the holder of a lock into its file."""
     since = datetime.now().astimezone().isoformat(" ", "seconds")
     holder = {"process": os.getpid(), "host": platform.node(), "since": since}
-    with suppress(OSError):  # on a full disk it is a lock all the same
+    with suppress(OSError):  # the disk may be full; the lock holds all the same
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps(holder).encode())
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock file, as far as it can be read."""
+    """Holder of a lock, read from its file if possible."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
         return f"process {holder['process']} on {holder['host']}, since {holder['since']}"

@@ -1,4 +1,4 @@
-"""Values of the user's files in messages: as Python writes them, and never longer than a line."""
+"""Quoting of values in messages: their Python form, cut to a limited length."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from itertools import islice
 from reprlib import Repr
 
 LONGEST = 60
-"""Characters of a value that a message repeats, unless its writer wants another number."""
+"""Default limit of characters quoted from a value."""
 MOST_DIGITS = 4000
-"""Python refuses to write longer numbers."""
+"""Limit of digits of an integer; Python refuses to format longer ones."""
 
 
 class _Bounded(Repr):
-    """`reprlib` looks at a few entries of each list alone, so that what is not shown is never written out."""
+    """Bounded `repr`: `reprlib` formats only the first few entries of each container."""
 
     def __init__(self, length: int) -> None:
         super().__init__()
         self.maxlevel = 4
-        self.maxstring = self.maxother = 2 * length  # cut once more at the end, with the dots there
+        self.maxstring = self.maxother = 2 * length  # `quoted` cuts once more, with dots at the end
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = 20
 
     def repr_int(self, x: int, level: int) -> str:  # noqa: ARG002 - the signature is reprlib's
         return repr(x) if abs(x).bit_length() < 3 * MOST_DIGITS else "a number of thousands of digits"
 
     def repr_dict(self, x: dict[object, object], level: int) -> str:
-        """In the order of the file; `reprlib` would sort all keys."""
+        """Format a mapping in its own order; `reprlib` would sort all keys."""
         if level <= 0:
             return "{...}"
         shown = [f"{self.repr1(key, level - 1)}: {self.repr1(x[key], level - 1)}" for key in islice(x, 20)]
@@ -32,6 +32,6 @@ class _Bounded(Repr):
 
 
 def quoted(value: object, length: int = LONGEST) -> str:
-    """Write a value for a message, cut after ``length`` characters."""
+    """Format a value for a message, cut after ``length`` characters."""
     text = _Bounded(length).repr(value)
     return text if len(text) <= length else f"{text[: length - 3]}..."

@@ -1,7 +1,7 @@
-"""YAML of the user's: read with bounds on what a few bytes of it may stand for, and every fault with its place.
+"""Bounded reading of the user's YAML files; every error names the place in the file.
 
-An alias (``*name``) repeats what its anchor (``&name``) marks; a few lines of aliases of aliases stand for more values
-than any memory holds. So the file is first parsed into nodes, which share what aliases repeat, and measured.
+An alias (``*name``) repeats the value of its anchor (``&name``); a few lines of nested aliases expand to more values
+than fit into memory. So the file is first parsed into nodes, which share repeated values, and measured.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from yolo.errors import ConfigError, YoloError
 from yolo.files.bounded import MIB, read_text
 
 LARGEST_YAML = 4 * MIB
-"""Bytes of a YAML file, at most: PyYAML takes a second and 100 MB for each of them."""
+"""Limit of a YAML file in bytes: PyYAML takes a second and 100 MB per MiB."""
 MOST_ALIASED = 1_000_000
-"""Characters and values that aliases may repeat."""
+"""Limit of the characters and values that aliases repeat."""
 LONGEST_NUMBER = 400
-"""Characters of a number or date: Python needs the square of their count for one."""
+"""Limit of characters of a number or date: Python takes quadratic time to parse one."""
 NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp")}
 
 
@@ -27,7 +27,7 @@ def read_yaml(path: str | Path, error: type[YoloError] = ConfigError) -> Any:
     """Read a YAML file of plain values.
 
     Raises:
-        YoloError: of the kind given: the file is missing, no YAML, or too large, its aliases included.
+        YoloError: of the class ``error``: the file is missing, not YAML, or too large with its aliases expanded.
     """
     text = read_text(path, limit=LARGEST_YAML, error=error, what="a YAML file")
     try:
@@ -46,18 +46,18 @@ def read_yaml(path: str | Path, error: type[YoloError] = ConfigError) -> Any:
         raise error(f"{path}:{line}: not valid YAML ({fault.reason})") from fault
     except RecursionError as fault:
         raise error(f"{path}: not valid YAML (its lists are nested too deeply)") from fault
-    except Exception as fault:  # PyYAML's constructors let much out, e.g. for a date with month 13
+    except Exception as fault:  # PyYAML lets other errors out, e.g. a ValueError for a date with month 13
         raise error(f"{path}: not valid YAML ({type(fault).__name__}: {fault!s:.100})") from fault
 
 
 def check_node(root: yaml.Node) -> None:
-    """Measure what a document stands for.
+    """Check the size of a document with its aliases expanded.
 
     Raises:
         yaml.MarkedYAMLError: aliases repeat too much or contain themselves, or a number is too long.
     """
     sizes: dict[int, int | None] = {}
-    """By the node's id, once for each node: its size with everything that aliases repeat; None: begun."""
+    """Size of each node with its aliases expanded, by the node's id; None: being measured."""
     _measure(root, sizes)
     own = sum(_own_size(node) for node in _nodes(root))
     total = sizes[id(root)] or 0
@@ -83,7 +83,7 @@ def _measure(node: yaml.Node, sizes: dict[int, int | None]) -> int:
 
 
 def _nodes(root: yaml.Node) -> list[yaml.Node]:
-    """Each node of a document once."""
+    """Yield each node of a document once."""
     found, waiting = {id(root): root}, [root]
     while waiting:
         for child in _children(waiting.pop()):

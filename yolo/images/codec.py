@@ -1,4 +1,4 @@
-"""Pictures from files and to files: always (H, W, 3) uint8 RGB with the EXIF rotation applied."""
+"""Reading and writing image files: always (H, W, 3) uint8 RGB with the EXIF rotation applied."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 LARGEST_PICTURE = 1024 * bounded.MIB
-"""Bytes of a picture file, at most: 179 million pixels without compression."""
+"""Largest size of an image file in bytes: 179 million pixels without compression."""
 UNREADABLE = "not a picture that can be decoded"
 PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION = 0x0112
-"""The EXIF tag; its values 5 to 8 swap height and width."""
+"""EXIF tag of the rotation; its values 5 to 8 swap height and width."""
 
 
 class Header(NamedTuple):
-    """What a picture file says of itself before its pixels."""
+    """Size and rotation in the header of an image file."""
 
     stored: tuple[int, int]
-    """(height, width) as stored."""
+    """(height, width) as stored, before the EXIF rotation."""
     turned: bool
     """Whether the EXIF rotation swaps height and width."""
 
@@ -46,39 +46,37 @@ class Header(NamedTuple):
 
 
 def read_image(path: str | Path, *, annotated_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """The picture as (H, W, 3) uint8 RGB; grey, palette, alpha and 16-bit files included.
+    """Read an image as (H, W, 3) uint8 RGB; grey, palette, alpha and 16-bit files are converted.
 
-    Of 16-bit samples the high byte counts; alpha is left out, the colours stay as stored
-    (TIFF's are black where wholly transparent); of several frames the first is taken.
+    16-bit samples are reduced to their high byte. Alpha is dropped and the colours stay as stored (black in TIFF files
+    where fully transparent). Of several frames the first is read.
 
     Args:
-        path: the file.
-        annotated_size: (height, width) the annotations speak of. Where it is the size of the
-            picture as stored, before its EXIF rotation, the rotation is not applied, so that
-            boxes and picture stay in one frame.
+        path: image file.
+        annotated_size: (height, width) according to the annotations. If it is the size as stored, before the EXIF
+            rotation, the rotation is not applied, so that boxes and image stay in one frame.
 
     Raises:
-        MediaError: the file is missing, no picture, a truncated JPEG, or larger than about
-            179 million pixels.
+        MediaError: the file is missing, not an image, a truncated JPEG, or larger than about 179 million pixels.
     """
     return decode_image(read_bytes(path), name=str(path), annotated_size=annotated_size)
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """Read the whole file of a picture, not decoded.
+    """Read the bytes of an image file, without decoding.
 
     Raises:
-        MediaError: it is missing, cannot be read, is no regular file, or is larger than any picture.
+        MediaError: the file is missing, cannot be read, is not a regular file, or is too large.
     """
     # Bytes first: cv2 cannot open non-ASCII paths everywhere, and does not tell why it failed.
     return bounded.read_bytes(path, limit=LARGEST_PICTURE, error=MediaError, what="a picture")
 
 
 def decode_image(data: bytes, *, name: str, annotated_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Decode the bytes of a picture file, as `read_image` does; ``name`` is what errors call it.
+    """Decode the bytes of an image file as `read_image` does; ``name`` is used in errors.
 
     Raises:
-        MediaError: they are no picture, cut off, or announce more than about 179 million pixels.
+        MediaError: the bytes are not an image, are truncated, or declare more than about 179 million pixels.
     """
     if not data:
         raise MediaError(f"{name}: the file is empty")
@@ -98,9 +96,9 @@ def decode_image(data: bytes, *, name: str, annotated_size: tuple[int, int] | No
 
 @contextmanager
 def decoding(name: str) -> Iterator[None]:
-    """Turn whatever a decoder raises over a damaged file into a MediaError; no other place catches these.
+    """Turn any error of a decoder in the context into a MediaError.
 
-    Pillow's and OpenCV's decoders raise errors of a dozen kinds, memory that they could not get among them.
+    On damaged files, Pillow's and OpenCV's decoders raise a dozen types of errors, MemoryError included.
     """
     from PIL.Image import DecompressionBombError
 
@@ -116,7 +114,7 @@ def decoding(name: str) -> Iterator[None]:
 
 
 def check_lengths(data: bytes, *, name: str) -> None:
-    """Compare the lengths that a file announces with its own, as decoders allocate what they are told.
+    """Compare the lengths declared in a file with its size, as decoders allocate what is declared.
 
     Raises:
         MediaError: a PNG's chunk is longer than the file.
@@ -136,9 +134,8 @@ def check_lengths(data: bytes, *, name: str) -> None:
 def is_truncated_jpeg(data: bytes) -> bool:
     """Whether a JPEG lacks its end marker; decoders fill the missing part with grey.
 
-    Inside the entropy-coded data an 0xFF byte is always stuffed, so an end marker behind the
-    start of the first scan can only be a real one (ITU-T T.81, B.1.1.5). Cameras put
-    thumbnails before it and sometimes a whole video behind it.
+    Within entropy-coded data 0xFF bytes are stuffed, so an end marker after the start of the first scan is a real one
+    (ITU-T T.81, B.1.1.5). Cameras put thumbnails before that scan, and sometimes a whole video after the marker.
     """
     if not data.startswith(b"\xff\xd8") or data.endswith(b"\xff\xd9"):
         return False
@@ -152,15 +149,15 @@ def is_truncated_jpeg(data: bytes) -> bool:
         elif marker > 0xFF00:
             position += 2 + length
         else:
-            return False  # not truncated but broken: the decoder's to judge
+            return False  # not truncated but damaged: left to the decoder
     return True
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) after the EXIF rotation, as `read_image` gives it, from the file's header alone.
+    """Read (height, width) after the EXIF rotation, as in `read_image`, from the file's header alone.
 
     Raises:
-        MediaError: the file is missing, no picture, or too large for `read_image`.
+        MediaError: the file is missing, not an image, or too large for `read_image`.
     """
     try:
         with bounded.open_file(path) as file:
@@ -169,21 +166,21 @@ def image_size(path: str | Path) -> tuple[int, int]:
         header = None
     if header:
         return header.size
-    # A format that only OpenCV knows, or no picture: then this says why.
+    # A format that only OpenCV knows, or not an image: then this raises the reason.
     height, width = read_image(path).shape[:2]
     return height, width
 
 
 def read_header(file: IO[bytes], *, name: str) -> Header | None:
-    """The header of a picture file; None where Pillow does not know the format.
+    """Read the header of an image file; None if Pillow does not know the format.
 
     Raises:
-        MediaError: it announces more pixels than Pillow's limit against decompression bombs.
+        MediaError: it declares more pixels than Pillow's limit against decompression bombs.
     """
     from PIL import Image
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of large pictures and odd EXIF; neither hinders us
+        warnings.simplefilter("ignore")  # about large images and invalid EXIF, both of which are handled
         try:
             with decoding(name), Image.open(file) as image:
                 return _header(image)
@@ -197,11 +194,11 @@ def _header(image: Image) -> Header:
     from PIL import Image as PillowImage
     from PIL import TiffImagePlugin
 
-    if isinstance(image, TiffImagePlugin.TiffImageFile):  # its size has the rotation in it already
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow's size already has the rotation applied
         tags = image.tag_v2
         stored = (int(tags[TiffImagePlugin.IMAGELENGTH]), int(tags[TiffImagePlugin.IMAGEWIDTH]))
         return Header(stored, tags.get(ORIENTATION) in (5, 6, 7, 8))
-    # Not `getexif`: that decodes a whole PNG to look behind its pixels, and believes XMP; OpenCV does not.
+    # Not `getexif`: it decodes a whole PNG to read what follows the pixels, and uses XMP, which OpenCV does not.
     exif = PillowImage.Exif()
     try:
         exif.load(image.info.get("exif", b""))
@@ -212,7 +209,7 @@ def _header(image: Image) -> Header:
 
 
 def write_image(path: str | Path, image: Image) -> None:
-    """Write a picture in the format of the name's suffix, whole or not at all.
+    """Write an image in the format of the name's suffix, whole or not at all.
 
     Raises:
         MediaError: the suffix is unknown, or the file cannot be written.
@@ -230,7 +227,7 @@ def write_image(path: str | Path, image: Image) -> None:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """List the picture files of a folder and its subfolders, sorted, each once; hidden files are left out."""
+    """List the image files of a folder and its subfolders, sorted, each once; hidden files are skipped."""
     return without_repeats(
         sorted(
             path
@@ -241,9 +238,9 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def without_repeats(paths: Iterable[Path]) -> list[Path]:
-    """The first path of every file, whatever linked folders lead to it.
+    """Keep the first path to every file that several linked folders lead to.
 
-    Links to a file itself, under another name or in another folder, count as pictures of their own: they may be meant.
+    Links to a file itself count as separate images, as they may be intended.
     """
     folders: dict[str, str] = {}
     first: dict[tuple[str, str], Path] = {}

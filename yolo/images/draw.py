@@ -18,9 +18,9 @@ Rectangle = tuple[int, int, int, int]
 """First and last column and row, both inside: (left, top, right, bottom)."""
 
 GOLDEN = 0.618034
-"""Steps of this share of the circle never come near a hue they have met before (Knuth, 6.4)."""
+"""Hue step as a fraction of the circle; hues of such steps stay far from each other (Knuth, 6.4)."""
 TONES = ((0.85, 0.95), (0.55, 1.0), (1.0, 0.65))
-"""(saturation, value) of the classes' colours in turn, once the hues get close."""
+"""(saturation, value) pairs that class colours cycle through, as hues alone get close with many classes."""
 GREY: Colour = (150, 150, 150)
 SMALLEST_LETTERS = 8
 """Smallest height of letters in pixels: longer labels are cut rather than shrunk further."""
@@ -35,7 +35,7 @@ class Mark(NamedTuple):
 
 
 def class_colour(label: int) -> Colour:
-    """The RGB colour of a class; it does not depend on the number of classes and differs from its neighbours'."""
+    """RGB colour of a class; independent of the number of classes, and different from that of the next classes."""
     saturation, value = TONES[label // 12 % len(TONES)]
     red, green, blue = colorsys.hsv_to_rgb((0.02 + label * GOLDEN) % 1, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
@@ -50,12 +50,12 @@ def text_colour(background: Colour) -> Colour:
 
 
 def line_width(size: tuple[int, int]) -> int:
-    """Pixels of a box's line in a picture of (height, width)."""
+    """Width in pixels of a box's line in an image of (height, width)."""
     return max(1, round(0.0035 * (size[0] * size[1]) ** 0.5))
 
 
 def letter_size(size: tuple[int, int]) -> int:
-    """Pixels of the letters' height in a picture of (height, width)."""
+    """Height in pixels of the letters in an image of (height, width)."""
     return round(7 + 0.018 * (size[0] * size[1]) ** 0.5)
 
 
@@ -98,7 +98,7 @@ def _marks(
     scores: NDArray[np.float32] | None,
     ignore: NDArray[np.bool_] | None,
 ) -> Iterator[Mark]:
-    """The boxes to draw, in drawing order."""
+    """Boxes to draw, in drawing order."""
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
     areas = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
     order = -areas if scores is None else np.asarray(scores)
@@ -114,12 +114,12 @@ def _marks(
 
 
 def one_line(name: str) -> str:
-    """A class name without line breaks and control characters, on which text layout fails."""
+    """Class name without line breaks and control characters, on which text layout fails."""
     return "".join(letter if letter.isprintable() else "?" for letter in " ".join(name.split()))
 
 
 def pixel_rectangle(box: NDArray[np.float64], size: tuple[int, int]) -> Rectangle | None:
-    """The whole pixels that an xyxy box touches in a picture of (height, width); None if there are none."""
+    """Whole pixels that an xyxy box touches in an image of (height, width); None if there are none."""
     if not np.isfinite(box).all():
         return None
     height, width = size
@@ -131,7 +131,7 @@ def pixel_rectangle(box: NDArray[np.float64], size: tuple[int, int]) -> Rectangl
 def _draw_outline(draw: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int]) -> None:
     width = line_width(size)
     left, top, right, bottom = mark.box
-    # Half of the line outside, so that small objects stay visible, but all of it in the picture.
+    # Half of the line lies outside the box, so that small objects stay visible, but all of it within the image.
     half = width // 2
     outer = (
         max(0, left - half),
@@ -153,9 +153,9 @@ def _draw_label(draw: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int]) ->
 
 
 def fit_text(text: str, letters: int, size: tuple[int, int]) -> tuple[str, Lettering]:
-    """The text and its font, shrunk and then cut so that the patch fits a picture of (height, width).
+    """Shrink and then cut a text so that its patch fits an image of (height, width); return it with its font.
 
-    The text is empty where not even one letter fits.
+    The text is empty if not even one letter fits.
     """
     font = load_font(letters)
     height, width = patch_size(text, font)
@@ -173,7 +173,7 @@ def fits(text: str, font: Lettering, size: tuple[int, int]) -> bool:
 
 
 def label_rectangle(box: Rectangle, patch: tuple[int, int], size: tuple[int, int]) -> Rectangle:
-    """Where a patch of (height, width) goes: on top of its box, or inside where there is no room above."""
+    """Place of a patch of (height, width): on top of its box, or inside if there is no room above."""
     left, top = box[:2]
     height, width = patch
     shift = line_width(size) // 2
@@ -184,7 +184,7 @@ def label_rectangle(box: Rectangle, patch: tuple[int, int], size: tuple[int, int
 
 
 def patch_size(text: str, font: Lettering) -> tuple[int, int]:
-    """(height, width) of a text's patch, with room around the letters."""
+    """Size (height, width) of a text's patch, with a margin around the letters."""
     ascent, descent = font.metrics(text)
     return ascent + descent, int(np.ceil(font.getlength(text))) + 2 * padding(font)
 
@@ -195,12 +195,12 @@ def padding(font: Lettering) -> int:
 
 @lru_cache(maxsize=64)
 def load_font(letters: int) -> Lettering:
-    """The fonts of labels in a size of pixels."""
+    """Fonts for labels whose letters have this height in pixels."""
     return Lettering(letters)
 
 
 def tile_images(images: Sequence[Image.Image], columns: int, *, gap: int = 4) -> Image.Image:
-    """The pictures in rows on one white sheet, each in the middle of a tile that takes the largest."""
+    """Arrange images in rows on a white sheet, each centred in a tile as large as the largest image."""
     if not images or columns < 1:
         raise ValueError(f"expected pictures and columns, got {len(images)} and {columns}")
     columns = min(columns, len(images))

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 Colour = tuple[int, int, int]
 
 STRIKES = (109, 160, 136, 128, 96)
-"""Sizes in pixels of colour fonts made of bitmaps, which have no others: Noto's 109, Apple's 160."""
+"""Sizes in pixels of bitmap colour fonts, each of which has only one: Noto 109, Apple 160."""
 PACKAGES = {
     "CJK": "fonts-noto-cjk",
     "HIRAGANA": "fonts-noto-cjk",
@@ -28,23 +28,23 @@ PACKAGES = {
     "HANGUL": "fonts-noto-cjk",
     "emoji": "fonts-noto-color-emoji",
 }
-"""Debian's package of a font by the first word of a character's Unicode name."""
+"""Debian package of a font by the first word of a character's Unicode name."""
 OTHER_PACKAGE = "fonts-noto-core"
 JOINERS = {"\u200c", "\u200d", *map(chr, range(0xFE00, 0xFE10)), *map(chr, range(0x1F3FB, 0x1F400))}
 """Joiners, variation selectors and skin tones: they change the character before them and stay in its font."""
 OTHER_STYLES = re.compile(r"bold|italic|oblique|light|thin|black|heavy|condensed|mono|serif", re.IGNORECASE)
-"""In a file's name: not the plain style of a font without serifs."""
+"""Words in a font file's name that mean another style than plain without serifs."""
 
 
 class Face(NamedTuple):
-    """A font of a file; collections (``.ttc``) hold several."""
+    """Font in a file; collections (``.ttc``) contain several."""
 
     path: str
     number: int = 0
 
 
 class Run(NamedTuple):
-    """A part of a text that is in one font, and by how much that is scaled."""
+    """Part of a text in one font, with the font's scale."""
 
     text: str
     font: ImageFont.FreeTypeFont
@@ -56,7 +56,7 @@ class Run(NamedTuple):
 
 
 class Lettering:
-    """The fonts of labels in one size: a primary one, and the system's for the characters that it lacks.
+    """Fonts for labels in one size: a primary one, and the system's fonts for the characters that it lacks.
 
     Args:
         size: height of the letters in pixels.
@@ -67,14 +67,14 @@ class Lettering:
         self.primary = _load_primary(size)
 
     def runs(self, text: str) -> list[Run]:
-        """The text in parts, each with a font that has its characters."""
+        """Split the text into parts, each with a font that has its characters."""
         return [Run(part, *self._load(face)) for part, face in split_by_face(text)]
 
     def _load(self, face: Face | None) -> tuple[ImageFont.FreeTypeFont, float]:
         return (self.primary, 1.0) if face is None else load_face(face, self.size)
 
     def metrics(self, text: str) -> tuple[int, int]:
-        """(ascent, descent) in pixels of the tallest font that the text needs."""
+        """Largest (ascent, descent) in pixels of the fonts that the text needs."""
         found = [self.primary.getmetrics()]
         found += [
             (round(ascent * run.scale), round(descent * run.scale))
@@ -100,7 +100,7 @@ class Lettering:
 
 
 def _draw_scaled(draw: ImageDraw.ImageDraw, place: tuple[float, float], run: Run, colour: Colour) -> None:
-    """Draw a run of a font whose only size is another one."""
+    """Draw a run in a font that exists only in another size."""
     ascent, descent = run.font.getmetrics()
     whole = Image.new("RGBA", (max(1, round(run.font.getlength(run.text))), ascent + descent))
     ImageDraw.Draw(whole).text((0, ascent), run.text, colour, run.font, anchor="ls", embedded_color=True)
@@ -110,10 +110,10 @@ def _draw_scaled(draw: ImageDraw.ImageDraw, place: tuple[float, float], run: Run
 
 
 def split_by_face(text: str) -> Iterator[tuple[str, Face | None]]:
-    """The runs of a text and their fonts; None: the primary one.
+    """Split a text into runs with their fonts; None: the primary one.
 
-    Marks, joiners and spaces stay in the font of the character before them where it has them: a script such as
-    Devanagari is shaped across them.
+    Marks, joiners and spaces use the font of the preceding character if it has them, as scripts such as Devanagari are
+    shaped across them.
     """
     part, current = "", None
     for letter in text:
@@ -133,14 +133,14 @@ def _stays(letter: str, face: Face | None) -> bool:
 
 
 def face_of(letter: str) -> Face | None:
-    """The font for a character: None, the primary one, if that has it or no font does."""
+    """Font for a character; None, the primary one, if that has it or no font does."""
     if covers(primary_face(), letter):
         return None
     return fallback_face(letter)
 
 
 def missing(text: str) -> list[str]:
-    """The characters of a text that no font has."""
+    """Characters of a text that no font has."""
     return [
         letter
         for letter in dict.fromkeys(text)
@@ -152,21 +152,21 @@ def missing(text: str) -> list[str]:
 
 
 def package_for(letter: str) -> str:
-    """Debian's package of a font that has a character."""
+    """Debian package of a font that has a character."""
     script = "emoji" if unicodedata.category(letter) == "So" else unicodedata.name(letter, "").split(" ")[0]
     return PACKAGES.get(script.split("-")[0], OTHER_PACKAGE)
 
 
 @lru_cache(maxsize=4096)
 def fallback_face(letter: str) -> Face | None:
-    """The first system font that has a character; None: there is none."""
+    """First system font that has a character; None if there is none."""
     return next((face for face in candidates(letter) if covers(face, letter)), None)
 
 
 def candidates(letter: str) -> Sequence[Face]:
-    """The system's fonts that may have a character, those without serifs and in plain style first.
+    """System fonts that may have a character, those without serifs and in plain style first.
 
-    Fontconfig knows which have it; without it all are tried.
+    Fontconfig lists those that have it; without fontconfig, all are tried.
     """
     program = shutil.which("fc-list")
     if program is None:
@@ -174,12 +174,12 @@ def candidates(letter: str) -> Sequence[Face]:
     query = [program, f":charset={ord(letter):x}", "--format", "%{file}\\t%{index}\\n"]
     listed = subprocess.run(query, capture_output=True, check=False).stdout.decode(errors="surrogateescape")
     rows = (line.split("\t") for line in listed.splitlines() if "\t" in line)
-    # Above 16 bits stands the instance of a variable font.
+    # The bits above the 16th number the instance of a variable font.
     return in_order(Face(path, int(index) & 0xFFFF) for path, index in rows if index.isdecimal())
 
 
 def in_order(faces: Iterable[Face]) -> tuple[Face, ...]:
-    """Faces without doubles, best first: by the words in the file's name that say another style, then by name."""
+    """Sort faces and drop duplicates: fewest words of another style in the file's name first, then by name."""
     return tuple(sorted(set(faces), key=lambda face: (len(OTHER_STYLES.findall(Path(face.path).stem)), face)))
 
 
@@ -190,11 +190,11 @@ def covers(face: Face, letter: str) -> bool:
 
 @cache
 def coverage(face: Face) -> frozenset[int]:
-    """The code points that a font has, by its cmap table; none if the file cannot be read."""
+    """Code points in a font's cmap table; empty if the file cannot be read."""
     from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
     if not face.path:
-        return frozenset(range(32, 127))  # Pillow's own
+        return frozenset(range(32, 127))  # Pillow's own font
     try:
         with Path(face.path).open("rb") as file, TTFont(file, fontNumber=face.number, lazy=True) as font:
             return frozenset(font.getBestCmap() or ())
@@ -204,7 +204,7 @@ def coverage(face: Face) -> frozenset[int]:
 
 @lru_cache(maxsize=1)
 def system_faces() -> tuple[Face, ...]:
-    """All fonts of the system."""
+    """All fonts installed on the system."""
     from matplotlib.font_manager import findSystemFonts
 
     return in_order(map(Face, findSystemFonts()))
@@ -232,7 +232,7 @@ def _load_primary(size: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=256)
 def load_face(face: Face, size: int) -> tuple[ImageFont.FreeTypeFont, float]:
-    """A font in a size, and by how much it has to be scaled: colour fonts of bitmaps have one size alone."""
+    """Load a font in a size, with the factor to scale it by: bitmap colour fonts have only one size."""
     for strike in (size, *STRIKES):
         try:
             return ImageFont.truetype(face.path, strike, face.number), size / strike
@@ -245,9 +245,9 @@ _reported: set[str] = set()
 
 
 def drawable(name: str, number: int) -> str:
-    """A class name as it can be drawn: itself, or ``#`` and the class's number where no font has its characters.
+    """Class name as it can be drawn: itself, or ``#`` and the class's number if no font has its characters.
 
-    The log says once for each name which font to install.
+    The font to install is logged once per name.
     """
     lacking = missing(name)
     if not lacking:
@@ -267,7 +267,7 @@ def drawable(name: str, number: int) -> str:
 
 
 def families(texts: Sequence[str]) -> list[str]:
-    """The font families with which matplotlib can draw texts, best first; registered there if they are new."""
+    """Font families with which matplotlib can draw texts, best first; new ones are registered there."""
     from matplotlib import font_manager
 
     names = ["DejaVu Sans"]
@@ -277,7 +277,7 @@ def families(texts: Sequence[str]) -> list[str]:
         try:
             entry = font_manager.get_font(face.path)
             font_manager.fontManager.addfont(face.path)
-        except (OSError, RuntimeError):  # colour fonts of bitmaps: matplotlib draws outlines alone
+        except (OSError, RuntimeError):  # bitmap colour fonts: matplotlib draws only outlines
             continue
         names.append(entry.family_name)
     return list(dict.fromkeys(names))

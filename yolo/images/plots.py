@@ -23,10 +23,10 @@ INK, PALE = "#333333", "#dddddd"
 
 
 def plot_training(history: Mapping[str, Sequence[float]], path: str | Path) -> None:
-    """The loss terms and the validation metrics of a run, over its epochs, as a PNG.
+    """Plot the loss terms and validation metrics of a run over its epochs, as a PNG.
 
     Args:
-        history: one value an epoch in each column; columns may be absent or shorter, values NaN.
+        history: one value per epoch in each column; columns may be missing or shorter, values NaN.
         path: the file, replaced at once when the picture is complete.
 
     Raises:
@@ -47,12 +47,12 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | Path) -> N
 
 
 def plot_runs(runs: Mapping[str, Sequence[Sequence[float]]], path: str | Path, *, metric: str = "AP50") -> None:
-    """A metric of several kinds of runs over their epochs, as a PNG: one colour a kind, one line a run.
+    """Plot a metric of several groups of runs over their epochs, as a PNG: one colour per group, one line per run.
 
     Args:
-        runs: the kinds' names, and one value an epoch of each of their runs; values may be NaN.
+        runs: for each group by name, the values of each run, one per epoch; values may be NaN.
         path: the file, replaced at once when the picture is complete.
-        metric: what the values are.
+        metric: name of the metric.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -76,7 +76,7 @@ def plot_anchor_counts(
     *,
     marked: Mapping[str, tuple[int, float]] | None = None,
 ) -> None:
-    """Mean IoU of fitted anchors against their number, as a PNG.
+    """Plot the mean IoU of fitted anchors over their number, as a PNG.
 
     Args:
         mean_ious: mean IoU by number of anchors.
@@ -96,11 +96,11 @@ def plot_anchor_counts(
 
 
 def plot_trials(values: Sequence[float], cut_short: Sequence[float], path: str | Path) -> None:
-    """The AP of a search's trials in their order, and the best so far, as a PNG.
+    """Plot the AP of a search's trials in their order, and the best so far, as a PNG.
 
     Args:
-        values: of each trial; NaN if it did not come to its end.
-        cut_short: what a trial without a value had reached; NaN: it is not shown.
+        values: AP of each trial; NaN if the trial was not finished.
+        cut_short: AP that an unfinished trial had reached; NaN: not shown.
         path: the file, replaced at once when the picture is complete.
 
     Raises:
@@ -130,7 +130,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
 
 def set_families(figure: Figure) -> None:
-    """Let every text of a figure fall back to fonts that have its characters: matplotlib draws boxes otherwise."""
+    """Set fallback fonts with the characters of a figure's texts; matplotlib would draw missing ones as boxes."""
     from matplotlib.text import Text
 
     for text in figure.findobj(lambda artist: isinstance(artist, Text)):

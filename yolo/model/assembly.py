@@ -73,8 +73,8 @@ def network_on(
         canvas: (height, width) of the new network.
 
     Raises:
-        ConfigError: the network's grids do not divide that canvas, or its backbone is one of Keras', which
-            have a fixed size.
+        ConfigError: the canvas is not a multiple of the network's strides, or the backbone is a Keras one, which has
+            a fixed size.
     """
     if architecture.fixed_canvas:
         raise ConfigError(f"model {architecture.model}: a Keras backbone has a fixed size; leave out multi_scale")

@@ -1,4 +1,4 @@
-"""The detector: a network with its classes, anchors and canvas, in one Keras model and one file."""
+"""Detector: a network with its classes, anchors and canvas, in one Keras model and one file."""
 
 from __future__ import annotations
 
@@ -34,30 +34,29 @@ Picture = str | Path | NDArray[np.uint8]
 
 @keras.saving.register_keras_serializable(package="yolo")
 class Detector(keras.Model):
-    """A YOLOv3 detector.
+    """YOLOv3 detector as a Keras model.
 
-    Called on pictures (B, H, W, 3), RGB in 0..255 on the canvas, it gives the raw maps
-    (B, h, w, A, 5 + C) of its scales, coarse to fine. It is trained with `compile` and `fit` on
-    what `yolo.datasets.pipeline.batches` delivers, or with `yolo.train`.
+    Called on images (B, H, W, 3) of canvas size, RGB in 0..255, it returns one raw map (B, h, w, A, 5 + C) per scale,
+    coarse to fine. Train it with `yolo.train`, or with `compile` and `fit` on the batches of
+    `yolo.datasets.pipeline.batches`.
 
     Args:
         model: ``yolov3``, ``yolov3-spp``, ``yolov3-tiny``, a Darknet network file (``.cfg``), or ``keras:`` and
             the name of a backbone in keras.applications, such as ``keras:EfficientNetB0``.
-        classes: their names.
-        anchors: (A, 2) width and height in canvas pixels, shared out over the scales by area, or one
-            such list a scale, coarse to fine; None: the network's own (the published ones, scaled
-            to the canvas).
-        size: side of the canvas, or (height, width); multiples of 32. None: 416, or that of the file.
-        letterbox: how a picture is put on the canvas; None: ``letterbox``, or as the file says
-            (``stretch`` if it says nothing).
-        cfg: text of the network file that ``model`` names, in place of reading it.
+        classes: class names.
+        anchors: (A, 2) width and height in canvas pixels, distributed over the scales by area, or one such list per
+            scale, coarse to fine; None: the network's own (the published ones, scaled to the canvas).
+        size: side of the canvas, or (height, width), multiples of 32; None: 416, or the Darknet file's size.
+        letterbox: how images are fitted to the canvas, ``letterbox`` (keeps the aspect ratio) or ``stretch``; None:
+            ``letterbox``, or for a Darknet file what it says, by default ``stretch``.
+        cfg: text of the Darknet network file that ``model`` names; None: read the file.
         nms: thresholds of `detect`.
-        seed: of the initial weights.
-        origin: where the weights come from: dataset, configuration, versions.
-        name: of the Keras model.
+        seed: seed of the initial weights.
+        origin: origin of the weights, stored in the model file: dataset, configuration, versions.
+        name: name of the Keras model.
 
     Raises:
-        ConfigError: one of these does not fit the others.
+        ConfigError: an argument is invalid or does not fit the others.
     """
 
     def __init__(
@@ -97,78 +96,78 @@ class Detector(keras.Model):
 
     @property
     def variant(self) -> str:
-        """The network's name."""
+        """Name of the network, such as ``yolov3``."""
         return self.architecture.model
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """(height, width) of the network's input."""
+        """Size of the network's input, (height, width)."""
         return self.architecture.canvas
 
     @property
     def letterbox(self) -> LetterboxMode:
-        """How a picture is put on the canvas."""
+        """Mode of fitting images to the canvas: ``letterbox`` or ``stretch``."""
         return self.architecture.letterbox
 
     @property
     def anchors(self) -> NDArray[np.float32]:
-        """(A, 2) width and height in canvas pixels, the finest scale's first."""
+        """(A, 2) width and height of the anchors in canvas pixels, those of the finest scale first."""
         return np.concatenate(self.architecture.anchors[::-1])
 
     @property
     def convolutions(self) -> list[Convolution]:
-        """The convolutions in the order of Darknet's files."""
+        """Convolutions in the order of Darknet's weights files."""
         found = [layer for layer in self.network.layers if isinstance(layer, Convolution)]
         return sorted(found, key=lambda layer: int(layer.name.removeprefix("conv_")))
 
     def build(self, input_shape: Any = None) -> None:
-        """Nothing is left to build: the network is made with the detector."""
+        """Do nothing: the constructor builds the network."""
 
     def call(self, inputs: Tensor, training: bool | None = None) -> list[Tensor]:
-        """Raw maps (B, h, w, A, 5 + C), coarse to fine, of pictures (B, H, W, 3), RGB in 0..255."""
+        """Raw maps (B, h, w, A, 5 + C), coarse to fine, for images (B, H, W, 3), RGB in 0..255."""
         network = self._runtime.network(self, inputs.shape[1:3])
         maps = network(ops.cast(inputs, "float32"), training=training)
         return maps if isinstance(maps, list) else [maps]  # Keras unpacks the list of a single head
 
     @property
     def heads(self) -> list[Convolution]:
-        """The last convolution of each scale, coarse to fine."""
+        """Last convolution of each scale, coarse to fine."""
         by_output = {id(layer.output): layer for layer in self.convolutions}
-        # Each output is the reshaped one of a head.
+        # Each output is a head's output, reshaped.
         reshaped = [output._keras_history.operation for output in self.network.outputs]
         return [by_output[id(operation.input)] for operation in reshaped]
 
     @property
     def slots(self) -> Slots:
-        """The slots of the canvas."""
+        """Slots of the detector's canvas."""
         return self.slots_on(self.canvas)
 
     def slots_on(self, canvas: tuple[int, int]) -> Slots:
-        """The slots of another canvas, with the same anchors in pixels."""
+        """Slots of another canvas (height, width), with the same anchors in pixels."""
         shape = self.architecture
         return make_slots(canvas, shape.strides, shape.anchors, shape.coding)
 
     def network_on(self, canvas: tuple[int, int]) -> keras.Model:
-        """The network for another (height, width): the same layers, and so the same weights.
+        """Build the network for another canvas (height, width) from the same layers, and so the same weights.
 
         Raises:
-            ConfigError: it cannot be had there.
+            ConfigError: the network does not support that canvas.
         """
         return network_on(self.architecture, len(self.classes), self.convolutions, canvas)
 
     # Training
 
     def compile(self, optimizer: Any = "adamw", loss: LossConfig | None = None, **options: Any) -> None:
-        """As of any Keras model; ``loss`` configures the YOLO loss.
+        """Compile as any Keras model; ``loss`` configures the YOLO loss.
 
-        On TensorFlow a step is not compiled by XLA unless that is asked for: it would leave out the checks which keep a
-        loss or a gradient that is not finite from the weights (tensorflow issue 117319).
+        On TensorFlow, ``jit_compile`` is off by default: XLA drops the checks that keep non-finite losses and gradients
+        from the weights (tensorflow issue 117319).
         """
         self.loss_config = loss or LossConfig()
         if keras.backend.backend() == "tensorflow":
             options.setdefault("jit_compile", False)
         if getattr(optimizer, "scales_loss", False):
-            options.setdefault("auto_scale_loss", False)  # it does so itself
+            options.setdefault("auto_scale_loss", False)  # the optimizer scales the loss itself
         super().compile(optimizer=optimizer, **options)
 
     def compute_loss(
@@ -179,7 +178,7 @@ class Detector(keras.Model):
         sample_weight: Any = None,  # noqa: ARG002
         training: bool = True,  # noqa: ARG002
     ) -> Tensor:
-        """The mean over the batch of the YOLO loss; ``y`` holds boxes, labels, valid and ignore."""
+        """Mean YOLO loss of the batch; ``y`` holds boxes, labels, valid and ignore."""
         terms = self.loss_terms(y_pred, y)
         means = [ops.mean(term) for term in terms]
         for tracker, mean in zip(self.loss_trackers, means, strict=True):
@@ -187,15 +186,15 @@ class Detector(keras.Model):
         return stop_unless_finite(share_of_mean(sum(means)), NOT_FINITE)
 
     def loss_terms(self, maps: Sequence[Tensor], targets: dict[str, Tensor]) -> LossTerms:
-        """The terms of the loss, (B,) each."""
+        """Terms of the loss, (B,) each, from raw maps and the batch's targets."""
         stride = self.architecture.strides[0]
         canvas = (maps[0].shape[1] * stride, maps[0].shape[2] * stride)
         return yolo_loss(maps, self.slots_on(canvas), self.loss_config, **targets)
 
     def train_step(self, *arguments: Any) -> Any:
-        """As Keras', but a loss or a gradient that is not finite leaves the weights alone.
+        """Take one training step; a non-finite loss or gradient leaves the weights unchanged.
 
-        TensorFlow raises an InvalidArgumentError there; a step compiled by JAX cannot, it reports the loss.
+        TensorFlow then raises an InvalidArgumentError. A step compiled by JAX cannot raise: it returns NaN as the loss.
         """
         if keras.backend.backend() != "jax":
             return super().train_step(*arguments)
@@ -204,30 +203,30 @@ class Detector(keras.Model):
         return logs, kept_if_finite(state, after, logs["loss"])
 
     def make_train_function(self, force: bool = False) -> None:
-        """As Keras'; if the canvas varies, TensorFlow compiles a step for each size, as JAX does by itself."""
+        """Make the train function; with `varying_canvas`, TensorFlow compiles a step per size, as JAX always does."""
         super().make_train_function(force)
         if self.varying_canvas and keras.backend.backend() == "tensorflow":
             self.train_function = step_per_shape(self)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Nothing is left to build; under a strategy Keras would take the mean of a batch over replicas for it."""
+        """Do nothing, as everything is built: under a strategy, Keras would average a batch over the replicas here."""
 
     def sync(self) -> None:
-        """Let the variables have their present values: JAX' fit holds them elsewhere until somebody asks."""
+        """Update the variables during `fit`, which on JAX keeps the current values outside them; else do nothing."""
         if keras.backend.backend() == "jax":
             self.jax_state_sync()
 
     def get_compile_config(self) -> None:
-        """A saved detector is not bound to an optimizer."""
+        """Return nothing: a saved detector is not bound to an optimizer."""
 
     # Detection
 
     def find(self, images: Any, nms: NmsConfig | None = None) -> Kept:
-        """Detections on the canvas, as numpy arrays padded to (B, D), of pictures (B, H, W, 3)."""
+        """Detections in canvas pixels, as numpy arrays padded to (B, D), for images (B, H, W, 3) of canvas size."""
         return Kept(**self._runtime.finder(self, nms or self.nms)(images))
 
     def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
-        """What is in each picture (H, W, 3) uint8 RGB, all run as one batch; boxes in the picture's pixels."""
+        """Detect objects in images (H, W, 3) uint8 RGB of any sizes, run as one batch; boxes are in image pixels."""
         if not images:
             return []
         boxes = [Letterbox(image.shape[:2], self.canvas, self.letterbox) for image in images]
@@ -235,7 +234,10 @@ class Detector(keras.Model):
         return self.unpad(self.find(batch, nms), boxes)
 
     def unpad(self, kept: Kept, letterboxes: Sequence[Letterbox]) -> list[Detections]:
-        """Detections of the first pictures of a padded batch, moved to each picture's own pixels and clipped."""
+        """Map a batch's detections to the pixels of each image, and clip them; one `Detections` per letterbox.
+
+        Rows of the batch beyond the letterboxes are padding, and skipped.
+        """
         found = []
         for index, letterbox in enumerate(letterboxes):
             valid = kept.valid[index]
@@ -254,19 +256,19 @@ class Detector(keras.Model):
         iou: float | None = None,
         batch: int = 8,
     ) -> Any:
-        """What is in a picture: a path or an (H, W, 3) uint8 RGB array; of a list of either, a list.
+        """Detect objects in one image or several.
 
         Args:
-            source: the picture or pictures.
-            conf: lowest score; None: the detector's own.
-            iou: overlap above which the better box suppresses the other; None: the detector's own.
-            batch: pictures that are run at once.
+            source: a path or an (H, W, 3) uint8 RGB array, or a list of these.
+            conf: lowest score of a detection; None: the detector's own.
+            iou: IoU above which the better of two boxes suppresses the other; None: the detector's own.
+            batch: images per batch.
 
         Returns:
-            A `Detections`, or a list of them.
+            A `Detections` for one image, a list of them for a list.
 
         Raises:
-            MediaError: a file is not a readable picture.
+            MediaError: a file is not a readable image.
         """
         if isinstance(source, str | Path | np.ndarray):
             return self.detect([source], conf=conf, iou=iou)[0]
@@ -296,14 +298,14 @@ class Detector(keras.Model):
         }
 
     def resized(self, size: int | tuple[int, int], *, letterbox: LetterboxMode | None = None) -> Detector:
-        """The same detector, with the same weights and anchors in pixels, on another canvas.
+        """Copy the detector, with its weights and its anchors in pixels, to another canvas.
 
         Args:
             size: side of the canvas, or (height, width).
-            letterbox: another way onto it; None: the same.
+            letterbox: ``letterbox`` or ``stretch``; None: as in this detector.
 
         Raises:
-            ConfigError: the network's grids do not divide it.
+            ConfigError: the size is not a multiple of the network's strides.
         """
         changes = {"size": sides(size), "letterbox": letterbox or self.letterbox}
         other = Detector.from_config({**self.get_config(), **changes})
@@ -315,7 +317,7 @@ class Detector(keras.Model):
         return cls(**{**config, "size": tuple(config["size"])})
 
     def save(self, filepath: str | Path, **options: Any) -> None:
-        """Write the detector to a ``.keras`` file, whole or not at all; without an optimizer's state.
+        """Write the detector, without an optimizer's state, to a ``.keras`` file, whole or not at all.
 
         Raises:
             WeightsError: the name does not end in ``.keras``, or the file cannot be written.
@@ -356,7 +358,7 @@ class Detector(keras.Model):
 
 
 class _Finder(keras.Model):
-    """A detector with decoding and suppression behind it, so that Keras compiles all three as one."""
+    """Detector followed by decoding and suppression, so that Keras compiles all three as one."""
 
     def __init__(self, detector: Detector, nms: NmsConfig):
         super().__init__(name="finder")
@@ -370,14 +372,14 @@ class _Finder(keras.Model):
 
 
 class _Runtime:
-    """Compiled functions of a detector, kept where Keras does not take them for its layers."""
+    """Compiled functions of a detector, in a plain object so that Keras does not track them as its layers."""
 
     def __init__(self) -> None:
         self.finders: dict[NmsConfig, Callable[[NDArray[Any]], dict[str, NDArray[Any]]]] = {}
         self.networks: dict[tuple[int, int], keras.Model] = {}
 
     def network(self, detector: Detector, canvas: tuple[int | None, int | None]) -> keras.Model:
-        """The network for pictures of a size; it is built when it is first asked for."""
+        """Network for a canvas (height, width), built at its first use."""
         height, width = canvas
         if height is None or width is None or (height, width) == detector.canvas:
             return detector.network

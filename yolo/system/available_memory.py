@@ -10,12 +10,12 @@ import psutil
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
 UNLIMITED = 2**60
-"""Bytes from which a limit counts as none: cgroup v1 writes almost 2**63."""
+"""Limit in bytes that counts as no limit: cgroup v1 reports almost 2**63."""
 
 
 def available_memory() -> int:
     """Bytes that this process can still allocate without swapping or being killed."""
-    # psutil knows the machine; the limit of a container is not its business.
+    # psutil reports the machine's memory and ignores a container's limit.
     return min([psutil.virtual_memory().available, *_free_in_cgroups()])
 
 
@@ -35,7 +35,7 @@ def _free_in_cgroups() -> list[int]:
 
 def _free_below(root: Path, group: str, *, limit: str, usage: str, cache: str) -> list[int]:
     """Limit minus usage of a group and of each group above it; droppable page cache does not count as used."""
-    # In a container the group may carry the host's path and yet be mounted at the root.
+    # In a container the path may be the host's, while the group is mounted at the root.
     own = root / group.lstrip("/")
     folders = [own, *(each for each in own.parents if each.is_relative_to(root))] if own.is_dir() else [root]
     left = []

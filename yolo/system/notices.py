@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def notices() -> Iterator[None]:
-    """Print what the `yolo` loggers say, as the command line does, while the context (or decorated call) lasts.
+    """Print messages of the `yolo` loggers, as the command line does, inside the context or decorated call.
 
-    Nothing is changed where the program has configured logging itself, and nothing stays changed afterwards, so
-    that a configuration made later does not print messages twice.
+    Does nothing if the program has configured logging itself. The change is undone afterwards, so that a later
+    configuration does not print messages twice.
     """
     logger = logging.getLogger("yolo")
     if logger.hasHandlers() or logger.level != logging.NOTSET:
         yield
         return
-    # A notebook paints stderr red.
+    # Notebooks show stderr in red.
     handler = logging.StreamHandler(sys.stdout if in_notebook() else sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)

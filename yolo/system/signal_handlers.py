@@ -1,4 +1,4 @@
-"""Handlers of the signals that ask a process to stop, installed for a while and put back."""
+"""Temporary handlers of the signals that ask a process to stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what kill, Slurm and systemd send."""
+"""Stop signals: Ctrl-C, and the one that kill, Slurm and systemd send."""
 
 
 @contextmanager

@@ -10,22 +10,22 @@ from pathlib import Path
 from yolo.system.allocator import tune_allocator
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-"""Environment variable with the lowest level of TensorFlow's messages that is shown; ours is `SILENT`."""
+"""Environment variable with the lowest level of TensorFlow's messages to show; by default `SILENT` here."""
 SILENT = "3"
 QUIET = ("2", SILENT)
-"""Levels at which the start-up lines are not shown either."""
+"""Levels that also hide the start-up lines of the backend."""
 
 
 def start_keras() -> None:
     """Import Keras and its backend as a command does: quietly, and with the allocator tuned for training."""
-    tune_allocator()  # before there are threads
+    tune_allocator()  # before other threads start
     import_keras()
 
 
 def import_keras() -> None:
-    """Import Keras and its backend, less the start-up lines their C++ parts print whatever one sets.
+    """Import Keras and its backend without the start-up lines that their C++ parts always print.
 
-    ``TF_CPP_MIN_LOG_LEVEL=0`` shows them, and all other messages of TensorFlow's.
+    ``TF_CPP_MIN_LOG_LEVEL=0`` shows them, and all other messages of TensorFlow.
     """
     level = os.environ.setdefault(LEVEL, SILENT)
     with silenced_stderr() if level in QUIET else nullcontext():
@@ -56,7 +56,7 @@ def leave_gpus_to_backend() -> None:
     """Hide the GPUs from TensorFlow if Keras computes with another backend.
 
     TensorFlow, which runs the input pipeline, would otherwise reserve all of their free memory with its first
-    operation. After that operation nothing can be changed any more.
+    operation. Afterwards it is too late.
     """
     import keras
     import tensorflow as tf

@@ -1,1 +1,1 @@
-"""Training."""
+"""Training: the runs of `train` and `resume`, and hyperparameter search."""

@@ -1,4 +1,4 @@
-"""The outcome of a run, as `train` and `resume` give it."""
+"""Result of a training run, as returned by `train` and `resume`."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ TIMES = ("train_seconds", "evaluation_seconds")
 
 @dataclass(repr=False)
 class TrainResult:
-    """The outcome of a run."""
+    """Result of a training run."""
 
     history: list[dict[str, float]] = field(default_factory=list)
-    """A row an epoch: loss and its terms, AP, AP50, learning rate, times."""
+    """One row per epoch: loss and its terms, AP, AP50, learning rate, times."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """The metrics object of the best epoch."""
+    """Metrics of the best epoch."""
     best_epoch: int = 0
     """Epoch of best.keras, counted from 1."""
-    best_metric: str = "AP"
-    """Metric that chose it: AP or AP50."""
     folder: Path | None = None
-    """Folder of the run; None: it wrote nothing."""
+    """Folder of the run; None if nothing was written."""
+    best_metric: str = "AP"
+    """Metric that chose the best epoch: AP or AP50."""
 
     @property
     def best(self) -> Path | None:
-        """The model file of the best epoch."""
+        """Model file of the best epoch."""
         return None if self.folder is None else RunFolder(self.folder).best
 
     @property
     def last(self) -> Path | None:
-        """The model file of the last epoch."""
+        """Model file of the last epoch."""
         return None if self.folder is None else RunFolder(self.folder).last
 
     @property
@@ -52,6 +52,6 @@ class TrainResult:
 
 
 def result_of(run: Run) -> TrainResult:
-    """Give the outcome of a run."""
+    """Collect the result of a run."""
     folder = None if run.folder is None else run.folder.path
-    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch, run.config.best_metric, folder)
+    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch, folder, run.config.best_metric)

@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "yolov3"
 GOOD_RECALL = 0.98
-"""Best possible recall below which the anchors are worth a warning."""
+"""Best possible recall below which the anchors cause a warning."""
 AUTO = "auto"
-"""In place of anchors: fit them to the boxes."""
+"""Value of ``anchors`` that fits them to the boxes."""
 
 
 @notices()
@@ -53,18 +53,18 @@ def make_detector(
     """Make a detector for a dataset's classes, as `yolov3 train` does.
 
     Args:
-        dataset: gives the classes, and the boxes that anchors are fitted to.
-        model: as of `Detector`; None: the network of the weights, else ``yolov3``.
-        weights: what to begin from: a ``.keras`` file, Darknet ``.weights``, a published name such as
+        dataset: source of the classes, and of the boxes that anchors are fitted to.
+        model: as in `Detector`; None: the network of the weights, else ``yolov3``.
+        weights: initial weights: a ``.keras`` file, Darknet ``.weights``, a published name such as
             ``yolov3-coco``, Darknet's first convolutions, Keras' ``.h5``, or ``imagenet``; None: random weights.
-        anchors: ``auto`` to fit them to the boxes, a file, a published set, or an array as of `Detector`;
+        anchors: ``auto`` to fit them to the boxes, a file, a published set, or an array as in `Detector`;
             None: those of the weights, else ``auto``.
         size: side of the canvas, or (height, width); None: that of the weights, else 416.
-        letterbox: as of `Detector`; None: that of the weights.
-        new: initial filters of classes that the weights do not know.
+        letterbox: as in `Detector`; None: that of the weights.
+        new: initial filters of classes that the weights do not have.
         cfg: Darknet network file of the weights; without weights, the network itself.
         names: file of the class names of Darknet weights, or the names.
-        seed: of the random weights and the fit of the anchors.
+        seed: seed of the random weights and of the anchor fit.
         offline: download nothing.
 
     Raises:
@@ -87,12 +87,12 @@ def make_detector(
 
 
 def network_options(model: str | None, source: Detector | None, cfg: str | Path | None) -> dict[str, Any]:
-    """Choose the network: the arguments of `Detector` for the one named, else that of the weights, else the default.
+    """Arguments of `Detector` for the network named, else for that of the weights, else for the default one.
 
     Args:
-        model: its name; None: not named.
-        source: the detector that the weights hold; None: they hold no whole one, or there are none.
-        cfg: a Darknet network file, which describes the weights or is the network.
+        model: name of the network; None: not given.
+        source: the detector in the weights file; None: it holds no whole detector, or there is none.
+        cfg: Darknet network file, of the weights or of the network itself.
     """
     if source is None or model not in (None, source.variant):
         return {"model": model or (DEFAULT_MODEL if cfg is None else str(cfg))}
@@ -101,9 +101,9 @@ def network_options(model: str | None, source: Detector | None, cfg: str | Path 
 
 
 def choose_anchors(wanted: Any, dataset: Dataset, options: Mapping[str, Any], *, seed: int) -> Any:
-    """The anchors of an array, a file or a published set, or those fitted to the boxes; None: the network's own.
+    """Anchors of an array, a file or a published set, or fitted to the boxes; None: keep the network's own.
 
-    They are fitted (``auto``) where nothing else is said and the weights have learned no others.
+    By default they are fitted (``auto``), unless the weights were trained with others.
     """
     if wanted is None and "anchors" in options:
         return None
@@ -117,7 +117,7 @@ def choose_anchors(wanted: Any, dataset: Dataset, options: Mapping[str, Any], *,
 
 
 def fitted_anchors(dataset: Dataset, shape: Architecture, *, seed: int) -> NDArray[np.float32] | None:
-    """As many anchors as the network has, fitted to the boxes; None, with a warning: they allow no fit."""
+    """Fit the network's number of anchors to the boxes; None, with a warning, if that is impossible."""
     own = np.concatenate(shape.anchors[::-1])
     try:
         fitted = fit_anchors(dataset, len(own), shape.canvas, seed=seed, mode=shape.letterbox)
@@ -133,7 +133,7 @@ def fitted_anchors(dataset: Dataset, shape: Architecture, *, seed: int) -> NDArr
 
 
 def warn_of_overlap(dataset: Dataset, validation: Dataset) -> None:
-    """Warn if images of the validation are trained on too."""
+    """Warn if validation images are also in the training set."""
     trained = {dataset.path(index) for index in range(len(dataset))}
     shared = sum(validation.path(index) in trained for index in range(len(validation)))
     if shared:
@@ -143,7 +143,7 @@ def warn_of_overlap(dataset: Dataset, validation: Dataset) -> None:
 
 
 def check_anchors(detector: Detector, dataset: Dataset) -> None:
-    """Say how well the anchors fit the boxes, and what to do if they do not."""
+    """Log how well the anchors fit the boxes, and the remedy if they do not."""
     shapes = canvas_shapes(dataset, detector.canvas, mode=detector.letterbox)
     if not len(shapes):
         return
@@ -159,7 +159,7 @@ def check_anchors(detector: Detector, dataset: Dataset) -> None:
 
 
 def describe_origin(run: Run) -> dict[str, Any]:
-    """Describe the training of a model for its file: data, options, versions; ``start`` is the origin it began with."""
+    """Describe a model's training for its file: data, options, versions; ``start`` is the origin of its weights."""
     detector, dataset = run.detector, run.dataset
     return {
         **({"start": dict(detector.origin)} if detector.origin else {}),
@@ -176,7 +176,7 @@ def describe_origin(run: Run) -> dict[str, Any]:
 
 
 def describe_validation(run: Run) -> dict[str, Any]:
-    """Describe how the figures of a run are measured: batch size and precision change the last digits."""
+    """Describe how a run's metrics are computed: batch size and precision change their last digits."""
     return {
         "dataset": run.validation.name,
         "split": run.validation.split,

@@ -42,12 +42,12 @@ from yolo.weights.load import load
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
-"""As the folder of a run: the next of runs/train-1, runs/train-2, ..."""
+"""Value of ``out`` that chooses the next free folder of runs/train-1, runs/train-2, ..."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Options of `train` and `resume` that do not change what is learned; their arguments say what each means."""
+    """Options of `train` and `resume` that do not affect the learned weights; explained there as arguments."""
 
     out: str | Path | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
@@ -79,30 +79,30 @@ def train(
     Messages are printed as by the command line, unless the program has configured logging.
 
     Args:
-        detector: what is trained, in place.
-        dataset: pictures to learn from; its classes are the detector's.
-        validation: pictures to measure mAP on after each epoch; None: a fixed tenth of the dataset.
-        out: folder for best.keras, last.keras, history.csv, metrics.json, curves.png and checkpoints, from which
-            `resume` goes on; ``auto``: the first of runs/train-1, runs/train-2, ... that does not exist;
+        detector: detector to train, in place.
+        dataset: training images; its classes are the detector's.
+        validation: images to compute mAP on after each epoch; None: a fixed tenth of the dataset.
+        out: folder for best.keras, last.keras, history.csv, metrics.json, curves.png and checkpoints, which
+            `resume` reads; ``auto``: the first of runs/train-1, runs/train-2, ... that does not exist;
             None: nothing is written.
-        config: the run's options.
+        config: options of the run.
         callbacks: further Keras callbacks.
-        live: show the progress: a line that is drawn anew on a terminal or in a notebook, elsewhere a plain
-            line every half minute.
-        command: kept in the checkpoints: what the command line needs to begin the run again.
-        devices: where to train, such as ``gpu:0,gpu:1``, ``gpus`` or a number of devices; None: on all GPUs, if there
-            are any, or as many of them as a batch can be shared out among evenly; what is learned is the same.
-        tensorboard: write what TensorBoard shows to ``out``/tensorboard.
-        keep_checkpoints: keep the checkpoints of the finished run, which nothing needs any more.
-        **options: fields of `TrainConfig`, over those of ``config``.
+        live: show the progress: a line that is redrawn on a terminal or in a notebook, elsewhere a plain line
+            every half minute.
+        command: options that the command line needs to resume the run; stored in the checkpoints.
+        devices: where to train, such as ``gpu:0,gpu:1``, ``gpus`` or a number of devices; None: all GPUs, if there
+            are any, or as many of them as divide a batch evenly; the learned weights are the same.
+        tensorboard: write TensorBoard's event files to ``out``/tensorboard.
+        keep_checkpoints: keep the checkpoints when the run is finished; nothing needs them then.
+        **options: fields of `TrainConfig`, which override those of ``config``.
 
     Returns:
-        The history, the best epoch and its metrics, and where the run's files are; it prints as one line.
+        The history, the best epoch and its metrics, and the paths of the run's files; it prints as one line.
 
     Raises:
-        ConfigError: an option is wrong, another process writes into ``out``, or the loss is no longer finite.
-        AnnotationError: the classes differ, or there is nothing to learn from.
-        MediaError: a picture cannot be read.
+        ConfigError: an option is invalid, another process writes into ``out``, or the loss stays non-finite.
+        AnnotationError: the classes differ, or the dataset has no boxes.
+        MediaError: an image cannot be read.
     """
     config = with_whole_path(override(config or TrainConfig(), options))
     if config.batch == "auto":
@@ -126,7 +126,7 @@ def train(
         detector.origin["held_out"] = describe_held_out(dataset)
     with locked_run(given.out):
         if run.checkpoints is not None and run.devices.hosts.first:
-            run.checkpoints.clear()  # those of another run in this folder, and its lists
+            run.checkpoints.clear()  # checkpoints and lists of an earlier run in this folder
             for quarantine in run.quarantines:
                 quarantine.forget()
             list_held_out(run.checkpoints.path.parent, run.validation if validation is None else None)
@@ -149,27 +149,26 @@ def resume(
     keep_checkpoints: bool = False,
     **options: Any,
 ) -> tuple[Detector, TrainResult]:
-    """Continue a run that was stopped, as if it had not been; of a finished run, give back what came of it.
+    """Resume a stopped run exactly where it was; of a finished run, return the result.
 
     Args:
         folder: ``out`` of the run.
-        dataset: the pictures it began with.
+        dataset: the training images it began with.
         validation: as in `train`.
-        callbacks: further Keras callbacks; what they had counted begins anew.
+        callbacks: further Keras callbacks; their own state is not restored.
         live: as in `train`.
-        checkpoint: the last one of the run, if it is at hand already.
-        command: as in `train`; None: what the checkpoint says.
-        devices: as in `train`; others than before are fine.
+        checkpoint: the last one of the run, if it has been read already.
+        command: as in `train`; None: that of the checkpoint.
+        devices: as in `train`; they may differ from those before.
         tensorboard: as in `train`.
         keep_checkpoints: as in `train`.
-        **options: fields of `TrainConfig` that change nothing of what is learned, such as ``workers``.
+        **options: fields of `TrainConfig` that do not affect the learned weights, such as ``workers``.
 
     Returns:
         The trained detector, and the result as `train` gives it, with the epochs before the stop.
 
     Raises:
-        ConfigError: there is no checkpoint, the run is still going on, or the pictures or options are not those it
-            began with.
+        ConfigError: there is no checkpoint, the run is still active, or the images or options have changed.
     """
     with locked_run(folder, remedy="wait for it or end it"):
         checkpoint = checkpoint or last_checkpoint(folder)
@@ -192,12 +191,12 @@ def resume(
 
 
 def continue_run(run: Run, folder: str | Path, *, has_values: bool) -> None:
-    """Train a run from its restored checkpoint to its end; of a finished one, restore the weights it ended with.
+    """Train a run from its restored checkpoint to its end; of a finished one, restore the final weights.
 
     Args:
         run: the run, at the step of its checkpoint.
-        folder: the run's folder.
-        has_values: whether the checkpoint holds arrays; those of a finished run may have been dropped.
+        folder: folder of the run.
+        has_values: whether the checkpoint holds arrays; that of a finished run may not.
     """
     for quarantine in run.quarantines:
         quarantine.read()
@@ -213,10 +212,10 @@ def continue_run(run: Run, folder: str | Path, *, has_values: bool) -> None:
 
 
 def locked_run(folder: str | Path | None, *, remedy: str = REMEDY) -> AbstractContextManager[None]:
-    """A lock on a run's folder, which the first of its hosts alone takes; none where there is no such folder.
+    """Lock a run's folder inside the block, on rank 0 only; do nothing without a folder.
 
     Raises:
-        ConfigError: on entry: another process or thread holds it.
+        ConfigError: another process or thread holds the lock.
     """
     if folder is None or not Path(folder).is_dir() or not present_hosts().first:
         return nullcontext()
@@ -224,10 +223,10 @@ def locked_run(folder: str | Path | None, *, remedy: str = REMEDY) -> AbstractCo
 
 
 def restore_last(detector: Detector, folder: str | Path) -> None:
-    """Restore the weights that a finished run, whose checkpoints were dropped, ended with.
+    """Restore the final weights of a finished run, whose checkpoints were deleted, from last.keras.
 
     Raises:
-        ConfigError: its last.keras is no longer there.
+        ConfigError: the file no longer exists.
     """
     path = RunFolder(folder).last
     if not is_file(path):
@@ -242,7 +241,7 @@ def make_run(
     config: TrainConfig,
     options: RunOptions = RunOptions(),
 ) -> Run:
-    """Make the run of these options, at its beginning; arguments and errors as of `train`."""
+    """Make a new run; arguments and errors as in `train`."""
     check_classes(detector, dataset)
     if not len(dataset.boxes):
         raise AnnotationError(f"{dataset.name}: there is no box to learn from")
@@ -255,7 +254,7 @@ def make_run(
             whole,
         )
     check_canvases(detector, config)
-    if validation.ignore.all():  # also if there is none
+    if validation.ignore.all():  # true without any box too
         if config.patience:
             raise ConfigError(f"{validation.name}: no validation picture has a box to find; patience needs mAP")
         logger.warning("%s: the validation pictures have no box to find: mAP is undefined", validation.name)
@@ -283,7 +282,7 @@ def make_run(
 
 
 def make_loader(detector: Detector, dataset: Dataset, config: TrainConfig, out: str | Path | None) -> Loader:
-    """Make the loader of the training pictures, with a cache and a list of those that cannot be read."""
+    """Make the loader of the training images, with a cache and a list of unreadable ones."""
     return Loader(
         dataset,
         detector.letterbox,
@@ -293,12 +292,12 @@ def make_loader(detector: Detector, dataset: Dataset, config: TrainConfig, out: 
 
 
 def make_quarantine(dataset: Dataset, out: str | Path | None, name: str, *, replaced: bool = True) -> Quarantine:
-    """A list of pictures that cannot be read, in the run's folder if it has one."""
+    """Make a list of unreadable images, in the run's folder if there is one."""
     return Quarantine(dataset, path=None if out is None else Path(out) / name, replaced=replaced)
 
 
 def last_checkpoint(folder: str | Path) -> Checkpoint:
-    """The newest whole checkpoint of a run.
+    """Read the newest undamaged checkpoint of a run.
 
     Raises:
         ConfigError: there is none.
@@ -310,10 +309,10 @@ def last_checkpoint(folder: str | Path) -> Checkpoint:
 
 
 def override(config: TrainConfig, options: dict[str, Any]) -> TrainConfig:
-    """The configuration with some fields changed.
+    """Return the configuration with some fields changed.
 
     Raises:
-        ConfigError: there is no such field, or its value is wrong.
+        ConfigError: there is no such field, or its value is not allowed.
     """
     known = TrainConfig.__dataclass_fields__
     unknown = [name for name in options if name not in known]
@@ -323,7 +322,7 @@ def override(config: TrainConfig, options: dict[str, Any]) -> TrainConfig:
 
 
 def with_whole_path(config: TrainConfig) -> TrainConfig:
-    """The configuration, whose albumentations file is found from any folder."""
+    """Return the configuration with an absolute path of the albumentations file."""
     augment = config.augment
     if not augment.albumentations:
         return config

@@ -1,7 +1,7 @@
-"""A look into ``.keras`` and ``.h5`` files before they are loaded: what they announce against what they hold.
+"""Checks of ``.keras`` and ``.h5`` files before they are loaded: declared sizes against the file's size.
 
-A ``.keras`` file is a zip with ``config.json`` and an HDF5 file of weights. Both kinds of container can announce a
-thousand times the bytes that they hold, which a reader would allocate before it sees that they are not there.
+A ``.keras`` file is a zip with ``config.json`` and an HDF5 file of weights. Both containers can declare a thousand
+times the bytes that they hold, and a reader would allocate them before it notices.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from yolo.files.bounded import MIB, in_units
 CONFIG_MEMBER = "config.json"
 WEIGHTS_MEMBER = "model.weights.h5"
 LARGEST_CONFIG = 16 * MIB
-"""Bytes of description in a ``.keras`` file, at most; a Darknet network's text, up to 4 MiB, is part of it."""
+"""Limit of ``config.json`` in bytes; it includes a Darknet network's text of up to 4 MiB."""
 LARGEST_GROWTH = 20
-"""What is in such a file unpacks to so many times the file's size, at most; Keras does not compress weights."""
+"""Limit of the ratio of unpacked size to file size; Keras does not compress weights."""
 SMALL = MIB
-"""Bytes that are allowed whatever the file's size."""
+"""Unpacked bytes that are allowed whatever the file's size."""
 
 
 @contextmanager
 def checked_zip(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
-    """Open a ``.keras`` file whose members together unpack to no more than such a file's do.
+    """Open a ``.keras`` file, unless its members unpack to implausibly many bytes.
 
     Raises:
-        ValueError: they unpack to more, or one of them stands in it twice.
-        Exception: any of `yolo.files.arrays.DAMAGE`.
+        ValueError: they do, or a member occurs twice.
+        Exception: any other of `yolo.files.arrays.DAMAGE`.
     """
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if len({member.filename for member in members}) < len(members):
-            raise ValueError("a member stands in it twice")
+            raise ValueError("a member occurs twice")
         check_growth(sum(member.file_size for member in members), file, "its members unpack to")
         yield archive
 
 
 def check_growth(announced: int, file: IO[bytes], what: str) -> None:
-    """Compare what a file announces with its size.
+    """Compare the size that a file declares with its real one.
 
     Raises:
-        ValueError: it announces far more than it can hold.
+        ValueError: the declared size is far larger.
     """
     size = os.fstat(file.fileno()).st_size
     if announced > max(SMALL, LARGEST_GROWTH * size):
@@ -57,10 +57,11 @@ def check_growth(announced: int, file: IO[bytes], what: str) -> None:
 
 
 def read_config(archive: zipfile.ZipFile) -> Any:
-    """Read the description of the model.
+    """Read a model's ``config.json``.
 
     Raises:
-        ValueError: it is too large, or no JSON; and the other errors of `yolo.files.arrays.DAMAGE`.
+        ValueError: it is too large, or not JSON.
+        Exception: any other of `yolo.files.arrays.DAMAGE`.
     """
     size = archive.getinfo(CONFIG_MEMBER).file_size
     if size > LARGEST_CONFIG:
@@ -73,12 +74,13 @@ def read_config(archive: zipfile.ZipFile) -> Any:
 
 @contextmanager
 def checked_weights(file: IO[bytes], archive: zipfile.ZipFile | None) -> Iterator[h5py.File]:
-    """Open the HDF5 file, or that within a ``.keras`` file, whose arrays are no larger than the file can hold.
+    """Open an HDF5 file, or that within a ``.keras`` file, unless its arrays are larger than the file can hold.
 
     Raises:
-        ValueError: they are; and the other errors of `yolo.files.arrays.DAMAGE`.
+        ValueError: they are.
+        Exception: any other of `yolo.files.arrays.DAMAGE`.
     """
-    # In memory: zipfile goes back in a member by reading it from its beginning.
+    # In memory, because zipfile seeks backwards by reading a member from its beginning.
     content = file if archive is None else io.BytesIO(archive.read(WEIGHTS_MEMBER))
     with h5py.File(content, "r") as weights:
         check_growth(stored_bytes(weights), file, "its arrays have")
@@ -86,12 +88,12 @@ def checked_weights(file: IO[bytes], archive: zipfile.ZipFile | None) -> Iterato
 
 
 def stored_bytes(weights: h5py.File) -> int:
-    """The bytes of all arrays of a file as it announces them, read into memory."""
+    """Declared uncompressed size in bytes of all arrays of a file."""
     return sum(_bytes(array) for array in arrays_of(weights))
 
 
 def stored_numbers(weights: h5py.File) -> int:
-    """How many numbers a file says that its arrays hold."""
+    """Declared number of elements of all arrays of a file."""
     return sum(math.prod(array.shape) for array in arrays_of(weights) if array.shape is not None)
 
 
@@ -100,7 +102,7 @@ def _bytes(array: h5py.Dataset) -> int:
 
 
 def arrays_of(weights: h5py.File) -> list[h5py.Dataset]:
-    """The arrays of a file, each once; links out of the file are not followed."""
+    """Arrays of a file, each once; links out of the file are not followed."""
     found: list[h5py.Dataset] = []
 
     def visit(_: str, item: h5py.Group | h5py.Dataset) -> None:

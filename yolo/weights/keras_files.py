@@ -1,7 +1,7 @@
-"""Weights of Keras' files into a detector: layers of the same name and shapes, wherever they stand.
+"""Loading weights from Keras files into a detector, by the names and shapes of the layers.
 
-Nothing in a file is run or rebuilt: only the arrays of its HDF5 part are read, and of these only the ones
-whose place in the network is known and has room for them.
+No code or model in a file is run or rebuilt: only arrays of its HDF5 part are read, and only those that match a
+layer of the network in name and shape.
 
 Every layer with weights has a path of names. Two layouts are known:
 
@@ -41,27 +41,27 @@ from yolo.weights.keras_archive import checked_weights, checked_zip
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
 VARIABLES = "vars"
-"""The group that holds a layer's arrays, in the layout of Keras 3."""
+"""Name of the group with a layer's arrays, in the layout of Keras 3."""
 REMEDY = "take a file of an earlier epoch, or train again with a lower learning rate"
 NOT_LAYERS = ("optimizer", "seed_generator", "metrics", "loss_trackers")
-"""Parts of such a file that belong to no layer."""
+"""Parts of a Keras file that belong to no layer."""
 
 Names = tuple[str, ...]
 
 
 @dataclass
 class MatchReport:
-    """What a file's weights did to a detector."""
+    """Report of loading a weights file: which layers were filled, and which skipped."""
 
     loaded: list[str] = field(default_factory=list)
     """Paths of the detector's layers that were filled."""
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    """Paths of the file's other layers, and why."""
+    """Paths of the file's layers that were skipped, and the reasons."""
 
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """The arrays of one layer in a file, not read yet."""
+    """Arrays of one layer in a file, not read yet."""
 
     names: Names
     arrays: Sequence[h5py.Dataset]
@@ -75,10 +75,10 @@ class StoredLayer:
         return [tuple(each.shape) for each in self.arrays]
 
     def read(self) -> list[NDArray[Any]]:
-        """The arrays.
+        """Read the arrays.
 
         Raises:
-            ValueError: one of them holds no numbers, or they lie in another file.
+            ValueError: one of them is not numeric, or is stored in another file.
         """
         for each in self.arrays:
             if each.external or each.is_virtual or each.dtype.kind not in "fiu":
@@ -87,18 +87,18 @@ class StoredLayer:
 
 
 def load_matching(detector: Detector, path: str | Path) -> MatchReport:
-    """Fill a detector with the weights of a Keras file, as far as names and shapes are the same.
+    """Load the weights of a Keras file into the layers of a detector with the same names and shapes.
 
     Args:
-        detector: keeps the weights of all other layers, and the normalization of its backbone's input.
+        detector: detector to fill; all other layers keep their weights, and the backbone its input normalization.
         path: ``.weights.h5``, legacy ``.h5``, or ``.keras``.
 
     Returns:
-        Which layers were filled, and which of the file's were not and why.
+        Which layers were filled, which of the file's were skipped, and why.
 
     Raises:
-        WeightsError: the file is missing, damaged, no Keras file, or holds nothing that fits; or numbers that would be
-            taken are not finite.
+        WeightsError: the file is missing, damaged, not a Keras file, or has no matching layer; or a weight to be
+            loaded is not finite.
     """
     with stored_layers(path) as stored:
         targets = _targets(detector)
@@ -118,10 +118,10 @@ def load_matching(detector: Detector, path: str | Path) -> MatchReport:
 
 @contextmanager
 def stored_layers(path: str | Path) -> Iterator[list[StoredLayer]]:
-    """The layers with weights in a Keras file, which is open meanwhile.
+    """Yield the layers with weights in a Keras file, which is open inside the block.
 
     Raises:
-        WeightsError: the file is missing, damaged, or no Keras file.
+        WeightsError: the file is missing, damaged, or not a Keras file.
     """
     if not exists(path):
         raise WeightsError(f"{path}: no such file")
@@ -141,7 +141,7 @@ def stored_layers(path: str | Path) -> Iterator[list[StoredLayer]]:
 
 
 def _keras3_layers(file: h5py.File) -> list[StoredLayer]:
-    """The layers of the layout of Keras 3."""
+    """Layers of a file in the layout of Keras 3."""
     names: dict[str, str] = {}
     arrays: dict[str, dict[int, h5py.Dataset]] = defaultdict(dict)
 
@@ -152,7 +152,7 @@ def _keras3_layers(file: h5py.File) -> list[StoredLayer]:
         elif isinstance(item, h5py.Dataset) and last.isdecimal() and place.rpartition("/")[2] == VARIABLES:
             arrays[place.rpartition("/")[0]][int(last)] = item
 
-    file.visititems(visit)  # follows no link out of the file, and none twice
+    file.visititems(visit)  # follows no links out of the file, and no object twice
     return [
         StoredLayer(_names_of(place, names), [found[index] for index in sorted(found)])
         for place, found in arrays.items()
@@ -161,7 +161,7 @@ def _keras3_layers(file: h5py.File) -> list[StoredLayer]:
 
 
 def _names_of(place: str, names: dict[str, str]) -> Names:
-    """The names of the layers around a place, from the outermost on, with its own; its own part where it has none."""
+    """Names of the layers around a place, outermost first, then its own, or its last part if it has no name."""
     parts = place.split("/")
     above = ["/".join(parts[:end]) for end in range(1, len(parts))]
     found = [names[each] for each in above if each in names]
@@ -169,7 +169,7 @@ def _names_of(place: str, names: dict[str, str]) -> Names:
 
 
 def _legacy_layers(file: h5py.File) -> list[StoredLayer]:
-    """The layers of the layout of Keras 1 and 2; none if it is another."""
+    """Layers of a file in the layout of Keras 1 and 2; empty for another layout."""
     root = _member(file, "model_weights") if "model_weights" in file else file
     found: dict[Names, list[h5py.Dataset]] = defaultdict(list)
     for name in _listed(root, "layer_names"):
@@ -181,10 +181,10 @@ def _legacy_layers(file: h5py.File) -> list[StoredLayer]:
 
 
 def _member(group: h5py.Group, path: str) -> Any:
-    """What lies at a path.
+    """Object at a path within the file.
 
     Raises:
-        ValueError: a link there leads elsewhere, perhaps into another file.
+        ValueError: a part of the path is a link, perhaps into another file.
     """
     for part in path.split("/"):
         if not isinstance(group.get(part, getlink=True), h5py.HardLink):
@@ -194,7 +194,7 @@ def _member(group: h5py.Group, path: str) -> Any:
 
 
 def _listed(group: h5py.Group, attribute: str) -> list[str]:
-    """A list of names, which Keras cuts in pieces (``layer_names0``, ...) where it is long."""
+    """Read a list of names, which Keras splits (``layer_names0``, ...) if it is long."""
     pieces = [attribute] if attribute in group.attrs else []
     while f"{attribute}{len(pieces)}" in group.attrs:
         pieces.append(f"{attribute}{len(pieces)}")
@@ -206,11 +206,11 @@ def _text(value: Any) -> str:
 
 
 Targets = dict[str, list[tuple[Names, list[keras.Variable]]]]
-"""Paths and variables of a network's layers, by the last name."""
+"""Paths and variables of a network's layers, by the layer's own name."""
 
 
 def _targets(detector: Detector) -> Targets:
-    """Where weights can go."""
+    """Layers of a detector that weights can be loaded into."""
     fixed = {id(weight) for layer in _layers_within(detector.network) for weight in _own_figures(layer)}
     by_path: dict[Names, list[keras.Variable]] = defaultdict(list)
     for weight in detector.network.weights:
@@ -230,15 +230,15 @@ def _layers_within(network: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def _own_figures(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """Of a layer that normalizes pictures: set when the network is made, and not learned."""
+    """Statistics of an input normalization layer; constants of the network, never loaded."""
     return layer.weights if isinstance(layer, keras.layers.Normalization) else []
 
 
 def _fill(stored: StoredLayer, targets: Targets, report: MatchReport) -> str | None:
-    """Copy a layer's arrays to where they belong, or say why they belong nowhere.
+    """Copy a layer's arrays into the matching layer, or return the reason why there is none.
 
     Raises:
-        WeightsError: their numbers are not finite.
+        WeightsError: a weight is not finite.
     """
     candidates = [each for each in targets.get(stored.names[-1], []) if _same_end(each[0], stored.names)]
     if len(candidates) != 1:
@@ -265,5 +265,5 @@ def _same_end(one: Names, other: Names) -> bool:
 
 
 def _widest(shapes: Sequence[tuple[int, ...]]) -> str:
-    """The kernel's shape stands for a layer's."""
+    """Shape with the most axes, the kernel's, which stands for the layer."""
     return "x".join(map(str, sorted(shapes, key=len)[-1]))

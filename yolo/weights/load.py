@@ -1,4 +1,4 @@
-"""From a file to a Detector: Keras' own files and Darknet's."""
+"""Loading a Detector from a Keras or Darknet file."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from yolo.weights.locate import cfg_beside, check_loadable, is_darknet, names_be
 logger = logging.getLogger(__name__)
 
 REGISTERED_NAME = "yolo>Detector"
-"""By which Keras knows the class of the model in a file."""
+"""Name under which Keras stores the class of a Detector in a file."""
 MOST_CLASSES = 10_000
-"""A weights file without a description is recognised up to so many."""
+"""Largest number of classes with which a weights file alone is recognised."""
 FEWEST_CHANNELS = 64
-"""Each output of a head has at least so many weights, in every network that is not made from a text."""
+"""Smallest number of weights per head output, in networks that are not made from a .cfg text."""
 
 
 def load(
@@ -47,22 +47,22 @@ def load(
     letterbox: LetterboxMode | None = None,
     offline: bool = False,
 ) -> Detector:
-    """The detector in a file.
+    """Load the detector in a file.
 
     Args:
         path: a ``.keras`` file; a run's folder, for its best.keras; Darknet weights; or the name of published
-            weights (``yolov3-coco``), which are downloaded the first time.
-        cfg: the Darknet network file that belongs to the weights; None: the one of their name beside them, else
-            the built-in network that has their size.
+            weights (``yolov3-coco``), which are downloaded on first use.
+        cfg: the Darknet network file of the weights; None: the one with the same name beside them, else the
+            built-in network of that size.
         names: the classes of Darknet weights: a list, or a file with one a line; None: the file beside them
             (`names_beside`), else the names of COCO or VOC if there are 80 or 20.
-        size: another canvas than the file's own.
-        letterbox: another way onto it than the file's own.
-        offline: take published weights from the cache alone.
+        size: canvas in place of the file's own.
+        letterbox: letterbox mode in place of the file's own.
+        offline: download nothing; published weights must be in the cache.
 
     Raises:
-        WeightsError: the file is missing, damaged, or not of this network, or cannot be downloaded.
-        ConfigError: the network file or the names are not right, or do not belong to this kind of file.
+        WeightsError: the file is missing, damaged, of another network, or cannot be downloaded.
+        ConfigError: the network file or the names are invalid, or do not apply to this type of file.
     """
     check_loadable(path)
     path = resolve(path, offline=offline)
@@ -78,7 +78,7 @@ def load(
 
 
 def load_keras(path: str | Path) -> Detector:
-    """The detector in a ``.keras`` file.
+    """Load the detector in a ``.keras`` file.
 
     Raises:
         WeightsError: the file is missing, damaged, or not a detector of this package.
@@ -89,18 +89,19 @@ def load_keras(path: str | Path) -> Detector:
         try:
             check_numbers(file)
             detector = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:  # Keras raises errors of any kind over a damaged file
-            reason = str(error).partition("\n")[0] or type(error).__name__  # its messages go on over many lines
+        except Exception as error:  # Keras raises errors of any type for a damaged file
+            reason = str(error).partition("\n")[0] or type(error).__name__  # its messages have many lines
             raise WeightsError(f"{path}: the file is damaged ({reason:.200})") from error
     check_finite(detector, path)
     return detector
 
 
 def check_numbers(file: IO[bytes]) -> None:
-    """Compare the arrays of a ``.keras`` file with its size, and with the network that it describes.
+    """Compare the size of a ``.keras`` file with that of its arrays and of the network it describes.
 
     Raises:
-        ValueError: the arrays or the network are far larger than the file; and the other errors of `DAMAGE`.
+        ValueError: the arrays or the network are far larger than the file.
+        Exception: any other of `DAMAGE`.
     """
     with checked_zip(file) as archive, checked_weights(file, archive) as weights:
         held, needed = stored_numbers(weights), least_weights(read_config(archive)["config"])
@@ -109,7 +110,7 @@ def check_numbers(file: IO[bytes]) -> None:
 
 
 def least_weights(config: dict[str, Any]) -> int:
-    """How many weights the network of a detector's configuration has at least, found without building it."""
+    """Lower bound of a network's number of weights, from its configuration, without building it."""
     model, classes = config["model"], len(config["classes"])
     if config.get("cfg") is not None:
         return sum(each.weights for each in make_detector_plan(config["cfg"], str(model)).convolutions)
@@ -119,10 +120,10 @@ def least_weights(config: dict[str, Any]) -> int:
 
 
 def check_finite(detector: Detector, path: str | Path) -> None:
-    """Refuse weights with which every detection would be nonsense, and training too.
+    """Check that all weights are finite.
 
     Raises:
-        WeightsError: a number of them is not finite; the first array is named.
+        WeightsError: a weight is not finite; the first such array is named.
     """
     for weight in detector.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
@@ -130,10 +131,10 @@ def check_finite(detector: Detector, path: str | Path) -> None:
 
 
 def read_description(path: str | Path) -> dict[str, Any]:
-    """The ``config.json`` of a ``.keras`` file.
+    """Read the ``config.json`` of a ``.keras`` file.
 
     Raises:
-        WeightsError: the file is missing or is not one, or unpacks to far more than it holds.
+        WeightsError: the file is missing, not a ``.keras`` file, or unpacks to implausibly many bytes.
     """
     if not exists(path):
         raise WeightsError(f"{path}: no such file")
@@ -154,14 +155,14 @@ def load_darknet(
     size: int | tuple[int, int] | None = None,
     letterbox: LetterboxMode | None = None,
 ) -> Detector:
-    """The detector of a Darknet weights file; as `load`."""
+    """Load the detector of a Darknet weights file; arguments as in `load`."""
     if cfg is None and (cfg := cfg_beside(path)) is not None:
         logger.info("%s: read with %s beside it", path, cfg.name)
     if cfg is None:
         return _load_builtin(path, names, size, letterbox)
     text = read_cfg(cfg)
     plan = make_detector_plan(text, str(cfg))
-    # Before anything is built: a network far larger than the file is never allocated.
+    # Checked before building, so that a network far larger than the file is never allocated.
     header, numbers = read_weights(path, plan.convolutions)
     classes = choose_names(names, head_of(plan.heads[0]).classes, path)
     detector = Detector(str(cfg), cfg=text, classes=classes, size=size, letterbox=letterbox)
@@ -174,7 +175,7 @@ def _load_builtin(
     size: int | tuple[int, int] | None,
     letterbox: LetterboxMode | None,
 ) -> Detector:
-    """Weights whose network their size tells."""
+    """Load Darknet weights of a built-in network, which the file's size identifies."""
     model, count = recognise(path)
     detector = Detector(model, classes=choose_names(names, count, path), size=size, letterbox=letterbox)
     header, numbers = read_weights(path, [settings_of(layer) for layer in detector.convolutions])
@@ -183,10 +184,10 @@ def _load_builtin(
 
 
 def recognise(path: str | Path) -> tuple[str, int]:
-    """The built-in network and its number of classes, by the size of a weights file.
+    """Find the built-in network and the number of classes by the size of a weights file.
 
     Raises:
-        WeightsError: it is none of theirs.
+        WeightsError: no built-in network has this size.
     """
     header = read_header(path)
     size = Path(path).stat().st_size
@@ -200,10 +201,10 @@ def recognise(path: str | Path) -> tuple[str, int]:
 
 
 def choose_names(names: str | Path | Sequence[str] | None, count: int, path: str | Path) -> list[str]:
-    """The class names of Darknet weights, which do not hold them.
+    """Choose the class names of Darknet weights, which do not contain them.
 
     Raises:
-        ConfigError: there are not as many as the network has classes.
+        ConfigError: their number is not that of the network's classes.
     """
     if names is None and (names := names_beside(path, count)) is not None:
         logger.info("%s: its class names are those of %s", path, names.name)
@@ -228,13 +229,13 @@ def _filled(detector: Detector, path: str | Path, header: Header, numbers: Seque
 
 
 def load_first_convolutions(detector: Detector, path: str | Path) -> int:
-    """Begin a detector from a Darknet file of its first convolutions, such as ``darknet53.conv.74``.
+    """Load a Darknet file of the first convolutions, such as ``darknet53.conv.74``, into a detector.
 
     Returns:
-        How many it held.
+        Number of convolutions loaded.
 
     Raises:
-        WeightsError: it is of another network.
+        WeightsError: the file is of another network.
     """
     header, numbers = read_weights(path, [settings_of(layer) for layer in detector.convolutions], partial=True)
     _filled(detector, path, header, numbers)

@@ -1,4 +1,4 @@
-"""Finding weights files: what a name stands for, what lies beside it, and what is wrong with it, without Keras."""
+"""Finding weights files by path or name, and the files beside them; without importing Keras."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from yolo.weights.published import PUBLISHED, published_file
 logger = logging.getLogger(__name__)
 
 BEST = "best.keras"
-"""The file of a run's folder that the folder stands for."""
+"""File that is loaded when a run's folder is given as weights."""
 IMAGENET = "imagenet"
-"""In place of a file: the weights that Keras publishes for its backbones."""
+"""Name, in place of a file, of the weights that Keras publishes for its backbones."""
 PARTIAL_NAME = re.compile(r"\.conv\.\d+$")
 """Suffix of Darknet's files of the first layers, as in ``darknet53.conv.74``."""
 SNAPSHOT = re.compile(r"_(final|last|best|\d+)$")
-"""What Darknet adds to the name of the network file when it saves weights."""
+"""Suffix that Darknet adds to the network file's name when it saves weights."""
 DATA_NAMES = re.compile(r"^\s*names\s*=\s*(\S.*?)\s*$", re.MULTILINE)
-"""The line of a Darknet ``.data`` file that names the list of classes."""
+"""Line of a Darknet ``.data`` file that names the list of classes."""
 LARGEST_DATA_FILE = 2**16
 
 
 def is_darknet(path: str | Path) -> bool:
-    """Whether a file's name is one that Darknet gives to weights."""
+    """Whether a file's name has an extension of Darknet's weights."""
     name = Path(path).name
     return Path(name).suffix in (".weights", ".backup") or PARTIAL_NAME.search(name) is not None
 
@@ -38,15 +38,15 @@ def is_run(path: str | Path) -> bool:
 
 
 def resolve(path: str | Path, *, offline: bool = False) -> str | Path:
-    """The weights file that a path or name stands for.
+    """Find the weights file that a path or name stands for.
 
     Args:
         path: a file; a run's folder, which stands for its best.keras; or the name of published weights, which are
-            downloaded the first time.
-        offline: take published weights from the cache alone.
+            downloaded on first use.
+        offline: download nothing; published weights must be in the cache.
 
     Raises:
-        WeightsError: the folder is no run's, or the download fails.
+        WeightsError: the folder is not that of a run, or the download fails.
     """
     if is_folder(path):
         if not is_run(path):
@@ -58,10 +58,10 @@ def resolve(path: str | Path, *, offline: bool = False) -> str | Path:
 
 
 def check_loadable(path: str | Path) -> None:
-    """Refuse what holds no whole detector, as far as names and the file system tell, before anything is downloaded.
+    """Check, as far as name and file system tell, that weights hold a whole detector; nothing is downloaded.
 
     Raises:
-        WeightsError: the file is missing, or holds the first layers or the description of a network alone.
+        WeightsError: the file is missing, or holds only a network's first layers or its description.
     """
     if str(path) in PUBLISHED and not exists(path):
         if PUBLISHED[str(path)].partial:
@@ -80,10 +80,10 @@ def check_loadable(path: str | Path) -> None:
 
 
 def find_start(path: str | Path) -> str | Path:
-    """The file that a training begins from, as `resolve` finds it; published weights are not downloaded yet.
+    """Find the initial weights of a training run as `resolve` does, but without downloading published ones.
 
     Raises:
-        WeightsError: it is missing.
+        WeightsError: the file is missing.
     """
     if str(path) in PUBLISHED and not exists(path):
         return path
@@ -93,19 +93,19 @@ def find_start(path: str | Path) -> str | Path:
 
 
 def cfg_beside(weights: str | Path) -> Path | None:
-    """The network file beside Darknet weights: ``x.cfg`` for ``x.weights`` and its snapshots such as ``x_final``."""
+    """Network file beside Darknet weights: ``x.cfg`` for ``x.weights`` and its snapshots such as ``x_final``."""
     return next((path for path in _siblings(weights, ".cfg") if is_file(path)), None)
 
 
 def names_beside(weights: str | Path, count: int) -> Path | None:
-    """The list of class names beside Darknet weights, or None.
+    """Find the list of class names beside Darknet weights, or None.
 
-    Looked for in this order: ``x.names``; ``obj.names``; the list that the only ``.data`` file names. The latter two
+    The order is ``x.names``; ``obj.names``; the list that the only ``.data`` file names. The latter two
     may belong to other weights in the folder and are taken only if their number of names is right.
 
     Args:
-        weights: the weights file.
-        count: the number of classes of its network.
+        weights: weights file.
+        count: number of classes of its network.
     """
     own = next((path for path in _siblings(weights, ".names") if is_file(path)), None)
     if own is not None:
@@ -121,14 +121,14 @@ def _siblings(weights: str | Path, suffix: str) -> list[Path]:
 
 
 def _named_by_data(folder: Path) -> Path | None:
-    """The list of names that the only ``.data`` file of a folder gives."""
+    """List of names that the only ``.data`` file of a folder names."""
     files = [path for path in sorted(folder.glob("*.data")) if is_file(path)]
     if len(files) != 1 or files[0].stat().st_size > LARGEST_DATA_FILE:
         return None
     found = DATA_NAMES.search(files[0].read_text(encoding="utf-8", errors="replace"))
     if found is None:
         return None
-    # Darknet reads the path from where it is started, often the folder above: the bare name is tried too.
+    # The path is relative to Darknet's working directory, often the folder above: try the bare name too.
     places = (folder / found[1], folder / Path(found[1]).name)
     return next((path for path in places if is_file(path)), None)
 

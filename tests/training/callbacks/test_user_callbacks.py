@@ -103,6 +103,7 @@ def second_host(monkeypatch, tmp_path):
     detector = {"model": "net.cfg", "size": [64, 64], "letterbox": "stretch"}
     began = {"command": command, "config": asdict(TrainConfig()), "detector": detector}
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     monkeypatch.setattr(hosts, "_present", Second(1, 2))
     monkeypatch.setattr(trainer, "train", lambda *_, **options: given.update(options))
     monkeypatch.setattr(trainer, "resume", lambda *_, **options: (None, given.update(options)))

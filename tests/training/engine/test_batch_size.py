@@ -83,7 +83,7 @@ def test_the_peak_of_known_memory():
     with mmap.mmap(-1, 300 * 10**6) as pages:
         before = resident_memory()
         found = peak_of(partial(write_each_page, pages))
-    assert found - before > 290e6
+    assert found - before > 280e6  # Linux counts pages per processor and adds them up now and then
     if not the_peak_can_begin_anew():
         pytest.skip("this system only tells the peak since the process began")
     assert found - before < 340e6

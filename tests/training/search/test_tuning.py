@@ -381,7 +381,7 @@ def test_a_search_that_is_stopped_tells_the_best_so_far(runs, tmp_path, caplog, 
     last = 4
     with caplog.at_level(logging.INFO), pytest.raises(ends):
         tune(make_search(tmp_path), trials=5, broken_off=told.append)
-    assert "stopped after 2 of 5 trials; the same command goes on" in caplog.messages
+    assert "stopped after 2 of 5 trials; repeat the command to resume" in caplog.messages
     values = [quality(config) for config in runs.configs[1:3]]
     assert [best.value for best in told] == [pytest.approx(max(values))]
     assert f"AP {max(values):.4f}" in (tmp_path / "best.yaml").read_text()
@@ -446,7 +446,7 @@ def test_the_command_searches_and_its_result_trains(digits, tmp_path, capsys, mo
     ("options", "message"),
     [
         ([], "name the DATA"),
-        (["DATA", "--resume", "x"], "the same command again goes on"),
+        (["DATA", "--resume", "x"], "to continue a search, repeat its command"),
         (["DATA", "--trials", "0"], "trials must be > 0"),
         (["DATA", "--hosts", "a:9000", "--rank", "0", "--world", "2"], "leave out --hosts, --rank and --world"),
         (["DATA", "--rank", "0"], "leave out --hosts, --rank and --world"),

@@ -1,7 +1,7 @@
 """COCO JSON files (cocodataset.org, "Data format", object detection).
 
-The file's content is a few gigabytes of Python objects when it is as large as COCO's, so columns
-are taken from it in bulk, and nothing that is kept refers to it.
+A file as large as COCO's becomes a few gigabytes of Python objects, so columns are extracted in bulk, and nothing that
+is kept refers to these objects.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from yolo.structs import Dataset
 
 Id = int | str
 LARGEST_JSON = 8192 * MIB
-"""Bytes of a JSON file, at most; those of the largest public datasets have a few thousand MiB."""
+"""Largest size of a JSON file in bytes; those of the largest public datasets have a few thousand MiB."""
 FILES_TRIED = 20
-"""How many pictures are looked for to find their folder."""
+"""Number of images that are looked for to find their folder."""
 
 
 def load_coco(
@@ -40,16 +40,15 @@ def load_coco(
     classes: Sequence[str] | None = None,
     split: str | None = None,
 ) -> Dataset:
-    """The dataset of a COCO file; classes by rising category id, pictures in the file's order.
+    """Load the dataset of a COCO file; classes by rising category id, images in the file's order.
 
-    Pictures are not looked at unless the file lacks their sizes: a results file can be evaluated
-    without any.
+    Images are opened only if the file lacks their sizes: a results file can be evaluated without any.
 
     Args:
-        path: the ``.json``.
-        images: folder of the pictures; None: looked for beside the file.
-        classes: names in the order they are wanted; None: all.
-        split: what the dataset is to say it is.
+        path: the ``.json`` file.
+        images: folder of the images; None: look for it beside the file.
+        classes: class names in the wanted order; None: all.
+        split: name of the split, for the dataset.
 
     Raises:
         AnnotationError: the file is missing, malformed, or lacks something.
@@ -63,7 +62,7 @@ def load_coco(
 
 @contextmanager
 def paused_garbage_collection() -> Iterator[None]:
-    """Millions of new dictionaries make the collector scan them again and again, for nothing."""
+    """Pause the garbage collector, which would scan millions of new dictionaries again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -74,10 +73,10 @@ def paused_garbage_collection() -> Iterator[None]:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+    """Read the content of a JSON file.
 
     Raises:
-        AnnotationError: it is missing or malformed.
+        AnnotationError: the file is missing or malformed.
     """
     content = read_bytes(path, limit=LARGEST_JSON, error=AnnotationError, what="an annotation file")
     try:
@@ -86,12 +85,12 @@ def read_json(path: Path) -> Any:
         raise AnnotationError(
             f"{path}:{error.lineno}:{error.colno}: not valid JSON ({error.msg}); mend or export it again"
         ) from error
-    except (ValueError, RecursionError) as error:  # not text, a number of 5000 digits, 10,000 brackets
+    except (ValueError, RecursionError) as error:  # invalid UTF-8, a number of 5000 digits, 10,000 nested brackets
         raise AnnotationError(f"{path}: not valid JSON ({error!s:.80})") from error
 
 
 def read_columns(path: Path, images: Path | None) -> Columns:
-    """What a COCO file says, and nothing that is part of the parsed file."""
+    """Extract the columns of a COCO file, without references to the parsed objects."""
     data, repairs = read_json(path), Repairs()
     records, annotations, categories = (table(path, data, key) for key in ("images", "annotations", "categories"))
     label_of, names = read_categories(path, categories, annotations)
@@ -100,7 +99,7 @@ def read_columns(path: Path, images: Path | None) -> Columns:
     sizes = image_sizes(path, records, folder)
     objects = object_columns(path, annotations, {each: index for index, each in enumerate(ids)}, label_of)
     count_shared_ids(annotations, f"{path}: ", repairs)
-    # The strings stand scattered among the parsed objects and would hold all their memory: take
+    # The strings lie scattered among the parsed objects and would keep their memory pages in use: take
     # copies, made after the objects are gone.
     kept = json.dumps([ids, files, names, list(label_of)])
     del data, records, annotations, categories, ids, files, names, label_of
@@ -128,10 +127,10 @@ def table(path: Path, data: Any, key: str) -> list[Any]:
 
 
 def read_categories(path: Path, categories: list[Any], annotations: list[Any]) -> tuple[dict[Id, int], list[str]]:
-    """The label of each category id, rising, and the names in the order of the labels.
+    """Labels by rising category id, and the class names in the order of the labels.
 
-    Of categories with one name only those that have objects are taken: Roboflow's exports have a
-    parent category of the same name.
+    Where categories share a name, only those with objects are used: Roboflow's exports have a parent category of the
+    same name.
 
     Raises:
         AnnotationError: the list is malformed, or empty.
@@ -149,7 +148,7 @@ def read_categories(path: Path, categories: list[Any], annotations: list[Any]) -
 
 
 def read_images(path: Path, records: list[Any]) -> tuple[list[Id], list[str]]:
-    """The ids and the files of the pictures."""
+    """Ids and files of the images."""
     check_entries(path, "images", records, text="file_name")
     if not records:
         raise AnnotationError(f"{path}: its list of images is empty")
@@ -157,10 +156,10 @@ def read_images(path: Path, records: list[Any]) -> tuple[list[Id], list[str]]:
 
 
 def check_entries(path: Path, key: str, entries: list[Any], *, text: str) -> None:
-    """Each entry has to be an object with an id of its own and a text.
+    """Check that each entry is an object with a unique id and a text.
 
     Raises:
-        AnnotationError: one is not; the first is named.
+        AnnotationError: an entry is not; the message names the first one.
     """
     seen: set[Id] = set()
     for index, entry in enumerate(entries):
@@ -179,10 +178,10 @@ def check_entries(path: Path, key: str, entries: list[Any], *, text: str) -> Non
 def object_columns(
     path: Path, annotations: list[Any], picture_of: dict[Id, int], label_of: dict[Id, int]
 ) -> dict[str, NDArray[Any]]:
-    """The columns of the objects: pictures, labels, boxes, ignore, areas.
+    """Columns of the objects: pictures, labels, boxes, ignore, areas.
 
     Raises:
-        AnnotationError: an annotation is malformed; the first is named.
+        AnnotationError: an annotation is malformed; the message names the first one.
     """
     try:
         return {
@@ -193,7 +192,7 @@ def object_columns(
             "ignore": np.array([entry.get("iscrowd") == 1 for entry in annotations], bool),
         }
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        # In bulk there is no telling which: look again one by one.
+        # The bulk conversion does not say which one failed: check one by one.
         for index, entry in enumerate(annotations):
             fault = annotation_fault(entry, picture_of, label_of)
             if fault:
@@ -202,24 +201,24 @@ def object_columns(
 
 
 def numbers(values: Sequence[Any], types: set[type]) -> NDArray[np.float64]:
-    """(K,) numbers of these types; None becomes NaN."""
+    """Convert K values of these types to numbers (K,); None becomes NaN."""
     if not set(map(type, values)) <= types:
         raise TypeError(f"expected {types}")
     return np.array(values, np.float64)
 
 
 def to_corners(boxes: list[Any]) -> NDArray[np.float64]:
-    """(K, 4) xyxy of K lists x, y, width, height."""
+    """Convert K lists x, y, width, height to xyxy (K, 4)."""
     if not (set(map(type, boxes)) <= {list} and set(map(len, boxes)) <= {4}):
         raise TypeError("expected lists of 4 numbers")
     corners = numbers(list(chain.from_iterable(boxes)), {int, float}).reshape(-1, 4)
-    with np.errstate(over="ignore", invalid="ignore"):  # what is no number is dropped and counted
+    with np.errstate(over="ignore", invalid="ignore"):  # boxes with NaN or infinity are dropped and counted later
         corners[:, 2:] += corners[:, :2]
     return corners
 
 
 def annotation_fault(entry: Any, picture_of: dict[Id, int], label_of: dict[Id, int]) -> str | None:
-    """What is wrong with one annotation: place in it and remedy."""
+    """Describe the fault of one annotation: place and remedy."""
     if not isinstance(entry, dict):
         return f": expected an object, got {quoted(entry)}"
     for key, known, where in (("image_id", picture_of, "images"), ("category_id", label_of, "categories")):
@@ -241,7 +240,7 @@ def is_number(value: Any) -> bool:
 
 
 def count_shared_ids(annotations: list[dict[str, Any]], prefix: str, repairs: Repairs) -> None:
-    """Other programs take annotations of one id for the same; here each counts, and it is said."""
+    """Report annotations that share an id: each counts here, while other programs may keep only one of them."""
     ids = [str(entry["id"]) for entry in annotations if entry.get("id") is not None]
     if len(set(ids)) == len(ids):
         return
@@ -255,10 +254,10 @@ def count_shared_ids(annotations: list[dict[str, Any]], prefix: str, repairs: Re
 
 
 def image_sizes(path: Path, records: list[dict[str, Any]], folder: Path) -> NDArray[np.int32]:
-    """(N, 2) height and width; from the pictures' headers where the file lacks them.
+    """Height and width (N, 2), read from the images' headers where the file lacks them.
 
     Raises:
-        AnnotationError: a size is no number of pixels, or missing and the picture cannot be read.
+        AnnotationError: a size is no number of pixels, or is missing and the image cannot be read.
     """
     sides: list[Any] = [entry.get(side) for entry in records for side in ("height", "width")]
     if set(map(type, sides)) == {int} and min(sides) > 0 and max(sides) <= LARGEST_SIDE:
@@ -282,9 +281,9 @@ def one_size(where: str, entry: dict[str, Any], folder: Path) -> tuple[int, int]
 
 
 def find_folder(path: Path, files: Sequence[str]) -> Path:
-    """The folder near a COCO file in which its pictures lie; the likeliest if none is found.
+    """Find the folder of a COCO file's images near it; the likeliest one if no image is found.
 
-    That is no error here: whoever reads the pictures will say that they are missing.
+    That is no error here: reading an image will report that it is missing.
     """
     here, part = path.parent, path.stem.removeprefix("instances_")
     near = [here, here / "images", here / part, here / "images" / part]

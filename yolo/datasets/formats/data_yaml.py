@@ -1,13 +1,12 @@
 """Dataset descriptions: ``data.yaml`` (Ultralytics' "Object detection datasets overview").
 
-    path: folder of the dataset, beside this file or where we are
-    train, val, test: below it a folder of pictures, a .txt that lists them, or a list of these;
-                      or a COCO .json
+    path: folder of the dataset, relative to this file or to the working folder
+    train, val, test: a folder of images in `path`, a .txt that lists them, or a list of these; or a COCO .json
     names: a list, or a mapping from 0, 1, ...
-    format: voc                 # of ours: `path` is a VOC folder
-    images: folder              # of ours: the pictures of COCO files, where they are not beside them
+    format: voc                 # only here: `path` is a VOC folder
+    images: folder              # only here: the images of COCO files, if they are not beside them
 
-Other keys are not ours and left alone.
+Other keys are ignored.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ SPLITS = ("train", "val", "valid", "validation", "test")
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """The content of a dataset description.
+    """Read a dataset description.
 
     Raises:
-        AnnotationError: it is missing, malformed, or no mapping.
+        AnnotationError: the file is missing, malformed, or not a mapping.
     """
     content = read_yaml(path, AnnotationError)
     if not isinstance(content, dict):
@@ -38,10 +37,10 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 def class_list(path: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
-    """The class names of a description.
+    """Class names of a description.
 
     Raises:
-        AnnotationError: they are missing, doubled, or do not number ``nc``.
+        AnnotationError: the names are missing or repeated, or their number is not ``nc``.
     """
     names = content.get("names")
     if isinstance(names, dict):
@@ -62,10 +61,10 @@ def class_list(path: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def given_path(path: Path, content: Mapping[str, Any]) -> str:
-    """The ``path`` of a description, ``.`` where it has none.
+    """Entry ``path`` of a description, ``.`` if there is none.
 
     Raises:
-        AnnotationError: it is no text.
+        AnnotationError: the entry is not text.
     """
     given = content.get("path") or "."
     if not isinstance(given, str | int | float):  # a folder may be called 2012
@@ -74,7 +73,7 @@ def given_path(path: Path, content: Mapping[str, Any]) -> str:
 
 
 def base_folder(path: Path, content: Mapping[str, Any]) -> Path:
-    """What the entries are relative to: ``path``, itself relative to the description or to where we are.
+    """Folder that entries are relative to: ``path``, itself relative to the description or to the working folder.
 
     Raises:
         AnnotationError: there is no such folder.
@@ -87,10 +86,10 @@ def base_folder(path: Path, content: Mapping[str, Any]) -> Path:
 
 
 def resolve(path: Path, content: Mapping[str, Any], key: str, entry: Any) -> Path:
-    """The folder or file that a description names under ``key``.
+    """Find the folder or file that a description names under ``key``.
 
     Raises:
-        AnnotationError: it is not there.
+        AnnotationError: it does not exist.
     """
     if not isinstance(entry, str):
         raise AnnotationError(f"{path}: {key}: expected a folder or a file, got {quoted(entry)}")
@@ -103,9 +102,9 @@ def resolve(path: Path, content: Mapping[str, Any], key: str, entry: Any) -> Pat
 
 
 def possible_places(path: Path, content: Mapping[str, Any], entry: str) -> Iterator[Path]:
-    """Where an entry may lie, best first."""
+    """Places where an entry may lie, best first."""
     given = given_path(path, content)
-    # A `path` that is not there was often written on another machine: the file's own folder is tried too.
+    # A `path` that does not exist was often written on another machine: try the file's own folder too.
     for base in (path.parent / given, Path(given), path.parent):
         for form in (entry, PureWindowsPath(entry).as_posix()):
             yield base / form

@@ -8,29 +8,29 @@ from yolo.errors import AnnotationError
 from yolo.files import bounded
 
 LARGEST_LIST = 64 * bounded.MIB
-"""Bytes of a list of images, at most: about a million paths."""
+"""Largest size of a list of images in bytes: about a million paths."""
 LARGEST_ANNOTATION = 8 * bounded.MIB
-"""Bytes of one image's annotation file, at most: some ten thousand objects; parsed it takes 50 times the memory."""
+"""Largest size of one image's annotation file in bytes: ten thousand objects; parsing takes 50 times the memory."""
 
 
 def read_bytes(path: Path) -> bytes:
     """Read one image's annotation file.
 
     Raises:
-        AnnotationError: it cannot be read, is no regular file, or is larger than any such file.
+        AnnotationError: the file cannot be read, is not a regular file, or is too large.
     """
     return bounded.read_bytes(path, limit=LARGEST_ANNOTATION, error=AnnotationError, what="one image's annotation file")
 
 
 def read_lines(path: Path, *, limit: int = LARGEST_LIST) -> list[tuple[int, str]]:
-    """Read the lines of a text file that hold something, stripped, each with its number from 1.
+    """Read the non-empty lines of a text file, stripped, each with its number from 1.
 
     Args:
         path: the file, in UTF-8 with or without a byte order mark.
-        limit: bytes that it may have at most.
+        limit: largest size in bytes.
 
     Raises:
-        AnnotationError: it cannot be read, is no regular file, is too large, or is not UTF-8.
+        AnnotationError: the file cannot be read, is not a regular file, is too large, or is not UTF-8.
     """
     text = bounded.read_text(path, limit=limit, error=AnnotationError, what="a list or label file")
     # Not `splitlines`: that also breaks at characters that may be part of a file's name.

@@ -1,8 +1,8 @@
 """Pascal VOC folders (VOC2012 development kit, section 3).
 
-``Annotations/*.xml``, ``JPEGImages/`` and the lists of ``ImageSets/Main``. A folder of years
-(``VOCdevkit/VOC2007``, ``VOC2012``) is one dataset; a loose folder need have no lists, may call
-its pictures' folder ``images``, or hold XML files and pictures side by side.
+``Annotations/*.xml``, ``JPEGImages/`` and the lists of ``ImageSets/Main``. A folder of years (``VOCdevkit/VOC2007``,
+``VOC2012``) is one dataset. Other folders may lack the lists, name the folder of images ``images``, or contain XML
+files and images side by side.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PLACES_NAMED = 3
 
 @dataclass(frozen=True)
 class Root:
-    """One folder of annotations and pictures: a year of VOC, or a loose one."""
+    """One folder of annotations and images: a year of VOC, or another folder."""
 
     folder: Path
     annotation_folder: str
@@ -48,13 +48,13 @@ class Root:
 
     @cached_property
     def annotations(self) -> dict[str, Path]:
-        """The annotation files by stem, sorted."""
+        """Annotation files by stem, sorted."""
         files = sorted((self.folder / self.annotation_folder).glob("*.xml"))
         return {file.stem: file for file in files if not file.name.startswith(".")}
 
     @cached_property
     def pictures(self) -> dict[str, Path]:
-        """The pictures by name, and by stem."""
+        """Images by name, and by stem."""
         for name in PICTURE_FOLDERS:
             folder = self.folder / name
             files = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -64,15 +64,15 @@ class Root:
         raise AnnotationError(f"{self.folder}: it has annotations, but no JPEGImages/ or images/ with their pictures")
 
     def picture(self, annotation: Annotation) -> Path | None:
-        """The picture with the annotation file's stem, as in the development kit; else its <filename>."""
+        """Find the image with the annotation file's stem, as in the development kit; else its <filename>."""
         name, stem = Path(annotation.filename).name, annotation.path.stem
-        if Path(name).stem == stem and name in self.pictures:  # rather than another of that stem
+        if Path(name).stem == stem and name in self.pictures:  # rather than another image with this stem
             return self.pictures[name]
         return self.pictures.get(stem) or self.pictures.get(name) or self.pictures.get(Path(name).stem)
 
 
 def find_roots(path: Path) -> list[Root]:
-    """The folders with annotations at a path, or in the years below it; none if it is no VOC folder."""
+    """Find the folders with annotations at a path, or in the years below it; empty if it is not a VOC folder."""
     own = [root for root in [find_root(path)] if root]
     if own:
         return own
@@ -92,7 +92,7 @@ def find_root(folder: Path) -> Root | None:
 
 
 def split_names(roots: Sequence[Root]) -> tuple[str, ...]:
-    """The lists of ``ImageSets/Main``, less those of single classes (``cat_train`` beside ``train``)."""
+    """Names of the lists in ``ImageSets/Main``, except those of single classes (``cat_train`` beside ``train``)."""
     names = sorted({file.stem for root in roots for file in root.lists.glob("*.txt")})
     return tuple(name for name in names if name.rpartition("_")[2] not in names or "_" not in name)
 
@@ -100,15 +100,15 @@ def split_names(roots: Sequence[Root]) -> tuple[str, ...]:
 def load_voc(
     roots: Sequence[Root], path: Path, split: str | None = None, *, classes: Sequence[str] | None = None
 ) -> Dataset:
-    """The dataset of VOC folders at or below a path, or the part of it that a list names.
+    """Load the dataset of VOC folders at or below a path, or one split of it.
 
     Corners count pixels from 1 and include the last one: 1 is subtracted from the two minima alone.
 
     Args:
-        roots: the folders.
-        path: what the dataset is called and its pictures are relative to.
-        split: take the pictures of ``ImageSets/Main/SPLIT.txt``, in every folder that has it; None: all.
-        classes: names in the order they are wanted; None: see `class_names`.
+        roots: the VOC folders.
+        path: folder that names the dataset and that image paths are relative to.
+        split: load the images of ``ImageSets/Main/SPLIT.txt``, in every folder that has it; None: all.
+        classes: class names in the wanted order; None: see `class_names`.
 
     Raises:
         AnnotationError: something is missing or malformed.
@@ -137,7 +137,7 @@ def load_voc(
 
 
 def object_columns(annotations: Sequence[Annotation]) -> dict[str, Any]:
-    """The columns of the objects: pictures, names, labels, boxes, ignore, place."""
+    """Columns of the objects: pictures, names, labels, boxes, ignore, place."""
     objects = [each for annotation in annotations for each in annotation.objects]
     counts = [len(annotation.objects) for annotation in annotations]
     pictures = np.repeat(np.arange(len(annotations)), counts)
@@ -160,7 +160,7 @@ def object_columns(annotations: Sequence[Annotation]) -> dict[str, Any]:
 
 
 def from_one_based(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(K, 4) corners of VOC as continuous pixels; which are the minima is looked at, not assumed."""
+    """Convert corners of VOC (K, 4) to continuous pixels; they may be in any order."""
     # A box narrower than a pixel has xmin > xmax by less than 1, and is not inverted.
     swapped = corners[:, :2] - 1 >= corners[:, 2:]
     ones: NDArray[np.float64] = np.concatenate([~swapped, swapped], axis=1).astype(np.float64)
@@ -168,10 +168,10 @@ def from_one_based(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def list_stems(root: Root, split: str | None, repairs: Repairs) -> list[str]:
-    """The stems of all annotation files, or of those that a list names; none without such a list.
+    """Stems of all annotation files, or of those that a list names; empty if there is no such list.
 
     Raises:
-        AnnotationError: the list names what is not there.
+        AnnotationError: the list names an annotation file that does not exist.
     """
     if split is None:
         return list(root.annotations)
@@ -191,7 +191,7 @@ def list_stems(root: Root, split: str | None, repairs: Repairs) -> list[str]:
 
 
 def possible_stems(line: str) -> list[str]:
-    """A line is a stem, or a stem and a number, or (not by the book) a picture's name."""
+    """Readings of a list's line: a stem, a stem and a number, or (not in the VOC format) an image's name."""
     stems = [line, line.split(maxsplit=1)[0]]
     return stems + [Path(each).stem for each in stems if Path(each).suffix.lower() in SUFFIXES]
 
@@ -199,10 +199,10 @@ def possible_stems(line: str) -> list[str]:
 def find_pictures(
     roots: Sequence[Root], chosen: Sequence[tuple[Root, str]], annotations: Sequence[Annotation]
 ) -> list[Path]:
-    """The picture of each annotation.
+    """Find the image of each annotation.
 
     Raises:
-        AnnotationError: some have none.
+        AnnotationError: some have no image.
     """
     found = [root.picture(each) for (root, _), each in zip(chosen, annotations, strict=True)]
     missing = [each for each, file in zip(annotations, found, strict=True) if file is None]
@@ -216,23 +216,23 @@ def find_pictures(
 
 
 def picture_size(annotation: Annotation, picture: Path, repairs: Repairs) -> Size:
-    """(height, width) of a picture; the annotated one only where it can be right.
+    """Size (height, width) of an image; the annotated size is used only if it fits the file's header.
 
     Raises:
-        AnnotationError: it has no size.
+        AnnotationError: the size is neither annotated nor readable.
     """
     try:
         with open_file(picture) as file:
             header = read_header(file, name=str(picture))
     except OSError:
         header = None
-    if header is None:  # whoever needs the pixels will say so
+    if header is None:  # reading the pixels will report it
         if annotation.size is None or max(annotation.size) > LARGEST_SIDE:
             raise AnnotationError(
                 f"{annotation.path}: it has no <size>, and {picture} cannot be read; mend one of the two"
             )
         return annotation.size
-    # Annotated before the EXIF rotation: then `read_image` does not apply it either.
+    # If the size was annotated before the EXIF rotation, `read_image` does not apply the rotation either.
     if annotation.size not in (header.size, header.stored):
         repairs.add(WRONG_SIZE, str(annotation.path))
         return header.size
@@ -240,17 +240,17 @@ def picture_size(annotation: Annotation, picture: Path, repairs: Repairs) -> Siz
 
 
 def report_unannotated(roots: Sequence[Root], pictures: Sequence[Path], path: Path) -> None:
-    """Pictures without an annotation file are not known to be empty: they are left out, which is said."""
+    """Report skipped images: without an annotation file it is unknown whether they are empty."""
     left = {file for root in roots for file in root.pictures.values()} - set(pictures)
     if left:
         logger.info("%s: %d pictures without an annotation file, left out (%s)", path, len(left), min(left))
 
 
 def class_names(roots: Sequence[Root], annotations: Sequence[Annotation]) -> Sequence[str]:
-    """The classes of VOC folders, the same whatever split is read.
+    """Class names of VOC folders, the same for every split.
 
-    A list in the folder (``classes.txt``, ``labels.txt``, ``*.names``); VOC's own 20 where years
-    of VOC have no others; else every name in any annotation file, sorted.
+    They come from a list in the folder (``classes.txt``, ``labels.txt``, ``*.names``); years of VOC without other
+    classes have VOC's 20; else they are all names in the annotation files, sorted.
     """
     for folder in (root.folder for root in roots):
         for file in (folder / "classes.txt", folder / "labels.txt", *sorted(folder.glob("*.names"))):
@@ -270,7 +270,7 @@ def class_names(roots: Sequence[Root], annotations: Sequence[Annotation]) -> Seq
 
 
 def object_names(path: Path) -> set[str]:
-    """The classes in a file of another split; none if it is malformed, which loading that split reports."""
+    """Classes in a file of another split; empty if it is malformed, which loading that split reports."""
     try:
         root = parse_xml(path)
     except AnnotationError:

@@ -1,4 +1,4 @@
-"""One annotation file of Pascal VOC (VOC2012 development kit, section 5)."""
+"""Reading and writing one annotation file of Pascal VOC (VOC2012 development kit, section 5)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from yolo.structs import Boxes, Size
 
 
 class Object(NamedTuple):
-    """One object as written."""
+    """One object as written in the file."""
 
     name: str
     corners: tuple[float, float, float, float]
@@ -30,21 +30,21 @@ class Object(NamedTuple):
 
 @dataclass(frozen=True)
 class Annotation:
-    """What one file says."""
+    """Content of one annotation file."""
 
     path: Path
     filename: str
-    """Of the picture; empty if it does not say."""
+    """Name of the image file; empty if not stated."""
     size: tuple[int, int] | None
-    """(height, width); None if it does not say, or nonsense."""
+    """(height, width) of the image; None if not stated or not valid."""
     objects: list[Object]
 
 
 def read_annotation(path: Path) -> Annotation:
-    """One file.
+    """Read one annotation file.
 
     Raises:
-        AnnotationError: it cannot be read, is no XML, or an object lacks something.
+        AnnotationError: the file cannot be read or is not XML, or an object is incomplete.
     """
     root = parse_xml(path)
     objects = [read_object(path, number, each) for number, each in enumerate(root.iterfind("object"), start=1)]
@@ -62,7 +62,7 @@ def parse_xml(path: Path) -> Element:
         ) from error
     except DefusedXmlException as error:
         raise AnnotationError(f"{path}: defines entities or refers to other files; remove that") from error
-    except (ValueError, LookupError) as error:  # of the encoding that it declares
+    except (ValueError, LookupError) as error:  # from text in the encoding that the file declares
         raise AnnotationError(f"{path}: not valid XML ({error}); export the file again") from error
 
 
@@ -103,15 +103,15 @@ def write_voc_annotation(
     labels: NDArray[np.int32],
     classes: Sequence[str],
 ) -> None:
-    """Write a picture's objects as an annotation file.
+    """Write an image's objects as an annotation file.
 
     Args:
-        path: of the file.
-        filename: of the picture.
-        size: (height, width) of the picture.
-        boxes: (N, 4) xyxy in its pixels; written in VOC's corners, which count pixels from 1.
+        path: file to write.
+        filename: name of the image file.
+        size: (height, width) of the image.
+        boxes: (N, 4) xyxy in image pixels; written as VOC's corners, which count pixels from 1.
         labels: (N,) indices into the classes.
-        classes: names.
+        classes: class names.
 
     Raises:
         AnnotationError: the file cannot be written.
@@ -131,5 +131,5 @@ def write_voc_annotation(
 
 def add_numbers(element: Element, **numbers: float) -> None:
     for tag, number in numbers.items():
-        # As many digits as bring a float32 back exactly; whole numbers without a point.
+        # Enough digits to restore a float32 exactly; whole numbers without a point.
         SubElement(element, tag).text = f"{number:.15g}"

@@ -1,8 +1,7 @@
-"""YOLO text labels: a ``.txt`` a picture, in ``labels/`` for pictures in ``images/``.
+"""YOLO text labels: one ``.txt`` per image, in ``labels/`` for images in ``images/``.
 
-A line is an object: class, then centre x and y, width and height as shares of the picture's
-sides; or class and the corners of a polygon, of which the bounding box is taken. (Ultralytics'
-"Object detection datasets overview".)
+A line is an object: class, then centre x and y, width and height as fractions of the image's sides; or class and the
+corners of a polygon, whose bounding box is used. (Ultralytics' "Object detection datasets overview".)
 """
 
 from __future__ import annotations
@@ -30,32 +29,32 @@ from yolo.structs import Dataset
 logger = logging.getLogger(__name__)
 
 Row = tuple[int, float, float, float, float]
-"""Class, centre x and y, width and height relative to the picture."""
+"""Class, centre x and y, width and height, as fractions of the image's sides."""
 
 
 @dataclass
 class Labels:
-    """What the label files say: K objects in the order of the pictures."""
+    """Content of the label files: K objects in the order of the images."""
 
     pictures: list[int] = field(default_factory=list)
-    """(K) which picture each lies in."""
+    """(K) index of each object's image."""
     rows: list[Row] = field(default_factory=list)
     places: list[tuple[Path, int]] = field(default_factory=list)
-    """(K) file and line."""
+    """(K) file and line of each object."""
     without: list[Path] = field(default_factory=list)
-    """Pictures that have no label file."""
+    """Images without a label file."""
 
 
 def load_yolo(
     path: Path, content: Mapping[str, Any], splits: Sequence[str], *, classes: Sequence[str] | None = None
 ) -> Dataset:
-    """The pictures of some splits of a description.
+    """Load the images of some splits of a description.
 
     Args:
-        path: of the description.
-        content: of the description.
-        splits: their keys.
-        classes: names in the order they are wanted; None: the description's.
+        path: file of the description.
+        content: content of the description.
+        splits: keys of the splits.
+        classes: class names in the wanted order; None: the description's.
 
     Raises:
         AnnotationError: something is missing or malformed.
@@ -84,10 +83,10 @@ def load_yolo(
 
 
 def list_pictures(path: Path, content: Mapping[str, Any], splits: Sequence[str], repairs: Repairs) -> list[Path]:
-    """The pictures of some splits, each once.
+    """List the images of some splits, each once.
 
     Raises:
-        AnnotationError: there are none, or one that is listed is not there.
+        AnnotationError: there are none, or a listed one does not exist.
     """
     pictures: dict[Path, None] = {}
     for split in splits:
@@ -105,7 +104,7 @@ def list_pictures(path: Path, content: Mapping[str, Any], splits: Sequence[str],
 
 
 def listed_pictures(path: Path, content: Mapping[str, Any], file: Path) -> list[Path]:
-    """The pictures a text file lists, relative to itself, to the dataset's folder or to where we are."""
+    """Find the images that a text file lists, relative to itself, to the dataset's folder or to the working folder."""
     bases = [file.parent, base_folder(path, content), Path()]
     pictures = []
     for number, line in read_lines(file):
@@ -120,7 +119,7 @@ def listed_pictures(path: Path, content: Mapping[str, Any], file: Path) -> list[
 
 
 def picture_sizes(path: Path, files: Sequence[Path]) -> NDArray[np.int32]:
-    """(N, 2) height and width."""
+    """Read the height and width of N images, (N, 2)."""
     try:
         return np.array([image_size(file) for file in files], np.int32).reshape(-1, 2)
     except MediaError as error:
@@ -128,7 +127,7 @@ def picture_sizes(path: Path, files: Sequence[Path]) -> NDArray[np.int32]:
 
 
 def common_folder(path: Path, content: Mapping[str, Any], files: Sequence[Path]) -> tuple[Path, list[str]]:
-    """The dataset's folder and the pictures relative to it, so that moving both changes no name."""
+    """Split paths into the dataset's folder and names relative to it, which stay valid when the dataset is moved."""
     try:
         folder = base_folder(path, content)
     except AnnotationError:
@@ -137,7 +136,7 @@ def common_folder(path: Path, content: Mapping[str, Any], files: Sequence[Path])
 
 
 def label_file(picture: Path) -> Path:
-    """The label file of a picture: the last folder ``images`` of its path becomes ``labels``."""
+    """Label file of an image: the last folder ``images`` of its path becomes ``labels``."""
     parts = list(picture.parent.parts)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
@@ -145,14 +144,14 @@ def label_file(picture: Path) -> Path:
 
 
 def read_labels(pictures: Sequence[Path], class_count: int, repairs: Repairs) -> Labels:
-    """The objects of all pictures.
+    """Read the objects of all images.
 
     Raises:
-        AnnotationError: a line is no object.
+        AnnotationError: a line does not describe an object.
     """
     labels = Labels()
     for index, picture in enumerate(pictures):
-        # Beside the picture where no folder is called so.
+        # Beside the image if its path has no folder `images`.
         file = next(filter(is_file, (label_file(picture), picture.with_suffix(".txt"))), None)
         if file is None:
             labels.without.append(picture)
@@ -171,10 +170,10 @@ def read_labels(pictures: Sequence[Path], class_count: int, repairs: Repairs) ->
 
 
 def read_row(fields: Sequence[str], place: str, class_count: int) -> Row:
-    """The object of a line.
+    """Parse the object of a line.
 
     Raises:
-        AnnotationError: it is none.
+        AnnotationError: the line does not describe an object.
     """
     if len(fields) != 5 and (len(fields) < 7 or len(fields) % 2 == 0):
         raise AnnotationError(
@@ -193,7 +192,7 @@ def read_row(fields: Sequence[str], place: str, class_count: int) -> Row:
 
 
 def bounding_box(polygon: Sequence[float]) -> tuple[float, float, float, float]:
-    """Centre and size of a polygon x, y, x, y, ...; not numbers if one of its corners is not."""
+    """Centre and size of the box around a polygon x, y, x, y, ...; NaN if a corner is non-finite."""
     if not all(map(math.isfinite, polygon)):
         return math.nan, math.nan, math.nan, math.nan
     across, down = polygon[0::2], polygon[1::2]
@@ -202,15 +201,15 @@ def bounding_box(polygon: Sequence[float]) -> tuple[float, float, float, float]:
 
 
 def to_corners(rows: Sequence[Row], sizes: NDArray[np.int32]) -> NDArray[np.float64]:
-    """(K, 4) xyxy in pixels of label rows, in pictures of (K, 2) height and width."""
+    """Convert K label rows to xyxy (K, 4) in pixels of images of (K, 2) height and width."""
     relative = np.array([row[1:] for row in rows], np.float64).reshape(-1, 2, 2)
-    with np.errstate(over="ignore", invalid="ignore"):  # what is no number is dropped and counted
+    with np.errstate(over="ignore", invalid="ignore"):  # boxes with NaN or infinity are dropped and counted later
         centre, size = np.moveaxis(relative * sizes[:, None, ::-1], 1, 0)
         return np.concatenate([centre - size / 2, centre + size / 2], axis=1)
 
 
 def report_unlabelled(path: Path, files: Sequence[Path], labels: Labels) -> None:
-    """Pictures without a label file are pictures without objects; if all are so, something is amiss."""
+    """Report images without a label file, which count as images without objects; warn if none has one."""
     if labels.without:
         level = logging.WARNING if len(labels.without) == len(files) else logging.INFO
         first = label_file(labels.without[0])

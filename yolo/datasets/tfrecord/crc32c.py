@@ -1,4 +1,4 @@
-"""The masked CRC-32C that TFRecord files store after each length and each record."""
+"""Masked CRC-32C, which TFRecord files store after each length and each record."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The index of TFRecord shards: a Dataset's columns and where each picture's record lies.
+"""Index of TFRecord shards: a Dataset's columns and the place of each image's record.
 
-It is a plain ``.npz`` without pickled objects: arrays, and JSON as arrays of bytes. The pictures
-stand in it in the order of the dataset that was converted, however the shards hold them.
+It is a plain ``.npz`` without pickled objects: arrays, and JSON as arrays of bytes. Its images are in the order of the
+converted dataset, whatever their order in the shards.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ COLUMNS: dict[str, tuple[type, int]] = {
     "image_ids": (np.uint8, 1),
     "header": (np.uint8, 1),
 }
-"""Type and dimensions of each array; the last three are JSON."""
+"""Type and number of dimensions of each array; the last three hold JSON."""
 
 
 def write_index(address: str, dataset: Dataset, store: RecordStore, *, shard_bytes: Sequence[int]) -> None:
-    """Write the index of a Dataset whose pictures are in ``store``; ``shard_bytes`` are the lengths of its shards.
+    """Write the index of a Dataset whose images are in ``store``; ``shard_bytes`` are the lengths of its shards.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: the index cannot be written.
     """
     header = {
         "format": FORMAT,
@@ -68,12 +68,12 @@ def write_index(address: str, dataset: Dataset, store: RecordStore, *, shard_byt
 
 
 def read_index(folder: str, name: str, *, classes: Sequence[str] | None = None) -> Dataset:
-    """The Dataset of an index; its shards are looked at, not read.
+    """Read the Dataset of an index; the sizes of its shards are checked, their content is not read.
 
     Args:
-        folder: or address, where index and shards lie.
-        name: of the index.
-        classes: names in the order they are wanted; None: the index' own.
+        folder: folder or address of index and shards.
+        name: file name of the index.
+        classes: class names in the wanted order; None: the index' own.
 
     Raises:
         AnnotationError: the index is damaged, or a shard is missing or has another size.
@@ -97,10 +97,10 @@ def read_index(folder: str, name: str, *, classes: Sequence[str] | None = None) 
 
 
 def read_columns(file: IO[bytes]) -> dict[str, NDArray[Any]]:
-    """The arrays of an index; nothing is allocated that is not in the file.
+    """Read the arrays of an index; nothing is allocated that is not in the file.
 
     Raises:
-        ValueError: something is not as it was written; as well the other errors of `read_index`.
+        ValueError: an array is not as it was written; also the errors that `read_index` catches.
     """
     with ZipFile(file) as archive:
         return {name: read_column(archive, name) for name in COLUMNS}
@@ -116,7 +116,7 @@ def read_column(archive: ZipFile, name: str) -> NDArray[Any]:
 
 
 def to_dataset(folder: str, columns: dict[str, NDArray[Any]]) -> tuple[Dataset, dict[str, int]]:
-    """The Dataset, and how long each shard should be.
+    """Make the Dataset; also return the expected bytes of each shard by name.
 
     Raises:
         ValueError: the columns contradict each other.
@@ -149,7 +149,7 @@ def to_dataset(folder: str, columns: dict[str, NDArray[Any]]) -> tuple[Dataset, 
 
 
 def check_records(store: RecordStore, sizes: NDArray[np.int64], *, pictures: int) -> None:
-    """Every record lies within its shard, whose name stays in the folder."""
+    """Raise a ValueError unless every record lies within its shard, and every shard in the folder."""
     columns = (store.shard, store.offset, store.length, store.checksum)
     if any(len(column) != pictures for column in columns):
         raise ValueError("there are not as many records as pictures")
@@ -163,7 +163,7 @@ def check_records(store: RecordStore, sizes: NDArray[np.int64], *, pictures: int
 
 
 def check_texts(files: Any, image_ids: Any, header: dict[str, Any]) -> None:
-    """The JSON holds what a Dataset does."""
+    """Raise a ValueError unless the values from JSON have the types of a Dataset."""
     good = (
         isinstance(files, list)
         and isinstance(image_ids, list)
@@ -177,10 +177,10 @@ def check_texts(files: Any, image_ids: Any, header: dict[str, Any]) -> None:
 
 
 def with_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
-    """The dataset with its labels counted in another list of classes.
+    """Relabel a dataset for another list of classes.
 
     Raises:
-        AnnotationError: a box has a class that is not in it.
+        AnnotationError: a box has a class that is not in the list.
     """
     wanted = check_classes(classes, place=dataset.name)
     label_of = {name: label for label, name in enumerate(wanted)}

@@ -1,8 +1,8 @@
-"""Datasets in TFRecord shards: what a record holds, and pictures read from the middle of a shard.
+"""Records of TFRecord shards: their content, and reading one image from the middle of a shard.
 
-A record is 8 bytes of length, 4 of its CRC, the data, and 4 of their CRC; the data of ours are a
-``tf.train.Example`` with the features of TensorFlow's object detection API, so that other
-programs can read them. Those of theirs are read as well (`tfrecord_scan`).
+A record is 8 bytes of length, 4 of its CRC, the data, and 4 of their CRC. The data are a ``tf.train.Example`` with the
+features of TensorFlow's object detection API, which other programs can read. Records of other programs are read by
+`yolo.datasets.tfrecord.scan`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 HEADER = 12
-"""Bytes before the data of a record."""
+"""Number of bytes before the data of a record."""
 FRAME = 16
-"""Bytes of a record besides its data."""
+"""Number of bytes of a record besides its data."""
 INDEX_SUFFIX = ".index.npz"
 WHOLE = "pictures"
-"""What the shards of a dataset that is not divided into splits are called."""
+"""Name of the shards of a dataset that is not divided into splits."""
 SHARD = re.compile(r"(?P<part>.+?)\.(tf)?records?(-\d{5}-of-(?P<after>\d{5}))?$")
 NUMBERED = re.compile(r"(?P<part>.+)-\d{5}-of-(?P<before>\d{5})$")
 
@@ -39,32 +39,32 @@ ENCODED = "image/encoded"
 
 @dataclass(frozen=True, eq=False)
 class RecordStore:
-    """Pictures in TFRecord shards; may be read from many threads at once."""
+    """N images in TFRecord shards; thread-safe."""
 
     folder: str
-    """Or address."""
+    """Folder or address of the shards."""
     shards: Sequence[str]
-    """Names in the folder."""
+    """Names of the shards in the folder."""
     shard: NDArray[np.int32]
-    """(N,) which shard each picture lies in."""
+    """(N,) index of each image's shard."""
     offset: NDArray[np.int64]
-    """(N,) where its record begins."""
+    """(N,) position in bytes of each image's record."""
     length: NDArray[np.int64]
-    """(N,) bytes of its data."""
+    """(N,) number of bytes of the record's data."""
     checksum: NDArray[np.uint32]
-    """(N,) CRC-32 (zlib's) of its data."""
+    """(N,) CRC-32 (zlib's) of the record's data."""
 
     def read(self, index: int) -> bytes:
-        """Picture ``index`` as it was encoded.
+        """Encoded bytes of image ``index``.
 
         Raises:
-            MediaError: the record cannot be read, or is not the one that the index knows.
+            MediaError: the record cannot be read, or its checksum differs from the index.
         """
         address, offset, length = self._address(index), int(self.offset[index]), int(self.length[index])
         place = f"{address} at byte {offset:,}"
         with named_faults(address, MediaError):
             data = read_range(address, offset + HEADER, length)
-        # Not the record's own CRC: Python has none as fast as zlib's, and this one tells another record as well.
+        # Not the record's own CRC-32C: zlib's CRC-32 is faster, and the index' value also detects another record.
         if len(data) != length or zlib.crc32(data) != self.checksum[index]:
             raise MediaError(
                 f"{place}: the record is damaged or another one than the index says; convert the data again"
@@ -72,7 +72,7 @@ class RecordStore:
         return picture_bytes(parse_example(data, place, MediaError), place)
 
     def stamp(self, index: int) -> tuple[str | int, ...]:
-        """The content's, wherever in the shards it lies."""
+        """Length and checksum of the record, which do not depend on its place in the shards."""
         return int(self.length[index]), int(self.checksum[index])
 
     def take(self, indices: NDArray[np.int64]) -> RecordStore:
@@ -89,10 +89,10 @@ class RecordStore:
 
 
 def parse_example(data: bytes, place: str, error: type[AnnotationError] | type[MediaError]) -> Any:
-    """The features of a ``tf.train.Example`` by name.
+    """Parse a ``tf.train.Example`` into its features by name.
 
     Raises:
-        YoloError: of the kind given: it is none.
+        AnnotationError, MediaError: the data are not an example; ``error`` says which one is raised.
     """
     import tensorflow as tf
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -104,10 +104,10 @@ def parse_example(data: bytes, place: str, error: type[AnnotationError] | type[M
 
 
 def picture_bytes(features: Any, place: str) -> bytes:
-    """The encoded picture of an example.
+    """Encoded image of an example.
 
     Raises:
-        MediaError: it has none.
+        MediaError: the example has no image.
     """
     values: Sequence[bytes] = features[ENCODED].bytes_list.value if ENCODED in features else ()
     if len(values) != 1:
@@ -116,10 +116,10 @@ def picture_bytes(features: Any, place: str) -> bytes:
 
 
 def to_example(dataset: Dataset, index: int, data: bytes) -> tf.train.Example:
-    """Picture ``index`` with everything that is known of it.
+    """Make the example of image ``index`` with all its annotations.
 
-    The corners are shares of the picture's sides, as the object detection API has them; ``yolo/boxes``
-    are the same in pixels, (4 N) xyxy, which shares in float32 would not give back exactly.
+    The object detection API stores corners as fractions of the image's sides; ``yolo/boxes`` repeats them in pixels,
+    (4 N) xyxy, which fractions in float32 would not restore exactly.
     """
     import tensorflow as tf
 
@@ -136,7 +136,7 @@ def to_example(dataset: Dataset, index: int, data: bytes) -> tf.train.Example:
         "image/width": np.array([width]),
         **{f"image/object/bbox/{side}": corners[:, axis] for axis, side in enumerate(("xmin", "ymin", "xmax", "ymax"))},
         "image/object/class/text": [_text(dataset.classes[label]) for label in sample.labels],
-        "image/object/class/label": sample.labels + 1,  # that API keeps 0 for the background
+        "image/object/class/label": sample.labels + 1,  # the API reserves 0 for the background
         "image/object/is_crowd": sample.ignore.astype(np.int64),
         "image/object/area": dataset.areas[rows],
         "yolo/boxes": sample.boxes.reshape(-1),
@@ -159,23 +159,23 @@ def _text(text: str) -> bytes:
 
 
 def picture_format(data: bytes) -> bytes:
-    """What kind of file these are the bytes of, as the object detection API calls it."""
+    """Name of an encoded image's format in the object detection API."""
     kinds = {b"\xff\xd8": b"jpeg", b"\x89PNG": b"png", b"BM": b"bmp", b"RIFF": b"webp", b"II": b"tiff", b"MM": b"tiff"}
     return next((kind for begin, kind in kinds.items() if data.startswith(begin)), b"raw")
 
 
 @dataclass(frozen=True)
 class Part:
-    """The shards of one split, or of all pictures."""
+    """Shards of one split, or of all images."""
 
     index: str | None
-    """The name of their index; None: another program wrote them."""
+    """File name of the index; None: another program wrote the shards."""
     shards: tuple[str, ...]
-    """Their names, in order; those of a part with an index stand in it."""
+    """Names of the shards, in order; not used with an index, which lists its own."""
 
 
 def find_parts(folder: str) -> dict[str, Part]:
-    """The parts of a folder or address by name; none if it holds no TFRecord files.
+    """Find the parts of a folder or address by name; empty if it contains no TFRecord files.
 
     Raises:
         AnnotationError: shards of a part are missing.
@@ -202,7 +202,7 @@ def find_parts(folder: str) -> dict[str, Part]:
 
 
 def split_name(name: str) -> tuple[str | None, int]:
-    """The part that a file belongs to, and how many shards its name says there are; (None, 0): no TFRecord file."""
+    """Name of a file's part, and the number of shards in its name; (None, 0) if it is not a TFRecord file."""
     match = SHARD.fullmatch(name)
     if match is None or name.startswith("."):
         return None, 0
@@ -213,5 +213,5 @@ def split_name(name: str) -> tuple[str | None, int]:
 
 
 def part_splits(parts: dict[str, Part], standard: Sequence[str]) -> tuple[str, ...]:
-    """The parts that are splits: all of several, and a single one if it is called like one."""
+    """Parts that are splits: all of several; a single one only if it has the name of a split."""
     return tuple(parts) if len(parts) > 1 else tuple(name for name in parts if name in standard)

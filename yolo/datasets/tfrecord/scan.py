@@ -1,4 +1,4 @@
-"""TFRecord shards of other programs, or without their index: one pass over them finds what an index would hold."""
+"""Reading TFRecord shards without an index, such as those of other programs, in one pass."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5.0
 LARGEST_RECORD = LARGEST_PICTURE + MIB
-"""Bytes of a record's data, at most."""
+"""Largest number of bytes of a record's data."""
 CORNERS = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
 
 
 @dataclass
 class Found:
-    """What the pass has found so far: N records, K boxes."""
+    """Columns collected so far: N records with K boxes."""
 
     files: list[str] = field(default_factory=list)
     image_ids: list[int | str] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
     rows: list[tuple[int, int, int, int]] = field(default_factory=list)
-    """Shard, offset, length and checksum of each record."""
+    """(N) shard, offset, length and checksum of each record."""
     boxes: list[NDArray[np.float64]] = field(default_factory=list)
-    """(n, 4) xyxy in pixels of each record."""
+    """(N) boxes of each record, (n, 4) xyxy in pixels."""
     texts: list[str | None] = field(default_factory=list)
-    """Of K boxes, the name of its class, if there is one."""
+    """(K) name of each box's class, if there is one."""
     numbers: list[int | None] = field(default_factory=list)
-    """Of K boxes, the number of its class, if there is one."""
+    """(K) number of each box's class, if there is one."""
     ignore: list[bool] = field(default_factory=list)
 
 
 def scan(
     folder: str, shards: Sequence[str], *, names: Sequence[str], classes: Sequence[str] | None, split: str | None
 ) -> Dataset:
-    """The Dataset in some shards.
+    """Read the Dataset in some shards.
 
     Args:
-        folder: or address.
-        shards: names in the folder.
-        names: of everything in the folder, for a label map.
-        classes: names in the order they are wanted; None: by their numbers, else by their names.
-        split: what the shards are called.
+        folder: folder or address of the shards.
+        shards: file names of the shards.
+        names: all file names in the folder, one of which may be a label map.
+        classes: class names in the wanted order; None: order of their numbers, else alphabetical.
+        split: name of the split.
 
     Raises:
-        AnnotationError: a shard is damaged, or a record holds no annotated picture.
+        AnnotationError: a shard is damaged, or a record has no annotated image.
     """
     found = Found()
     sizes = [file_size(join(folder, name)) for name in shards]
@@ -86,7 +86,7 @@ def scan(
 
 
 def records(file: IO[bytes], size: int, address: str) -> Iterator[tuple[int, bytes]]:
-    """Offset and data of each record of a shard, checked; nothing is allocated that the file does not hold.
+    """Read and check each record of a shard: offset and data; nothing is allocated beyond the file's size.
 
     Raises:
         AnnotationError: the shard is damaged.
@@ -116,10 +116,10 @@ def records(file: IO[bytes], size: int, address: str) -> Iterator[tuple[int, byt
 
 
 def add(found: Found, shard: int, offset: int, data: bytes, *, place: str) -> None:
-    """Note down one record.
+    """Add one record.
 
     Raises:
-        AnnotationError: it holds no annotated picture.
+        AnnotationError: the record has no annotated image.
     """
     features = parse_example(data, place, AnnotationError)
     size = picture_size(features, place)
@@ -150,7 +150,7 @@ def add(found: Found, shard: int, offset: int, data: bytes, *, place: str) -> No
 
 
 def picture_size(features: Any, place: str) -> Size:
-    """(height, width) as the record says, else as the picture does."""
+    """Size (height, width) in the record, else in the image's header."""
     sides = [_values(features, f"image/{side}", "int64_list") for side in ("height", "width")]
     if all(len(side) == 1 and 0 < side[0] < 2**31 for side in sides):
         return sides[0][0], sides[1][0]
@@ -166,7 +166,7 @@ def picture_size(features: Any, place: str) -> Size:
 
 
 def picture_boxes(features: Any, size: Size, place: str) -> NDArray[np.float64]:
-    """(n, 4) xyxy in pixels: ours if the record has them, else the object detection API's shares of the sides."""
+    """Boxes (n, 4) xyxy in pixels: ``yolo/boxes`` if present, else from the object detection API's fractions."""
     own = _values(features, "yolo/boxes", "float_list")
     sides = [_values(features, name, "float_list") for name in CORNERS]
     if len({len(side) for side in sides}) != 1 or len(own) not in (0, 4 * len(sides[0])):
@@ -193,7 +193,7 @@ def to_dataset(
     classes: Sequence[str] | None,
     split: str | None,
 ) -> Dataset:
-    """The Dataset of what was found."""
+    """Make the Dataset from the collected columns."""
     table = np.array(found.rows, np.int64).reshape(-1, 4)
     store = RecordStore(
         folder,
@@ -223,14 +223,14 @@ def to_dataset(
 
 
 def unique(names: Sequence[str], places: Sequence[str]) -> list[str]:
-    """The names, if each picture has one of its own; else where the records lie."""
+    """Return the names if they are unique and not empty, else the places of the records."""
     return list(names) if len(set(names)) == len(names) and all(names) else list(places)
 
 
 def class_names(
     found: Found, labels: dict[int, str], folder: str
 ) -> tuple[list[str], list[int] | None, NDArray[np.int32]]:
-    """The classes in the order of their numbers, those numbers, and the class of each box.
+    """Class names by rising number, these numbers, and the label of each box.
 
     Raises:
         AnnotationError: a number stands for two classes.
@@ -254,7 +254,7 @@ def class_names(
 
 
 def label_map(folder: str, names: Sequence[str]) -> dict[int, str]:
-    """The numbers and names of classes in a folder's ``.pbtxt``, if there is just one."""
+    """Read class names by number from a folder's ``.pbtxt``; empty unless there is exactly one such file."""
     files = [name for name in names if name.endswith(".pbtxt")]
     if len(files) != 1:
         return {}

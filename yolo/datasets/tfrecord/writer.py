@@ -25,34 +25,34 @@ from yolo.images.codec import decode_image, read_bytes
 from yolo.structs import Dataset
 
 SHARD_BYTES = 128 * 2**20
-"""About so large are the shards unless their number is given: TensorFlow's guide asks for 100 MB and more."""
+"""Approximate default size of a shard; TensorFlow's guide recommends at least 100 MB."""
 WINDOW = 64
-"""Pictures that are read ahead."""
+"""Number of images read at once."""
 LEFT_OUT_SUFFIX = ".left_out.csv"
 
 
 class Record(NamedTuple):
-    """A picture on its way into a shard."""
+    """Record of one image, to be written to a shard."""
 
     picture: int
     data: bytes
-    """Of the record; empty if the picture cannot be read."""
+    """Bytes of the record; empty if the image cannot be read."""
     reason: str = ""
 
 
 class Converted(NamedTuple):
-    """What came of a conversion."""
+    """Result of a conversion."""
 
     dataset: Dataset
     store: RecordStore
-    """Of the dataset."""
+    """Storage of the dataset's images."""
     left_out: list[tuple[str, str]]
     """File and reason of each picture that cannot be read."""
 
 
 @dataclass
 class Conversion:
-    """Shards on their way, and what has been written so far."""
+    """State of a conversion: shards and records written so far."""
 
     dataset: Dataset
     folder: str
@@ -61,15 +61,15 @@ class Conversion:
     shards: list[str] = field(default_factory=list)
     shard_bytes: list[int] = field(default_factory=list)
     rows: list[tuple[int, int, int, int, int]] = field(default_factory=list)
-    """Picture, shard, offset, length and checksum of each record."""
+    """Image index, shard, offset, length and checksum of each record."""
     left_out: list[tuple[str, str]] = field(default_factory=list)
     """File and reason of each picture that cannot be read."""
 
     def write_shard(self, name: str, pictures: NDArray[np.int64]) -> None:
-        """Write some of the pictures into the next shard.
+        """Write images, given by their indices, into the next shard.
 
         Raises:
-            ConfigError: it cannot be written.
+            ConfigError: the shard cannot be written.
         """
         write_with_tensorflow(join(self.folder, name), lambda temporary: self._write(temporary, pictures))
         self.shards.append(name)
@@ -79,7 +79,7 @@ class Conversion:
 
         end = 0
         with tf.io.TFRecordWriter(path) as file:
-            # In windows, for else the pool reads ahead without bound of a slow disk.
+            # In windows: otherwise the pool would read ahead without limit when writing is slow.
             for start in range(0, len(pictures), WINDOW):
                 window = pictures[start : start + WINDOW].tolist()
                 for record in self.pool.map(lambda index: encode(self.dataset, index), window):
@@ -103,24 +103,24 @@ def write_tfrecords(
     workers: int = 0,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Converted:
-    """Write the pictures, as they are encoded, into shards of which each is a fair sample, and an index of them.
+    """Write the encoded images of a dataset into shards, distributed at random, and an index of them.
 
-    The pictures that cannot be read are left out and listed beside the index. Until the index is
-    there, which comes last, the shards of an interrupted conversion are no dataset.
+    Images that cannot be read are skipped and listed beside the index. The index is written last: the shards of an
+    interrupted conversion have none.
 
     Args:
-        dataset: what to write; its split names the files.
-        folder: a folder that exists, or an address such as ``gs://bucket/folder``.
-        shards: how many; None: of about 128 MiB each.
-        seed: of the order in which the pictures are dealt out to the shards.
-        workers: threads that read; 0: one a core.
-        progress: is told how many pictures are done, of how many.
+        dataset: dataset to write; its split names the files.
+        folder: an existing folder, or an address such as ``gs://bucket/folder``.
+        shards: number of shards; None: about 128 MiB each.
+        seed: seed of the distribution of the images over the shards.
+        workers: threads that read images; 0: one per core.
+        progress: called with the numbers of images done and of all images.
 
     Returns:
-        The dataset in the shards, its pictures in the order they had, and what was left out.
+        The dataset in the shards, its images in their original order, and the skipped ones.
 
     Raises:
-        AnnotationError: there are no pictures, or none can be read.
+        AnnotationError: there are no images, or none can be read.
         ConfigError: a file cannot be written.
     """
     if not len(dataset):
@@ -143,10 +143,10 @@ def write_tfrecords(
 
 
 def prepare_address(address: str, *, force: bool) -> str:
-    """A remote folder that is new, empty, or may be written into.
+    """Prepare a remote folder that is new, empty, or may be written into; return its address.
 
     Raises:
-        ConfigError: it holds something and ``force`` is not given, or it cannot be reached.
+        ConfigError: the folder is not empty and ``force`` is not given, or it cannot be reached.
     """
     import tensorflow as tf
 
@@ -158,12 +158,12 @@ def prepare_address(address: str, *, force: bool) -> str:
 
 
 def remove_parts(folder: str) -> None:
-    """Remove what an earlier conversion wrote, so that half of a new one is never taken for it.
+    """Remove the files of an earlier conversion, so that they cannot be mistaken for an interrupted new one.
 
-    Only what our own indexes list goes; shards of other programs stay.
+    Only indexes and their shards are removed; the shards of other programs have no index and stay.
 
     Raises:
-        ConfigError: it cannot be removed.
+        ConfigError: a file cannot be removed.
     """
     import tensorflow as tf
 
@@ -178,12 +178,12 @@ def remove_parts(folder: str) -> None:
 
 
 def part_name(dataset: Dataset) -> str:
-    """What the files are called: the split's name, with characters that any file system takes."""
+    """Name of the files: that of the split, in characters that every file system accepts."""
     return re.sub(r"[^\w-]", "_", dataset.split) if dataset.split else WHOLE
 
 
 def encoded_bytes(dataset: Dataset) -> int:
-    """Of all pictures' files; those that are not there count nothing."""
+    """Total size of the image files in bytes; missing files count as 0."""
     if isinstance(dataset.store, RecordStore):
         return int(dataset.store.length.sum())
     total = 0
@@ -194,7 +194,7 @@ def encoded_bytes(dataset: Dataset) -> int:
 
 
 def encode(dataset: Dataset, index: int) -> Record:
-    """The record of a picture, which is decoded once to see that it can be."""
+    """Make the record of an image; the image is decoded once as a check."""
     path, (height, width) = dataset.path(index), dataset.sizes[index].tolist()
     try:
         data = read_bytes(path) if dataset.store is None else dataset.store.read(index)
@@ -210,7 +210,7 @@ def write_left_out(address: str, rows: Sequence[tuple[str, str]]) -> None:
 
 
 def in_shards(conversion: Conversion) -> tuple[Dataset, RecordStore]:
-    """The pictures that were written, in the order they had, and where they lie now."""
+    """Dataset of the written images, in their original order, and their storage."""
     table = np.array(sorted(conversion.rows), np.int64)
     store = RecordStore(
         conversion.folder,
@@ -225,7 +225,7 @@ def in_shards(conversion: Conversion) -> tuple[Dataset, RecordStore]:
 
 
 def relative(dataset: Dataset) -> list[str]:
-    """The names of the pictures below their folder, or below the one that all absolute ones share."""
+    """Image paths relative to their folder, or absolute ones to the folder that they share."""
     absolute = [file for file in dataset.files if Path(file).is_absolute()]
     if not absolute:
         return list(dataset.files)

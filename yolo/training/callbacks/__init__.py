@@ -1,1 +1,1 @@
-"""What happens at steps and epochs of a run: progress, validation, checkpoints, TensorBoard."""
+"""Keras callbacks of a run: progress, validation, checkpoints, TensorBoard."""

@@ -26,7 +26,7 @@ SHORTENED = ("loss", "data", "left", "memory", "epoch", "step", "rate", "memory"
 """Order in which parts are shortened when the line does not fit the terminal: each time a part takes its next shorter
 form. Rate, time left, wait for data and memory are visible at 80 columns."""
 REMEMBERED = 5
-"""Number of past epochs whose median predicts the coming ones: one slow epoch changes nothing."""
+"""Number of past epochs whose median predicts the coming ones; a median ignores one slow epoch."""
 GB = 1e9
 
 
@@ -41,7 +41,7 @@ class DataClock:
         self.waited = 0.0
 
     def timed(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """The same batches, each stamping the clock as it is handed out."""
+        """Yield the same batches, stamping the clock as each is handed out."""
         import tensorflow as tf
 
         def stamp(*batch: Any) -> Any:
@@ -50,7 +50,7 @@ class DataClock:
                 return tf.nest.map_structure(tf.identity, batch)
 
         options = tf.data.Options()
-        # Fetched ahead once more behind the stamp, batches would all seem to have been there.
+        # Prefetching after the stamp would make every batch look ready.
         options.experimental_optimization.inject_prefetch = False
         return batches.map(stamp).with_options(options)
 
@@ -65,11 +65,11 @@ class Progress(keras.callbacks.Callback):
     Args:
         clock: measures the wait for batches.
         epochs: number of epochs of the run.
-        steps: number of steps of an epoch.
-        batch: images a step.
+        steps: steps per epoch.
+        batch: images per step.
         live: show the progress within an epoch too, as a `Display` does.
-        first_step: number of steps of the first epoch that were done before, if the run is resumed within it.
-        history: the rows of the epochs done so far, which may grow meanwhile; the time left is estimated from them.
+        first_step: steps of the first epoch already done, if the run is resumed within it.
+        history: rows of the epochs done so far, from which the time left is estimated; it may grow meanwhile.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Progress(keras.callbacks.Callback):
         self.first_step, self.history = first_step, history
         self.epoch, self.began, self.compiling = 0, 0.0, False
         self.started = 0.0
-        """Time at which the first step of the epoch was done: it alone may take long, for the network is compiled."""
+        """Time at which the epoch's first step, which may include compilation, was done."""
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
         self.compiling = True
@@ -106,7 +106,7 @@ class Progress(keras.callbacks.Callback):
         now = time.perf_counter()
         if batch == 0:
             self.started = now
-        if self.compiling:  # TensorFlow does it between asking for the first batch and taking it
+        if self.compiling:  # TensorFlow compiles between requesting the first batch and taking it
             self.clock.waited, self.compiling = 0.0, False
         if self.display.due(now):
             line = self.live_line if self.display.redrawn else self.line
@@ -125,12 +125,12 @@ class Progress(keras.callbacks.Callback):
         self.first_step = 0
 
     def show_validation(self, done: int, total: int) -> None:
-        """Show that so many of the epoch's validation images are done."""
+        """Show how many of the validation images are done."""
         if self.display.due(time.perf_counter()):
             self.display.show(f"epoch {self.epoch + 1}/{self.epochs}  validation: image {min(done, total)}/{total}")
 
     def live_line(self, done: int, logs: Mapping[str, float]) -> str:
-        """The line cut to the terminal's width: a wrapped line could not be drawn over."""
+        """Progress line cut to the terminal's width, as a wrapped line could not be overwritten."""
         width, forms = terminal_columns() - 1, self.parts(done, logs)
         for name in SHORTENED:
             if len(joined(forms)) <= width:
@@ -139,11 +139,11 @@ class Progress(keras.callbacks.Callback):
         return joined(forms)[:width]
 
     def line(self, done: int, logs: Mapping[str, float]) -> str:
-        """The progress line of the epoch, ``done`` steps after it was begun or resumed."""
+        """Progress line of the epoch, ``done`` steps after it was begun or resumed."""
         return joined(self.parts(done, logs))
 
     def parts(self, done: int, logs: Mapping[str, float]) -> dict[str, list[str]]:
-        """The parts of the line in their order, each in its forms from the longest to the shortest."""
+        """Parts of the line in order, each with its forms from longest to shortest."""
         seconds = max(time.perf_counter() - self.began, 1e-9)
         epoch, step = f"{self.epoch + 1}/{self.epochs}", f"{self.first_step + done}/{self.steps}"
         loss = f"loss {logs.get('loss', math.nan):.2f}"
@@ -160,7 +160,7 @@ class Progress(keras.callbacks.Callback):
         }
 
     def time_left(self, done: int) -> list[str]:
-        """The time left of epoch and run, and of the run alone; empty while nothing is known."""
+        """Time left of epoch and run, and of the run alone; empty while unknown."""
         per_step = self.seconds_per_step(done)
         if per_step is None:
             return [""]
@@ -172,7 +172,7 @@ class Progress(keras.callbacks.Callback):
         return [f"left: epoch {duration(left)}, run {run}" if left else f"left: run {run}", f"left {run}"]
 
     def seconds_per_step(self, done: int) -> float | None:
-        """Seconds a step of this epoch, its first one left out; before the second step, of the last epochs."""
+        """Seconds per step of this epoch without its first step; before the second step, of the last epochs."""
         if done > 1:
             return (time.perf_counter() - self.started) / (done - 1)
         rate = recent(self.history, "images_per_second")
@@ -180,12 +180,12 @@ class Progress(keras.callbacks.Callback):
 
 
 def joined(forms: Mapping[str, Sequence[str]]) -> str:
-    """The first forms of all parts that have something to say."""
+    """Join the first forms of all non-empty parts."""
     return "  ".join(each[0] for each in forms.values() if each[0])
 
 
 def describe_memory(used: Mapping[str, float]) -> list[str]:
-    """The result of `memory_in_use` as text, from the longest form to the shortest, which is the GPU's alone."""
+    """Format the result of `memory_in_use`, from the longest form to the shortest, which has the GPU only."""
     process, gpu = (f"{used[name] / GB:.1f} GB" if name in used else "" for name in ("memory_gb", "gpu_memory_gb"))
     if not gpu:
         return [process]
@@ -194,19 +194,19 @@ def describe_memory(used: Mapping[str, float]) -> list[str]:
 
 
 def memory_in_use() -> dict[str, float]:
-    """Bytes in use by column of the history; unknown ones are left out."""
+    """Bytes in use by column of the history, as far as known."""
     used = {"memory_gb": resident_memory(), "gpu_memory_gb": accelerator_memory()}
     return {name: each for name, each in used.items() if math.isfinite(each)}
 
 
 def recent(history: Sequence[Mapping[str, float]], column: str) -> float | None:
-    """The median of a column over the last epochs that have it."""
+    """Median of a column over the last epochs that have it."""
     values = [row[column] for row in history if column in row][-REMEMBERED:]
     return median(values) if values else None
 
 
 def duration(seconds: float) -> str:
-    """``0:05``, ``12:34`` or ``1:02:03``."""
+    """Format seconds as ``0:05``, ``12:34`` or ``1:02:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

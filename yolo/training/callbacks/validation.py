@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class BrokenOffError(Exception):
-    """Raised to stop a validation early because the run is to stop."""
+    """Raised to abort a validation because the run is to stop."""
 
 
 class Validation(keras.callbacks.Callback):
@@ -27,7 +27,7 @@ class Validation(keras.callbacks.Callback):
 
     Args:
         run: run to validate.
-        keeper: knows when the run is to stop; the validation is then aborted, and repeated when the run resumes.
+        keeper: tells when the run is to stop; the validation is then aborted, and repeated on resume.
         progress: shows how far the validation is.
     """
 

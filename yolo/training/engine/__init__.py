@@ -1,1 +1,1 @@
-"""What drives a run: preflight checks, the loop over its stages, recovery from non-finite losses."""
+"""Engine of a run: preflight checks, the loop over its stages, recovery from non-finite losses."""

@@ -37,11 +37,11 @@ def carry_out(run: Run) -> None:
     """Train to the end, on the run's devices; afterwards the run's detector has the weights learned there.
 
     Raises:
-        ConfigError: its hosts do not agree, or the loss was not finite too often.
+        ConfigError: the hosts do not agree, or the loss was non-finite too often.
     """
     agree(run)
     if run.folder is not None and run.devices.hosts.first:
-        remove_abandoned(run.folder.path)  # of a run that was killed while it wrote its models
+        remove_abandoned(run.folder.path)  # left by a process killed while writing models
     own = run.detector
     with on_devices(own, run.devices) as twin:
         run.detector = twin
@@ -54,9 +54,9 @@ def carry_out(run: Run) -> None:
 
 
 def agree(run: Run) -> None:
-    """Raise a ConfigError unless all hosts of a run have the same options, network and pictures.
+    """Raise a ConfigError unless all hosts of a run have the same options, network and images.
 
-    Otherwise they would wait for each other in vain, or learn from batches that do not belong together.
+    Otherwise they would wait for each other in vain, or train on parts of different batches.
     """
     network = {name: value for name, value in run.detector.get_config().items() if name not in ("name", "origin")}
     agree_on(run.devices.hosts, {**run.conditions(), "detector": network, "tensorboard": run.tensorboard})
@@ -66,11 +66,11 @@ def train_to_the_end(run: Run) -> None:
     """Fit stage after stage, going back to the last checkpoint when the loss is not finite.
 
     Raises:
-        ConfigError: it was not finite too often.
+        ConfigError: the loss was non-finite too often.
     """
     with restored(run.detector), interruptible() as interruption:
         keeper, watching = Keeper(run, interruption), watchers(run)
-        if run.finished:  # then all that is left is to take the weights over
+        if run.finished:  # all that remains is to adopt the EMA
             prepare(run, stage_of(run, len(run.state.history) - 1))
         while not run.finished:
             try:
@@ -84,7 +84,7 @@ def train_on(run: Run, keeper: Keeper, watching: Sequence[keras.callbacks.Callba
     """Call `fit` once: to the end of the stage or, if resumed within an epoch, of that epoch.
 
     Args:
-        run: what is trained.
+        run: run to train.
         keeper: its checkpoint callback.
         watching: further callbacks; they and the keeper are the same in all fits of a run.
     """
@@ -144,12 +144,12 @@ def watchers(run: Run) -> list[keras.callbacks.Callback]:
 
 
 def stage_of(run: Run, epoch: int) -> Stage:
-    """The stage an epoch, counted from 0, belongs to."""
+    """Stage that an epoch, counted from 0, belongs to."""
     return next(stage for stage in stages(run.config) if stage.first <= epoch < stage.end)
 
 
 def prepare(run: Run, stage: Stage) -> None:
-    """Freeze or thaw the older layers, and compile with an optimizer that goes on where the last one stopped."""
+    """Freeze or unfreeze the older layers, and compile with an optimizer that continues the previous one."""
     older = set_frozen(run.detector, run.config, frozen=stage.frozen)
     optimizer = make_optimizer(
         run.config,
@@ -178,7 +178,7 @@ def draw_first_batches(run: Run) -> None:
 
 
 def report_quarantines(run: Run) -> None:
-    """Say how many pictures could not be read."""
+    """Log how many images could not be read."""
     run.share_quarantines()
     for quarantine in run.quarantines:
         if run.devices.hosts.first and len(quarantine):

@@ -1,4 +1,4 @@
-"""The held-out split: the tenth of the images that a run validates on where it is given no others."""
+"""The held-out split: a fixed tenth of the images, used for validation if no other images are given."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 HELD_OUT = "held-out"
 """Name of the split."""
 FRACTION = 0.1
-"""Fraction of the images in it."""
+"""Fraction of the images that is held out."""
 LIST = "held-out.txt"
-"""The file in a run's folder that lists its images, one a line."""
+"""File in a run's folder that lists the held-out images, one per line."""
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """The images to train on and the tenth held out of them; always the same for the same number of images."""
+    """Split a dataset into training images and the held-out tenth; depends on the number of images only."""
     count = len(dataset)
     if count < 2:
         logger.warning("%s: a single image: it is trained on and validated on", dataset.name)
@@ -34,7 +34,7 @@ def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
 
 
 def held_out_of(dataset: Dataset, held_out: Mapping[str, Any]) -> Dataset | None:
-    """The held-out images of a dataset, or None if they were held out of another one.
+    """Find the held-out images of a dataset; None if they were held out of another one.
 
     Args:
         dataset: all images that training began with.
@@ -44,12 +44,12 @@ def held_out_of(dataset: Dataset, held_out: Mapping[str, Any]) -> Dataset | None
 
 
 def describe_held_out(dataset: Dataset) -> dict[str, Any]:
-    """What a model's origin stores to find the held-out images of a dataset again: the rule needs no list."""
+    """Describe the held-out images for a model's origin; no list is needed, as the split is a fixed rule."""
     return {"split": dataset.split, "images": len(dataset), "fingerprint": dataset.fingerprint}
 
 
 def list_held_out(folder: Path, held_out: Dataset | None) -> None:
-    """Write the names of the held-out images into a run's folder; None: remove the list of an earlier run.
+    """Write the names of the held-out images into a run's folder; None: delete an earlier run's list.
 
     Raises:
         ConfigError: the file cannot be written.

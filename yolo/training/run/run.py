@@ -53,26 +53,26 @@ class Run:
     """Steps per epoch."""
     folder: RunFolder | None
     command: dict[str, Any] = field(default_factory=dict)
-    """Options that the command line needs to begin it again."""
+    """Options that the command line needs to resume the run."""
     frozen: Sequence[int] = ()
     """Indices of the layers that the caller had frozen (`frozen_layers`)."""
     state: RunState = field(default_factory=RunState)
     devices: Devices = ONE
-    """Devices and hosts that it computes on."""
+    """Devices and hosts of the run."""
     live: bool = False
     tensorboard: bool = False
     keep_checkpoints: bool = False
-    """Whether the checkpoints stay when the run is finished."""
+    """Whether to keep the checkpoints when the run is finished."""
     callbacks: Sequence[keras.callbacks.Callback] = ()
     pending: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Checkpoint arrays not yet restored: optimizer variables exist only once the detector is compiled."""
 
     @property
     def quarantines(self) -> list[Quarantine]:
-        """The lists of pictures that could not be read."""
+        """Lists of unreadable images: of training and of validation."""
         return [each for each in (self.loader.quarantine, self.left_out) if each is not None]
 
-    # Its place
+    # Position
 
     @property
     def total(self) -> int:
@@ -94,7 +94,7 @@ class Run:
         return None if self.folder is None else Checkpoints(self.folder.path)
 
     def describe(self) -> dict[str, Any]:
-        """Give what a checkpoint holds besides the variables' values, as plain data."""
+        """Return a checkpoint's plain data: everything but the variables' values."""
         return {
             "state": self.state.to_plain(),
             "detector": self.detector.get_config(),
@@ -104,7 +104,7 @@ class Run:
         }
 
     def conditions(self) -> dict[str, Any]:
-        """Give what must not change within a run: options, precision, data."""
+        """Return everything that must not change within a run: options, precision, data."""
         return {
             "config": asdict(self.config),
             "file of augment.albumentations": self.transforms,
@@ -118,10 +118,10 @@ class Run:
         """Fingerprint of the albumentations file when the run was begun or resumed."""
         return describe_file("augment.albumentations", self.config.augment.albumentations)
 
-    # What it writes
+    # Output
 
     def save(self) -> Path | None:
-        """Write a checkpoint, if the run has a folder; of several hosts one does."""
+        """Write a checkpoint, if the run has a folder; on rank 0 only."""
         if not self.devices.hosts.first:
             return None
         for quarantine in self.quarantines:
@@ -131,16 +131,16 @@ class Run:
         return self.checkpoints.save(self.state.step, capture(self.detector), self.describe())
 
     def finish(self) -> None:
-        """Drop the checkpoints of the finished run, unless they are to be kept; a record of how it ended stays."""
+        """Delete the finished run's checkpoints, unless they are to be kept; a record without arrays remains."""
         if self.checkpoints is None or self.keep_checkpoints or not self.devices.hosts.first:
             return
         try:
             self.checkpoints.save(self.state.step, {}, self.describe(), keep=1)
-        except ConfigError as error:  # the disk may be full: the run has ended well nevertheless
+        except ConfigError as error:  # the disk may be full, but the run has succeeded
             logger.warning("%s; the checkpoints are kept", error)
 
     def write_models(self, *, better: bool) -> None:
-        """Write the files of an epoch that are for people: models, metrics, tables."""
+        """Write the output files of an epoch: models, metrics, tables."""
         if self.folder is None or not self.devices.hosts.first:
             return
         self.detector.save(self.folder.last)
@@ -149,24 +149,24 @@ class Run:
             self.folder.write_metrics(self.state.metrics)
         self.folder.write_history(self.state.history)
 
-    # Going on
+    # Resuming
 
     def take_up(self, checkpoint: Checkpoint) -> None:
         """Restore the state of a checkpoint.
 
         Raises:
-            ConfigError: it belongs to a run on other pictures or with other options, or other hosts have another one.
+            ConfigError: it belongs to a run with other images or options, or the hosts have different ones.
         """
         self.devices.hosts.agree("checkpoint", f"step {checkpoint.step}")
         known = {name: checkpoint.meta[name] for name in self.conditions()}
-        known["config"] = asdict(train_config(known["config"]))  # with the defaults of options added since
+        known["config"] = asdict(train_config(known["config"]))  # adds the defaults of newer options
         check_unchanged(known, self.conditions(), harmless=[f"config.{name}" for name in HARMLESS])
         self.state = RunState.from_plain(checkpoint.meta["state"])
         self.detector.origin = checkpoint.meta["detector"]["origin"]
         self.pending = checkpoint.arrays
 
     def restore_running_losses(self) -> None:
-        """Restore the mean losses of an epoch that is resumed in its middle."""
+        """Restore the running losses of an epoch that is resumed midway."""
         if self.pending and self.place[1]:
             for variable in self.detector.metrics_variables:
                 variable.assign(self.pending[f"metrics/{variable.path}"])
@@ -179,10 +179,10 @@ class Run:
             for found in self.devices.hosts.all_gather_text(own):
                 quarantine.take_over({index: Entry(*entry) for index, *entry in json.loads(found)})
 
-    # What it learns from
+    # Training data
 
     def batches(self, start: int, hosts: Hosts = ALONE) -> tf.data.Dataset:
-        """Training batches from a position of the stream on; of several hosts, the rows of this one."""
+        """Training batches from a position of the stream on; with several hosts, the rows of this one."""
         return training_batches(
             self.dataset,
             self.detector.canvas,
@@ -201,12 +201,12 @@ class Run:
 
     @property
     def plain_from(self) -> int:
-        """The position of the stream from which on there are no mosaics."""
+        """Position of the stream at which mosaic and mixup end."""
         epoch = self.config.epochs - math.ceil(self.config.augment.plain_end * self.config.epochs)
         return epoch * self.steps * self.batch
 
     def files_of(self, start: int) -> list[list[str]]:
-        """List, for each image of the batch that begins at a position, the files it is made of."""
+        """Source files of each image of the batch that begins at a position."""
         stream = TrainingStream(
             self.loader,
             self.config.augment,

@@ -15,18 +15,18 @@ from yolo.model.networks.keras_backbones import backbone_of
 
 
 class Stage(NamedTuple):
-    """Epochs of a run that are trained with the same layers."""
+    """Consecutive epochs that train the same layers."""
 
     first: int
-    """Its first epoch, counted from 0."""
+    """First epoch, counted from 0."""
     end: int
-    """The epoch behind its last."""
+    """Last epoch plus 1."""
     frozen: bool
-    """Whether the older layers stand still."""
+    """Whether the older layers are frozen."""
 
 
 def stages(config: TrainConfig) -> list[Stage]:
-    """The stages of a run: a function of its options alone, so that a run can be taken up in any epoch."""
+    """Stages of a run; they depend on its options only, so that it can be resumed in any epoch."""
     if config.freeze is None:
         return [Stage(0, config.epochs, frozen=False)]
     thaw = config.epochs if config.unfreeze_at is None else min(config.unfreeze_at, config.epochs)
@@ -35,15 +35,15 @@ def stages(config: TrainConfig) -> list[Stage]:
 
 
 def older_layers(detector: Detector, freeze: str) -> list[keras.layers.Layer]:
-    """The layers that a value of ``--freeze`` names.
+    """Layers that a value of ``--freeze`` names.
 
     Args:
-        detector: whose they are.
+        detector: detector with these layers.
         freeze: ``backbone``; ``neck``: all but the heads' last convolutions; or a number of layers with
-            weights, counted from the picture on.
+            weights, counted from the input.
 
     Raises:
-        ConfigError: it is none of these, or would leave nothing to train.
+        ConfigError: the value is none of these, or would leave nothing to train.
     """
     ordered = ordered_layers(detector)
     heads = {each.name for each in detector.heads}
@@ -57,25 +57,24 @@ def older_layers(detector: Detector, freeze: str) -> list[keras.layers.Layer]:
 
 
 def ordered_layers(detector: Detector) -> list[keras.layers.Layer]:
-    """The layers with weights from the picture on: a Keras backbone's own, then the convolutions in Darknet's order."""
+    """Layers with weights, from the input on: a Keras backbone's, then the convolutions in Darknet's order."""
     backbone = backbone_of(detector.network)
     inner = [layer for layer in backbone.layers if layer.weights] if backbone is not None else []
     return [*inner, *detector.convolutions]
 
 
 def backbone_length(detector: Detector, ordered: list[keras.layers.Layer]) -> int:
-    """How many of the ordered layers are the backbone's."""
+    """Number of ordered layers that belong to the backbone."""
     return len(ordered) - len(detector.convolutions) + detector.architecture.backbone
 
 
 def set_frozen(detector: Detector, config: TrainConfig, *, frozen: bool) -> list[Any]:
-    """Freeze the older layers, or set them free.
+    """Freeze or unfreeze the older layers.
 
-    A frozen layer's weights stand still to the last bit, and its batch norm uses the statistics it
-    has and learns none.
+    A frozen layer's weights do not change by a bit, and its batch norm uses and keeps its moving statistics.
 
     Returns:
-        The variables of the older layers; none where the run freezes nothing.
+        Variables of the older layers; empty if the run freezes nothing.
     """
     if config.freeze is None:
         return []
@@ -86,12 +85,12 @@ def set_frozen(detector: Detector, config: TrainConfig, *, frozen: bool) -> list
 
 
 def frozen_layers(detector: Detector) -> list[int]:
-    """Which layers stand still, counted from the picture on: Keras numbers the names of some backbones' anew."""
+    """Indices of the frozen layers in `ordered_layers`; not names, as Keras renumbers those of some backbones."""
     return [index for index, layer in enumerate(ordered_layers(detector)) if not layer.trainable]
 
 
 def freeze_layers(detector: Detector, indices: Sequence[int]) -> None:
-    """Let these layers stand still."""
+    """Freeze the layers with these indices in `ordered_layers`."""
     ordered = ordered_layers(detector)
     for index in indices:
         ordered[index].trainable = False
@@ -99,7 +98,7 @@ def freeze_layers(detector: Detector, indices: Sequence[int]) -> None:
 
 @contextmanager
 def restored(detector: Detector) -> Iterator[None]:
-    """What the caller had frozen is so again afterwards, and nothing else is."""
+    """Restore every layer's ``trainable`` flag on exit."""
     before = {id(layer): layer.trainable for layer in ordered_layers(detector)}
     try:
         yield
@@ -109,7 +108,7 @@ def restored(detector: Detector) -> Iterator[None]:
 
 
 def describe_stage(detector: Detector, config: TrainConfig, stage: Stage) -> str:
-    """What a stage trains."""
+    """Describe in words which layers a stage trains."""
     older = older_layers(detector, str(config.freeze))
     which = f"the first {len(older)} of {len(ordered_layers(detector))} layers ({older[0].name} to {older[-1].name})"
     if stage.frozen:

@@ -1,4 +1,4 @@
-"""What a run knows of itself besides the weights, and how both go into a checkpoint and come back."""
+"""State of a run beside the weights; saving and restoring the detector's variables."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ from yolo.model.detector import Detector
 
 
 class NotFiniteError(Exception):
-    """The loss, the gradient or a weight after the step that ``RunState.step`` names is not finite."""
+    """Non-finite loss, gradient or weight after step ``RunState.step``."""
 
 
 @dataclass
 class RunState:
-    """The place of a run and what came of it so far: plain data."""
+    """Position and results of a run so far, as plain data."""
 
     step: int = 0
-    """Steps done: the next batch begins at picture ``step * batch`` of the stream."""
+    """Steps done; the next batch begins at position ``step * batch`` of the stream."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """A row an epoch: losses, AP, AP50, rate, times."""
+    """One row per epoch: losses, AP, AP50, rate, times."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """The metrics object of the best epoch."""
+    """Metrics of the best epoch."""
     best_epoch: int = 0
-    """Counted from 1; 0: none yet."""
+    """Best epoch, counted from 1; 0: none yet."""
     best: float = -math.inf
     """AP of the best epoch."""
     better_epoch: int = 0
-    """The last epoch that was better than all before it, not only as good; counted from 1, 0: none yet."""
+    """Last epoch that was strictly better than all before it, counted from 1; 0: none yet."""
     faults: int = 0
-    """How often the loss or the gradient was not finite."""
+    """Number of non-finite losses or gradients so far."""
     fault_step: int = -1
-    """The step at which that was last."""
+    """Step of the last non-finite loss or gradient; -1: none yet."""
     restart_step: int = -1
-    """The step of the checkpoint that the run then went back to."""
+    """Step of the checkpoint that the run then returned to."""
     rate_share: float = 1.0
-    """What is left of the learning rate after faults."""
+    """Factor of the learning rate; below 1 after non-finite losses."""
     stopped: bool = False
-    """The run has ended before its last epoch, because it got no better or a callback said so."""
+    """Whether the run ended before its last epoch, by early stopping or a callback."""
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Convert to plain data for JSON."""
         return {**asdict(self), "best": None if math.isinf(self.best) else self.best}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> RunState:
-        """The state that `to_plain` gave."""
+        """Restore a state from the result of `to_plain`."""
         return cls(**{**values, "best": -math.inf if values["best"] is None else values["best"]})
 
 
 def variables_of(detector: Detector) -> dict[str, Any]:
-    """Every variable that training changes, by a name that says what it is: weights, optimizer, running losses."""
+    """Every variable that training changes, by group and path: weights, optimizer, running losses."""
     optimizer: Any = detector.optimizer
     groups = {
         "weights": [*detector.trainable_variables, *detector.non_trainable_variables],
@@ -68,10 +68,10 @@ def variables_of(detector: Detector) -> dict[str, Any]:
 
 
 def capture(detector: Detector) -> dict[str, NDArray[Any]]:
-    """The values of all variables.
+    """Copy the values of all variables.
 
     Raises:
-        NotFiniteError: a weight is not finite; such a state is not worth keeping.
+        NotFiniteError: a weight is not finite; such a state must not be saved.
     """
     detector.sync()
     variables = {name: keras.ops.convert_to_tensor(each) for name, each in variables_of(detector).items()}
@@ -83,10 +83,10 @@ def capture(detector: Detector) -> dict[str, NDArray[Any]]:
 
 
 def put_back(detector: Detector, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Give all variables the values they had; those of an optimizer that is new in this stage stay.
+    """Restore the values of all variables; optimizer variables that the checkpoint lacks keep theirs.
 
     Raises:
-        WeightsError: a weight is missing or has another shape: the checkpoint is another network's.
+        WeightsError: a weight is missing or has another shape: the checkpoint is of another network.
     """
     for name, variable in variables_of(detector).items():
         value = arrays.get(name)

@@ -74,9 +74,9 @@ def tune(search: Search, *, trials: int, broken_off: Callable[[FrozenTrial], Any
     written to the folder.
 
     Args:
-        search: what is searched.
-        trials: how many.
-        broken_off: is given the best trial so far, if there is one, when an exception such as Ctrl-C ends the search.
+        search: definition of the search.
+        trials: number of trials in total.
+        broken_off: called with the best trial so far, if any, when an exception such as Ctrl-C ends the search.
 
     Raises:
         ConfigError: Optuna is not installed, another process writes into the folder, it holds another search, or no
@@ -95,7 +95,7 @@ def tune(search: Search, *, trials: int, broken_off: Callable[[FrozenTrial], Any
             write_results(search, study)
         except BaseException:
             if so_far := best_trial(study):
-                logger.info("stopped after %d of %d trials; the same command goes on", len(finished(study)), trials)
+                logger.info("stopped after %d of %d trials; repeat the command to resume", len(finished(study)), trials)
                 broken_off(so_far)
             raise
         best = best_trial(study)
@@ -123,7 +123,7 @@ def carry_out(search: Search, study: optuna.Study, *, total: int) -> None:
     except ConfigError as error:  # incompatible options, or a non-finite loss
         diverged = isinstance(error.__context__, NotFiniteError)
         trial.set_user_attr(REASON, str(error))
-        # A diverged run detects nothing: AP 0, from which the sampler learns; incompatible options say nothing of AP.
+        # A diverged run detects nothing: AP 0, from which the sampler learns; incompatible options have no AP.
         value, state = (0.0, TrialState.COMPLETE) if diverged else (None, TrialState.FAIL)
         logger.warning("trial %d/%d  %s", number, total, error)
     else:
