@@ -26,6 +26,10 @@ def test_the_table_of_names_is_the_list_of_names():
     assert sorted(yolo.__all__) == sorted(yolo._MODULES)
 
 
+def test_the_names_are_completed_before_they_are_asked_for():
+    assert {*yolo.__all__} <= {*dir(yolo)}
+
+
 def test_other_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = yolo.nothing

@@ -46,7 +46,7 @@ def workplace(tmp_path_factory):
 @pytest.mark.slow
 def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
-    monkeypatch.setattr("yolo.weights.load.published_file", lambda *_, **__: workplace / "published.weights")
+    monkeypatch.setattr("yolo.weights.locate.published_file", lambda *_, **__: workplace / "published.weights")
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     assert len(lines) == 14
     for line in lines:

@@ -70,3 +70,8 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    # For completion in a shell or a notebook, which looks for names that were not asked for yet.
+    return sorted({*globals(), *__all__})

@@ -106,7 +106,7 @@ def test_out_holds_the_metrics(truth, results, tmp_path, capsys):
             ["--detections", "{truth}", "{truth}"],
             "expected a COCO results file, a list of detections; got dict",
         ),
-        (["--detections", "{results}", "{truth}", "--voc-iou", "2"], "voc_iou must be in (0, 1], got 2.0"),
+        (["--detections", "{results}", "{truth}", "--voc-iou", "2"], "--voc-iou must be in (0, 1], got 2.0"),
         (["--detections", "{results}", "{truth}", "--out", "{truth}"], "exists; give another --out"),
     ],
 )

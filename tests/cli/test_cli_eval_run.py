@@ -11,6 +11,7 @@ import pytest
 import yolo
 from yolo.cli.main import main
 from yolo.datasets.digits import make_digits
+from yolo.training.run.held_out import hold_out
 
 OPTIONS = ["--model", "yolov3-tiny", "--size", "64", "--batch", "3", "--epochs", "1", "--precision", "mixed_bfloat16"]
 
@@ -68,6 +69,15 @@ def test_another_precision_may_be_asked_for(run, capsys):
 def test_images_of_training_are_not_measured_in_silence(run, data, capsys, caplog):
     assert evaluate(capsys, run, data, "--split", "train")["images"] == 12
     assert "the model was trained on 92 % of these images: the figures flatter it" in caplog.text
+
+
+def test_nor_in_python(run, data, caplog):
+    detector, dataset = yolo.load(run), yolo.load_dataset(data, "train")
+    yolo.evaluate(detector, dataset)
+    assert caplog.text.count("the model was trained on 92 % of these images") == 1
+    caplog.clear()
+    yolo.evaluate(detector, hold_out(dataset)[1])
+    assert "was trained on" not in caplog.text
 
 
 @pytest.mark.usefixtures("run")

@@ -43,8 +43,8 @@ def test_version():
     [
         ((), ""),
         (("paint",), "yolov3: no command 'paint'; there are demo, data, anchors, train"),
-        (("trian",), "yolov3: no command 'trian'; did you mean train?; there are demo"),
-        (("predict",), "yolov3: no command 'predict'; did you mean detect?; there are demo"),
+        (("trian",), "yolov3: no command 'trian'; did you mean train? There are demo"),
+        (("predict",), "yolov3: no command 'predict'; did you mean detect? There are demo"),
         (("--completion", "fish"), "yolov3: --completion fish: give one of bash, zsh"),
     ],
 )
@@ -55,8 +55,8 @@ def test_no_command_or_an_unknown_one_is_exit_code_2(arguments, message):
 
 
 def test_every_command_has_its_file():
-    helpers = {"__init__", "main", "common", "config_file", "resume_options", "presets", "hosts"}
-    helpers |= {"options", "help", "suggestions", "completion"}
+    helpers = {"__init__", "main", "common", "resume_options", "presets", "hosts"}
+    helpers |= {"options", "help", "suggestions", "completion", "config_file"}
     files = {path.stem for path in (ROOT / "yolo" / "cli").glob("*.py")}
     assert files == set(cli.COMMANDS) | helpers
 

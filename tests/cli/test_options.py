@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from yolo.cli import suggestions, train
+from yolo.cli.common import parse_size
 from yolo.cli.help import option_names, positional_names
 from yolo.cli.main import COMMANDS, main
 from yolo.cli.options import make_config, make_parser, parse
@@ -105,7 +106,12 @@ def test_printed_options_are_a_file_of_options(capsys, command, option):
         ("train D E", "unexpected argument E (see `yolov3 train --help`)"),
         ("train D -- --foo", "unexpected argument --foo (see"),
         ("train D --learning-rate", "--learning-rate needs a value (see"),
-        ("train D --learning-rate x", "learning_rate must be a number or null, got x (see"),
+        ("train D --learning-rate x", "yolov3 train: --learning-rate must be a number or null, got x (see"),
+        ("train D --learning_rate=-1", "yolov3 train: --learning-rate must be > 0, got -1.0"),
+        ("train D --augment.no-flip 3", "yolov3 train: --augment.no-flip must be"),
+        ("train D --size big", "yolov3 train: --size: expected a side such as 416"),
+        ("train D --epochs 2 --config c.yaml --loss.box x", "yolov3 train: --loss.box must be one of"),
+        ("train", "yolov3 train: name the DATA"),
         ("train D --batch x", "batch must be a whole number or auto, got x (see"),
         ("train D --config none.yaml", "none.yaml: no such file; give a YAML file of options (see"),
     ],
@@ -155,6 +161,19 @@ def test_files_of_options_are_never_waited_for_and_have_bounds(words):
         with pytest.raises(ConfigError) as caught:
             parsed("D", *words.replace("FILE", file).split())
         assert str(caught.value).startswith(message)
+
+
+def test_a_message_about_a_value_of_a_file_names_the_file_if_another_value_was_typed_too(capsys):
+    Path("bad.yaml").write_text("epochs: x\n")
+    assert main(["train", "D", "--epochs", "3", "--config", "bad.yaml"]) == 2
+    assert "yolov3 train: bad.yaml: epochs must be a whole number, got x" in capsys.readouterr().err
+
+
+def test_a_file_may_give_the_size_as_a_number():
+    Path("size.yaml").write_text("size: 64\n")
+    assert parse_size(parsed("D", "--config", "size.yaml").size) == (64, 64)
+    assert parse_size(parsed("D", "--size", "96").size) == (96, 96)
+    assert parse_size(parsed("D", "--size", "96x64").size) == (96, 64)
 
 
 def test_options_with_names_as_values_take_each_by_itself():

@@ -373,7 +373,7 @@ def test_a_network_file_is_trained_from_nothing(digits, darknet, caplog):
         (["--weights", "run/best.keras", "--force"], "run/best.keras: no such file"),
         (["--weights", "net.weights", "--cfg", "nothing.cfg"], "nothing.cfg: no such file"),
         (["--freeze", "head"], "freeze must be backbone, neck or a number of layers"),
-        (["--unfreeze-at", "3"], "unfreeze_at must be given with freeze"),
+        (["--unfreeze-at", "3"], "--unfreeze-at must be given with freeze"),
         (["--model", "net.cfg", "--freeze", "2"], "freeze must be backbone, neck or a number of layers in 1..1, got 2"),
         (["--model", "net.cfg", "--size", "48"], "size must be a multiple of 32"),
     ],

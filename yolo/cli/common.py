@@ -95,7 +95,8 @@ def find_weights(arguments: Namespace) -> str | Path:
 DATA_HELP = "dataset: a .yaml file, a VOC folder, a COCO .json file or a folder of TFRecord files"
 SIZE_HELP = "input size: one side, or HEIGHTxWIDTH; multiples of 32 (default: the model's own)"
 WEIGHTS_HELP = (
-    "model: a .keras file, the folder of a run, Darknet .weights (with --cfg), or a published name such as yolov3-coco"
+    "model: a .keras file, the folder of a run, Darknet .weights (with --cfg, or the .cfg beside them), or a published "
+    "name such as yolov3-coco"
 )
 
 
@@ -109,13 +110,13 @@ def choose_split(arguments: Namespace, *preferred: str) -> str | None:
     return next((found for name in preferred if (found := find_split(name, splits))), None)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """(height, width) of ``416`` or ``320x416``.
+def parse_size(text: str | int) -> tuple[int, int]:
+    """(height, width) of ``416`` or ``320x416``; a YAML file gives the former as a number.
 
     Raises:
         ConfigError: the text is neither, or a number is not a multiple of 32.
     """
-    match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text.strip())
+    match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", str(text).strip())
     if match is None:
         raise ConfigError(f"size: expected a side such as 416, or HEIGHTxWIDTH such as 320x416, got {text!r}")
     return canvas_size((int(match[1]), int(match[2] or match[1])))

@@ -33,7 +33,7 @@ from yolo.files.atomic import exists, to_json, write_text
 from yolo.structs import Dataset
 from yolo.system.startup import start_keras
 from yolo.training.run.held_out import HELD_OUT, held_out_of
-from yolo.weights.locate import is_run
+from yolo.weights.locate import check_loadable, is_run
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +92,11 @@ def settle_positionals(arguments: Namespace) -> None:
         arguments.weights, arguments.data = None, arguments.weights
     if arguments.weights and arguments.data is None and is_run(arguments.weights):
         take_data_of_run(arguments)
+    if arguments.weights and arguments.data is None:
+        check_loadable(arguments.weights)
     if arguments.data is None or (arguments.weights is None) == (arguments.detections is None):
-        raise ConfigError("give either WEIGHTS DATA or --detections R.json DATA (both names side by side)")
+        alone = f"; got {arguments.weights} alone" if arguments.weights and arguments.data is None else ""
+        raise ConfigError(f"give either WEIGHTS DATA or --detections R.json DATA (both names side by side){alone}")
 
 
 def take_data_of_run(arguments: Namespace) -> None:

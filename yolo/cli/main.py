@@ -67,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from yolo.cli.suggestions import suggest_command
 
         advice = suggest_command(name, COMMANDS)
-        print(f"yolov3: no command {name!r}{advice}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        there = f"{advice} There" if advice else "; there"
+        print(f"yolov3: no command {name!r}{there} are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     return run_command(name, rest)
 
@@ -88,7 +89,7 @@ def print_completion(shell: str) -> int:
 def run_command(name: str, arguments: list[str]) -> int:
     quieten()
     from yolo.cli.common import release_outputs
-    from yolo.cli.options import parse
+    from yolo.cli.options import as_option, parse
 
     command = import_module(f"yolo.cli.{name}")
     try:
@@ -97,7 +98,7 @@ def run_command(name: str, arguments: list[str]) -> int:
             sys.stdout.flush()
         return code
     except YoloError as error:
-        print(f"yolov3 {name}: {one_line(error)}", file=sys.stderr)
+        print(f"yolov3 {name}: {as_option(one_line(error), arguments)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"yolov3 {name}: stopped", file=sys.stderr)

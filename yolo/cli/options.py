@@ -157,8 +157,16 @@ def wrong_value(found: re.Match[str], parser: ArgumentParser, words: list[str], 
     actions = {each.dest: each for each in parser._actions}
     action = actions.get(key) or actions.get(key := key.rpartition(".")[2])  # without the name of a subcommand
     kind = describe(kind_of(action)) if action else "another value"
-    typed = any(word.partition("=")[0] == f"--{key}" for word in words)
-    return f"{'' if typed or not files else files + ': '}{key} must be {kind}, got {value.strip()}"
+    option, value = f"--{key}", value.strip()
+    typed = f"{option}={value}" in words or (option, value) in pairwise(words)
+    return f"{'' if typed or not files else files + ': '}{key} must be {kind}, got {value}"
+
+
+def as_option(message: str, arguments: list[str]) -> str:
+    """Put ``--learning-rate`` for ``learning_rate`` at the beginning of a message, if that option was typed."""
+    name = re.split(r":? ", message, maxsplit=1)[0]
+    typed = {underscored(argument).partition("=")[0] for argument in arguments}
+    return f"--{dashed(name)}{message[len(name) :]}" if f"--{name}" in typed else message
 
 
 def add_config(parser: ArgumentParser, config: type) -> None:

@@ -80,15 +80,15 @@ def add_network_arguments(parser: ArgumentParser) -> None:
     group.add_argument(
         "--weights",
         type=str | None,
-        help="pretrained weights: a .keras, .h5 or Darknet .weights file (with --cfg), a published name such as "
-        "yolov3-coco, or imagenet with --backbone",
+        help="pretrained weights: a .keras or .h5 file, the folder of a run, Darknet .weights (with --cfg, or the .cfg "
+        "beside them), a published name such as yolov3-coco, or imagenet with --backbone",
     )
     group.add_argument(
         "--new", type=NewClasses, default="fresh", help="initial head filters of classes unknown to --weights"
     )
     group.add_argument(
         "--size",
-        type=str | None,
+        type=str | int | None,
         help="input size: one side, or HEIGHTxWIDTH; multiples of 32 (default: that of --weights, else 416)",
     )
     group.add_argument(
@@ -145,12 +145,14 @@ def run(arguments: Namespace) -> int:
         replay(arguments)
         return 0
     if arguments.resume is not None:
+        if not exists(arguments.resume):
+            raise ConfigError(f"{arguments.resume}: no such folder")
         if not is_folder(Path(arguments.resume) / CHECKPOINTS):
             check_free(arguments.resume, remedy="wait for it or end it")  # it may have begun just now
             raise ConfigError(f"{arguments.resume}: holds no checkpoint to go on from; begin the run again")
         return on_hosts(arguments, go_on)
     if arguments.data is None:
-        raise ConfigError("train: name the DATA to learn from, or a run to go on with (--resume DIR)")
+        raise ConfigError("name the DATA to learn from, or a run to go on with (--resume DIR)")
     return on_hosts(arguments, begin_run)
 
 

@@ -18,6 +18,7 @@ from yolo.distributed.hosts import ALONE, Hosts
 from yolo.errors import AnnotationError, MediaError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns
+from yolo.evaluation.splits import warn_if_trained_on
 from yolo.images.letterbox import Letterbox
 from yolo.model.detector import Detector
 from yolo.structs import Dataset, Detections
@@ -42,7 +43,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a detector on a dataset; the result is the metrics object of `compute_metrics`.
 
-    The last digits depend on the precision the detector was loaded in: `yolov3 eval` takes that of its training.
+    A warning says so if the detector was trained on these images. The last digits depend on the precision the detector
+    was loaded in: `yolov3 eval` takes that of its training.
 
     Args:
         detector: the detector to measure.
@@ -59,6 +61,8 @@ def evaluate(
         AnnotationError: the classes differ, or the dataset has no images.
         MediaError: an image cannot be read and there is no quarantine, or it lists too many.
     """
+    if after_batch is None:  # else training follows, which has compared the images of both splits at its beginning
+        warn_if_trained_on(detector.origin, dataset)
     found = find_all(
         detector,
         dataset,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 DAMAGE = (
     *(OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError, EOFError),
-    *(BadZipFile, struct.error, zlib.error),
+    *(AttributeError, BadZipFile, struct.error, zlib.error),
 )
 """Errors that zipfile, json, numpy and h5py may raise for a damaged file."""
 

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -28,11 +27,6 @@ LARGEST_GROWTH = 20
 """Limit of the ratio of unpacked size to file size; Keras does not compress weights."""
 SMALL = MIB
 """Unpacked bytes that are allowed whatever the file's size."""
-DAMAGE = (
-    *(OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, EOFError, ArithmeticError),
-    *(MemoryError, zipfile.BadZipFile, zlib.error),
-)
-"""Errors that h5py, zipfile and json raise for damaged files."""
 
 
 @contextmanager
@@ -41,7 +35,7 @@ def checked_zip(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
 
     Raises:
         ValueError: they do, or a member occurs twice.
-        Exception: any other of `DAMAGE`.
+        Exception: any other of `yolo.files.arrays.DAMAGE`.
     """
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -67,7 +61,7 @@ def read_config(archive: zipfile.ZipFile) -> Any:
 
     Raises:
         ValueError: it is too large, or not JSON.
-        Exception: any other of `DAMAGE`.
+        Exception: any other of `yolo.files.arrays.DAMAGE`.
     """
     size = archive.getinfo(CONFIG_MEMBER).file_size
     if size > LARGEST_CONFIG:
@@ -84,7 +78,7 @@ def checked_weights(file: IO[bytes], archive: zipfile.ZipFile | None) -> Iterato
 
     Raises:
         ValueError: they are.
-        Exception: any other of `DAMAGE`.
+        Exception: any other of `yolo.files.arrays.DAMAGE`.
     """
     # In memory, because zipfile seeks backwards by reading a member from its beginning.
     content = file if archive is None else io.BytesIO(archive.read(WEIGHTS_MEMBER))

@@ -33,10 +33,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import WeightsError
+from yolo.files.arrays import DAMAGE
 from yolo.files.atomic import exists
 from yolo.files.bounded import open_or_fault
 from yolo.model.detector import Detector
-from yolo.weights.keras_archive import DAMAGE, checked_weights, checked_zip
+from yolo.weights.keras_archive import checked_weights, checked_zip
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
 VARIABLES = "vars"

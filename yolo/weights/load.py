@@ -18,12 +18,13 @@ from yolo.darknet.network import head_of
 from yolo.darknet.plan import make_detector_plan
 from yolo.darknet.weights import ConvolutionWeights, Header, read_header, read_weights
 from yolo.errors import ConfigError, WeightsError
+from yolo.files.arrays import DAMAGE
 from yolo.files.atomic import exists
 from yolo.files.bounded import open_or_fault
 from yolo.model.detector import Detector
 from yolo.model.networks.yolov3 import VARIANTS
 from yolo.weights.darknet_files import set_weights, settings_of
-from yolo.weights.keras_archive import DAMAGE, checked_weights, checked_zip, read_config, stored_numbers
+from yolo.weights.keras_archive import checked_weights, checked_zip, read_config, stored_numbers
 from yolo.weights.keras_files import REMEDY
 from yolo.weights.locate import cfg_beside, check_loadable, is_darknet, names_beside, resolve
 
