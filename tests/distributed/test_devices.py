@@ -15,7 +15,7 @@ from yolo.distributed.hosts import Hosts
 from yolo.errors import ConfigError
 from yolo.model.backend import replicas
 from yolo.model.detector import Detector
-from yolo.training.engine.placement import on_devices
+from yolo.training.engine.device_placement import on_devices
 from yolo.training.run.checkpoint import Checkpoints
 
 TWO_GPUS = {"gpu": ["gpu:0", "gpu:1"], "tpu": [], "cpu": ["cpu:0"]}

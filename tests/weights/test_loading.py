@@ -16,9 +16,9 @@ from yolo.model.detector import Detector
 from yolo.model.networks.yolov3 import VARIANTS
 from yolo.weights import locate
 from yolo.weights.darknet_files import get_weights, save_darknet_weights, settings_of
+from yolo.weights.initialize import begin, read_source
 from yolo.weights.load import load_first_convolutions, recognise
 from yolo.weights.locate import is_darknet
-from yolo.weights.pretrained import begin, read_source
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from yolo.images.codec import read_image
 from yolo.images.letterbox import Letterbox
 from yolo.model.architecture import design, sides
 from yolo.model.assembly import assemble, network_on
-from yolo.model.backend.finite_steps import NOT_FINITE, kept_if_finite, step_per_shape, stop_unless_finite
 from yolo.model.backend.replicas import predictor, share_of_mean
+from yolo.model.backend.step_guards import NOT_FINITE, kept_if_finite, step_per_shape, stop_unless_finite
 from yolo.model.networks.layers import Convolution, Convolutions
 from yolo.ops.boxes import Tensor
 from yolo.ops.decode import decode

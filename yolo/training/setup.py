@@ -24,7 +24,7 @@ from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.system.notices import notices
 from yolo.training.run.run import Run
-from yolo.weights.pretrained import begin, read_source
+from yolo.weights.initialize import begin, read_source
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from yolo.training.callbacks.tensorboard import TensorBoard
 from yolo.training.callbacks.user_callbacks import OneFit
 from yolo.training.callbacks.validation import Validation
 from yolo.training.engine.batch_size import check_memory
+from yolo.training.engine.device_placement import on_devices
 from yolo.training.engine.non_finite import is_not_finite, recover
-from yolo.training.engine.placement import on_devices
 from yolo.training.optimizer.class_weights import with_class_weights
 from yolo.training.optimizer.ema import adopt, begin_averages
 from yolo.training.optimizer.optimizer import make_optimizer

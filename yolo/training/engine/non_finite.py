@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.errors import ConfigError
 from yolo.files.atomic import remove_abandoned, write_whole
-from yolo.model.backend.finite_steps import NOT_FINITE, NOT_FINITE_GRADIENT
+from yolo.model.backend.step_guards import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.model.detector import Detector
 from yolo.training.callbacks.preview import draw_batches
 from yolo.training.optimizer.learning_rate import peak_rate

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from yolo.config import LossConfig
 from yolo.errors import ConfigError
-from yolo.model.backend.finite_steps import NOT_FINITE, NOT_FINITE_GRADIENT
+from yolo.model.backend.step_guards import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.model.detector import Detector
 from yolo.ops.boxes import Tensor
 from yolo.ops.loss import LossTerms

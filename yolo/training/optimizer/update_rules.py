@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from yolo.model.backend.finite_steps import NOT_FINITE_GRADIENT, stop_unless_finite
 from yolo.model.backend.replicas import sum_over_replicas
+from yolo.model.backend.step_guards import NOT_FINITE_GRADIENT, stop_unless_finite
 from yolo.ops.boxes import Tensor
 from yolo.training.optimizer.fused_kernels import adam, clip_factor, descend, global_norm, momentum_descent
 
