@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from yolo.datasets.formats.columns import LARGEST_SIDE, Columns, build_dataset, unique_ids
 from yolo.datasets.formats.repair import LISTED_TWICE, WRONG_SIZE, Repairs
 from yolo.datasets.formats.text_files import read_lines
-from yolo.datasets.formats.voc_xml import Annotation, parse_xml, read_annotation
+from yolo.datasets.formats.voc_xml import Annotation, from_one_based, parse_xml, read_annotation
 from yolo.errors import AnnotationError
 from yolo.files.bounded import open_file
 from yolo.files.shipped import shipped_folder
@@ -157,14 +156,6 @@ def object_columns(annotations: Sequence[Annotation]) -> dict[str, Any]:
         "ignore": np.array([each.difficult for each in objects], bool),
         "place": place,
     }
-
-
-def from_one_based(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Convert corners of VOC (K, 4) to continuous pixels; they may be in any order."""
-    # A box narrower than a pixel has xmin > xmax by less than 1, and is not inverted.
-    swapped = corners[:, :2] - 1 >= corners[:, 2:]
-    ones: NDArray[np.float64] = np.concatenate([~swapped, swapped], axis=1).astype(np.float64)
-    return corners - ones
 
 
 def list_stems(root: Root, split: str | None, repairs: Repairs) -> list[str]:

@@ -94,6 +94,14 @@ def read_size(root: Element) -> tuple[int, int] | None:
     return (height, width) if height > 0 and width > 0 else None
 
 
+def from_one_based(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert corners of VOC (K, 4) to continuous pixels; they may be in any order."""
+    # A box narrower than a pixel has xmin > xmax by less than 1, and is not inverted.
+    swapped = corners[:, :2] - 1 >= corners[:, 2:]
+    ones: NDArray[np.float64] = np.concatenate([~swapped, swapped], axis=1).astype(np.float64)
+    return corners - ones
+
+
 def write_voc_annotation(
     path: str | Path,
     *,
