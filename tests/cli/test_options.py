@@ -14,7 +14,7 @@ from yolo.cli import suggestions, train
 from yolo.cli.common import parse_size
 from yolo.cli.help import option_names, positional_names
 from yolo.cli.main import COMMANDS, main
-from yolo.cli.options import make_config, make_parser, parse
+from yolo.cli.options import as_option, make_config, make_parser, parse
 from yolo.config import TrainConfig
 from yolo.errors import ConfigError
 from yolo.files.shipped import preset_path
@@ -191,3 +191,11 @@ def test_every_suggestion_is_there_in_some_command():
     assert set(suggestions.COMMANDS.values()) <= set(COMMANDS)
     assert not set(suggestions.COMMANDS) & set(COMMANDS)
     assert SUPPRESS not in there
+
+
+def test_a_folder_with_the_name_of_an_option_is_no_option():
+    typed = ["D", "--out", "out", "--warmup-epochs=-1"]
+    Path("out").mkdir()
+    assert as_option("out: exists; give another --out", typed) == "out: exists; give another --out"
+    assert as_option("warmup_epochs must be >= 0, got -1", typed) == "--warmup-epochs must be >= 0, got -1"
+    assert as_option("learning_rate must be > 0, got 0", typed) == "learning_rate must be > 0, got 0"  # from a file

@@ -17,6 +17,7 @@ from yolo.cli.presets import RANKS, files_first, refuse_elsewhere
 from yolo.cli.suggestions import suggest_option
 from yolo.config_types import Range, describe, split_range
 from yolo.errors import ConfigError, YoloError
+from yolo.files.atomic import exists
 
 Config = TypeVar("Config")
 
@@ -166,7 +167,8 @@ def as_option(message: str, arguments: list[str]) -> str:
     """Put ``--learning-rate`` for ``learning_rate`` at the beginning of a message, if that option was typed."""
     name = re.split(r":? ", message, maxsplit=1)[0]
     typed = {underscored(argument).partition("=")[0] for argument in arguments}
-    return f"--{dashed(name)}{message[len(name) :]}" if f"--{name}" in typed else message
+    # A message may also begin with the path of a file or folder that has an option's name, such as `out`.
+    return f"--{dashed(name)}{message[len(name) :]}" if f"--{name}" in typed and not exists(name) else message
 
 
 def add_config(parser: ArgumentParser, config: type) -> None:
