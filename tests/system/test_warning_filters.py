@@ -53,20 +53,23 @@ def test_threads_that_read_pictures_leave_no_filter_for_all(tmp_path, monkeypatc
     second_began, first_ended = threading.Event(), threading.Event()
 
     def wait(image):
-        if image.filename.endswith("first.png"):
-            assert second_began.wait(20)
+        if image.width == 9:
+            waited = second_began.wait(20)
         else:
             second_began.set()
-            assert first_ended.wait(20)
+            waited = first_ended.wait(20)
+        in_turn.append(waited)  # an error raised here would be taken for the decoder's
         return codec.Header((image.height, image.width), turned=False)
 
+    in_turn: list[bool] = []
     monkeypatch.setattr(codec, "_header", wait)
-    for name in ("first.png", "second.png"):
-        Image.new("RGB", (9, 5)).save(tmp_path / name)
+    for name, width in (("first.png", 9), ("second.png", 8)):
+        Image.new("RGB", (width, 5)).save(tmp_path / name)
     with ThreadPoolExecutor(2) as pool:
         first, second = (pool.submit(codec.image_size, tmp_path / name) for name in ("first.png", "second.png"))
         assert first.result() == (5, 9)
         first_ended.set()
-        assert second.result() == (5, 9)
+        assert second.result() == (5, 8)
+    assert in_turn == [True, True]
     with pytest.raises(UserWarning):
         warn_in("some.where")
