@@ -125,13 +125,24 @@ def train(
     if validation is None:
         detector.origin["held_out"] = describe_held_out(dataset)
     with locked_run(given.out):
-        if run.checkpoints is not None and run.devices.hosts.first:
-            run.checkpoints.clear()  # checkpoints and lists of an earlier run in this folder
-            for quarantine in run.quarantines:
-                quarantine.forget()
-            list_held_out(run.checkpoints.path.parent, run.validation if validation is None else None)
+        replace_earlier_run(run, held_out=run.validation if validation is None else None)
         carry_out(run)
     return result_of(run)
+
+
+def replace_earlier_run(run: Run, *, held_out: Dataset | None) -> None:
+    """Delete the checkpoints and lists of an earlier run in the folder of a new one, and list its held-out images.
+
+    Args:
+        run: the new run; of several hosts only rank 0 touches the folder.
+        held_out: the images held out for validation; None: the run was given others.
+    """
+    if run.checkpoints is None or not run.devices.hosts.first:
+        return
+    run.checkpoints.clear()
+    for quarantine in run.quarantines:
+        quarantine.forget()
+    list_held_out(run.checkpoints.path.parent, held_out)
 
 
 @notices()
