@@ -26,6 +26,7 @@ ORDER = [
     "model.networks",
     "model",
     "weights",
+    "datasets.annotations",
     "datasets.formats",
     "datasets.tfrecord",
     "datasets.picture",

@@ -91,6 +91,10 @@ class Dataset:
     split: str | None = None
     repairs: dict[str, int] = field(default_factory=dict)
     """Number of repairs by kind: what the reader clipped, dropped or corrected."""
+    repair_places: dict[str, list[str]] = field(default_factory=dict)
+    """First places of each kind of repair: file and object."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Images and annotation files that could not be used, with the reason of each."""
     store: PictureStore | None = None
     """Storage of the encoded images; None: each is a file. With a store, `path` is only a name for messages."""
 

@@ -12,8 +12,9 @@ import yaml
 from pictures import write_picture
 
 from yolo import AnnotationError, load_dataset
+from yolo.datasets.annotations.splits import find_split
 from yolo.datasets.formats.voc_xml import write_voc_annotation
-from yolo.datasets.load import available_splits, find_split
+from yolo.datasets.load import available_splits
 
 DATA = Path(__file__).parents[2] / "data"
 

@@ -14,9 +14,9 @@ from yolo.anchors import read_anchors
 from yolo.darknet.cfg import read_cfg
 from yolo.darknet.names import read_names
 from yolo.darknet.weights import read_header
-from yolo.datasets.formats.coco import load_coco
+from yolo.datasets.annotations.text_files import read_lines
+from yolo.datasets.formats.coco import read_coco
 from yolo.datasets.formats.data_yaml import read_description
-from yolo.datasets.formats.text_files import read_lines
 from yolo.datasets.formats.voc_xml import read_annotation
 from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
 from yolo.evaluation.results import _read_list
@@ -81,7 +81,7 @@ READERS = {
     "cfg": read_cfg,
     "names": read_names,
     "weights": read_header,
-    "coco": load_coco,
+    "coco": read_coco,
     "results": _read_list,
     "description": read_description,
     "lines": read_lines,

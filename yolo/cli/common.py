@@ -104,7 +104,8 @@ def choose_split(arguments: Namespace, *preferred: str) -> str | None:
     """Split of --split, else the first of ``preferred`` that the dataset has, else None for all images."""
     if arguments.split is not None:
         return arguments.split
-    from yolo.datasets.load import available_splits, find_split
+    from yolo.datasets.annotations.splits import find_split
+    from yolo.datasets.load import available_splits
 
     splits = available_splits(arguments.data)
     return next((found for name in preferred if (found := find_split(name, splits))), None)

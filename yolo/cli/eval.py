@@ -24,7 +24,8 @@ from yolo.cli.common import (
 )
 from yolo.cli.resume_options import read_data_file
 from yolo.config import NmsConfig, Precision, check
-from yolo.datasets.load import available_splits, check_split, dataset_name, find_split, load_dataset
+from yolo.datasets.annotations.splits import find_split
+from yolo.datasets.load import available_splits, check_split, dataset_name, load_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns, read_results, to_results

@@ -24,7 +24,8 @@ from yolo.cli.hosts import add_host_arguments, on_hosts
 from yolo.cli.options import add_config, make_config
 from yolo.cli.resume_options import changeable, check_given, completed, describe_command, write_data_file
 from yolo.config import NewClasses, Precision, TrainConfig
-from yolo.datasets.load import available_splits, find_split, load_dataset
+from yolo.datasets.annotations.splits import find_split
+from yolo.datasets.load import available_splits, load_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import exists, is_folder, to_json
 from yolo.files.locks import check_free

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from yolo.datasets.formats.coco import load_coco
-from yolo.datasets.formats.data_yaml import SPLITS, base_folder, class_list, read_description, resolve
-from yolo.datasets.formats.voc import find_roots, load_voc, split_names
-from yolo.datasets.formats.yolo_txt import load_yolo
-from yolo.datasets.tfrecord.index import read_index
-from yolo.datasets.tfrecord.records import Part, find_parts, part_splits
-from yolo.datasets.tfrecord.scan import scan
+from yolo.datasets.annotations.columns import Columns, OtherClasses, build_dataset, concatenate, own_classes
+from yolo.datasets.annotations.place import Place
+from yolo.datasets.annotations.source import DESCRIBED, ReadOptions, Source
+from yolo.datasets.annotations.splits import SPLITS, find_split
+from yolo.datasets.format_table import formats
+from yolo.datasets.tfrecord.recognise import recognise_address
 from yolo.errors import AnnotationError
-from yolo.files.atomic import exists, is_folder
-from yolo.files.quoted import quoted
-from yolo.files.remote import is_remote, list_names
+from yolo.files.atomic import exists
+from yolo.files.remote import is_remote
 from yolo.structs import Dataset
 
-VALIDATION = ("val", "valid", "validation")
-"""Names of the validation split, which are interchangeable."""
-DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml")
-
-
-@dataclass(frozen=True)
-class Options:
-    """Arguments of `load_dataset` besides the path and the split."""
-
-    images: Path | None = None
-    classes: Sequence[str] | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """Dataset of a recognised format: its splits, and a function that reads one."""
-
-    splits: tuple[str, ...]
-    load: Callable[[str | None, Options], Dataset]
-    """Function that reads a split, or everything (None)."""
+DEEPEST = 3
+"""Number of folders that may lie around a dataset, such as those that an archive puts around its content."""
 
 
 def load_dataset(
@@ -49,26 +28,40 @@ def load_dataset(
     *,
     images: str | Path | None = None,
     classes: Sequence[str] | None = None,
+    others: OtherClasses = "refuse",
+    rename: Mapping[str, str] | None = None,
+    names: Sequence[str] | None = None,
+    strict: bool = False,
 ) -> Dataset:
     """Load an annotated dataset; its format is recognised.
 
     Args:
-        path: a dataset ``.yaml``; a VOC folder; a COCO ``.json``; a folder of TFRecord files, also at any address
-            that `tf.io.gfile` supports, such as ``gs://bucket/folder``; or a folder that contains one of these.
+        path: file or folder in any of the formats of docs/formats.md: a dataset ``.yaml``, a VOC folder, a COCO
+            ``.json``, a folder of TFRecord files, also at any address that `tf.io.gfile` supports, such as
+            ``gs://bucket/folder``, an export of a labelling tool; or a folder that contains one of these.
         split: name of the split, e.g. ``train``; ``val``, ``valid`` and ``validation`` are interchangeable; None:
             everything.
-        images: folder of a COCO file's images; None: look for it beside the file.
-        classes: class names in the wanted order; None: the dataset's own.
+        images: folder of the images, where they are not found beside the annotations; None: look for it.
+        classes: class names in the wanted order, after renaming; None: the dataset's own.
+        others: what is done with boxes of other classes than ``classes``: refuse the dataset, or drop them.
+        rename: new names of classes; several with one new name become one class.
+        names: class names of a source that only numbers its classes, and has no list of them.
+        strict: refuse a dataset with an unreadable image, annotation file or entry; otherwise these are left out,
+            up to a twentieth of the dataset.
 
     Raises:
         AnnotationError: something is missing or malformed; the message names the file and place.
         MediaError: an image whose size is needed cannot be read.
     """
-    options = Options(images if images is None else Path(images), classes)
+    options = ReadOptions(
+        images if images is None else Path(images), None if names is None else tuple(names), strict=strict
+    )
     with named_faults(Path(path)):
         source = recognise(path)
         found = None if split is None else check_split(path, split, source.splits)
-        dataset = source.load(found, options)
+        dataset = build_dataset(
+            source.read(found, options), classes=classes, name=str(path), split=found, others=others, rename=rename
+        )
         return replace(dataset, name=dataset_name(path))
 
 
@@ -85,12 +78,6 @@ def check_split(path: str | Path, split: str, splits: Sequence[str]) -> str:
     return found
 
 
-def find_split(name: str, splits: Sequence[str]) -> str | None:
-    """The dataset's own name of a split: val, valid (Roboflow) and validation are interchangeable; None: not found."""
-    synonyms = (name, *VALIDATION) if name in VALIDATION else (name,)
-    return next((each for each in synonyms if each in splits), None)
-
-
 def dataset_name(path: str | Path) -> str:
     """Name of a dataset: that of its folder, or of its file without the suffix."""
     if is_remote(str(path)):
@@ -100,7 +87,7 @@ def dataset_name(path: str | Path) -> str:
 
 
 def available_splits(path: str | Path) -> tuple[str, ...]:
-    """Names of a dataset's splits; empty for a single COCO file.
+    """Names of a dataset's splits; empty if it is not divided.
 
     Raises:
         AnnotationError: the path holds no dataset.
@@ -129,158 +116,56 @@ def recognise(path: str | Path) -> Source:
     path = Path(path)
     if not exists(path):
         raise AnnotationError(f"{path}: no such file or folder")
-    if is_folder(path):
-        return recognise_folder(path)
-    suffix = path.suffix.lower()
-    if suffix == ".json":
-        return Source((), lambda _, options: load_coco(path, images=options.images, classes=options.classes))
-    if suffix in (".yaml", ".yml"):
-        return recognise_description(path)
-    raise AnnotationError(f"{path}: not a dataset; give a .yaml, a COCO .json or a VOC folder")
-
-
-def recognise_address(address: str) -> Source:
-    """Recognise a folder of TFRecord files at any address."""
-    parts = find_parts(address)
-    if not parts:
-        raise AnnotationError(
-            f"{address}: no TFRecord files there; other datasets have to lie in a folder of this machine "
-            "(`yolov3 data convert DATA ADDRESS --to tfrecord` brings them there)"
-        )
-    return tfrecord_parts(address, parts)
-
-
-def tfrecord_parts(folder: str, parts: dict[str, Part]) -> Source:
-    """Source of TFRecord shards: a single set of them, or one per split."""
-
-    def load(split: str | None, options: Options) -> Dataset:
-        if split is None and len(parts) > 1:
-            raise AnnotationError(f"{folder}: it has the splits {', '.join(parts)}; choose one (--split NAME)")
-        name = next(iter(parts)) if split is None else split
-        part = parts[name]
-        if part.index is not None:
-            return read_index(folder, part.index, classes=options.classes)
-        return scan(folder, part.shards, names=list_names(folder), classes=options.classes, split=split)
-
-    return Source(part_splits(parts, SPLITS), load)
-
-
-def recognise_folder(path: Path) -> Source:
-    """Recognise a folder: with a data.yaml, VOC, COCO files, or TFRecord files."""
-    for name in DESCRIPTIONS:
-        if (path / name).is_file():
-            return recognise_description(path / name)
-    roots = find_roots(path)
-    if roots:
-        return Source(
-            split_names(roots),
-            lambda split, options: load_voc(roots, path, split, classes=options.classes),
-        )
-    files = coco_files(path)
-    if files:
-        return coco_parts(path, files)
-    parts = find_parts(str(path))
-    if parts:
-        return tfrecord_parts(str(path), parts)
-    if (path / "Annotations").is_dir():
-        raise AnnotationError(f"{path / 'Annotations'}: holds no .xml file")
+    place = Place(path)
+    source = find_source(place, DEEPEST)
+    if source is not None:
+        return source
+    missed = next((missed for each in formats() if (missed := each.near_miss(place))), None)
+    if missed is not None:
+        raise AnnotationError(missed)
+    if not place.is_folder:
+        raise AnnotationError(f"{path}: not a dataset; give a .yaml, a COCO .json or a VOC folder")
     raise AnnotationError(
         f"{path}: no dataset in this folder; expected Annotations/*.xml with JPEGImages/ (VOC), "
         "a data.yaml, annotations/instances_*.json, train.json and val.json (COCO), or *.tfrecord"
     )
 
 
-def coco_files(path: Path) -> dict[str, Path]:
-    """COCO files of a folder by split.
-
-    Known layouts are COCO's layout (annotations/instances_train2017.json, also called train), Roboflow's
-    (train/_annotations.coco.json), and train.json, val.json and so on in the folder or in annotations/.
-    """
-    files = {file.stem.removeprefix("instances_"): file for file in sorted(path.glob("annotations/instances_*.json"))}
-    files |= {file.parent.name: file for file in sorted(path.glob("*/_annotations.coco.json"))}
-    for file in sorted([*path.glob("annotations/*.json"), *path.glob("*.json")]):
-        if without_year(file.stem) in SPLITS and file.stem not in files:
-            files[file.stem] = file
-    plain = [without_year(name) for name in files]
-    alone = {
-        short: file for short, file in zip(plain, files.values(), strict=True) if short and plain.count(short) == 1
-    }
-    return files | alone
+def find_source(place: Place, deepest: int) -> Source | None:
+    """Recognise the dataset at a place: described, divided into folders, of any format, or one folder further down."""
+    for each in formats():
+        if each.rank == DESCRIBED and (source := each.recognise(place)):
+            return source
+    source = split_folders(place)
+    if source is not None:
+        return source
+    for each in formats():
+        if each.rank != DESCRIBED and (source := each.recognise(place)):
+            return source
+    alone = place.folders if len(place.folders) == 1 and deepest else []
+    return find_source(Place(alone[0]), deepest - 1) if alone else None
 
 
-def without_year(split: str) -> str:
-    """Name of a split such as train2017 without the digits at its end."""
-    return split.rstrip("0123456789")
+def split_folders(place: Place) -> Source | None:
+    """Source of folders that are named after splits, each a dataset of one format; their classes are joined."""
+    parts: dict[str, Source] = {}
+    for below in place.below(*SPLITS):
+        tried = (each.recognise(below) for each in formats() if each.rank != DESCRIBED)
+        source = next(filter(None, tried), None)
+        if source is not None and not source.splits:
+            parts[below.path.name] = source
+    if not parts:
+        return None
 
+    def read(split: str | None, options: ReadOptions) -> Columns:
+        columns = {name: source.read(None, options) for name, source in parts.items()}
+        lists = [own_classes(each) for each in columns.values()]
+        classes = list(dict.fromkeys(name for names in lists for name in names))
+        if all(list(names) == sorted(names) for names in lists):
+            classes = sorted(classes)
+        if split is None:
+            return concatenate(list(columns.values()), folder=place.path, classes=classes)
+        return concatenate([columns[split]], folder=place.path, classes=classes)
 
-def coco_parts(path: Path, files: dict[str, Path], images: dict[str, Path] | None = None) -> Source:
-    """Source of several COCO files, one per split, with the folders of their images if given."""
-
-    def load(split: str | None, options: Options) -> Dataset:
-        if split is None and len(set(files.values())) > 1:
-            raise AnnotationError(f"{path}: it has the splits {', '.join(files)}; choose one (--split NAME)")
-        name = next(iter(files)) if split is None else split
-        folder = options.images or (images or {}).get(name)
-        return load_coco(files[name], images=folder, classes=options.classes, split=name)
-
-    return Source(tuple(files), load)
-
-
-def recognise_description(path: Path) -> Source:
-    """Recognise a description of YOLO txt labels, of COCO files, or (``format: voc``) of a VOC folder.
-
-    Raises:
-        AnnotationError: the file describes no dataset.
-    """
-    content = read_description(path)
-    kind = content.get("format")
-    if kind == "voc":
-        return described_voc(path, content)
-    if kind is not None:
-        raise AnnotationError(
-            f"{path}: format: {quoted(kind)} is not known; give voc, or leave it out (YOLO txt, COCO)"
-        )
-    entries = {name: content[name] for name in SPLITS if content.get(name)}
-    if not entries:
-        raise AnnotationError(f"{path}: it names no pictures; give train and val")
-    if any(isinstance(entry, str) and entry.lower().endswith(".json") for entry in entries.values()):
-        return described_coco(path, content, entries)
-    return Source(
-        tuple(entries),
-        lambda split, options: load_yolo(
-            path, content, tuple(entries) if split is None else (split,), classes=options.classes
-        ),
-    )
-
-
-def described_voc(path: Path, content: dict[str, Any]) -> Source:
-    folder, names = base_folder(path, content), described_names(path, content)
-    roots = find_roots(folder)
-    if not roots:
-        raise AnnotationError(f"{path}: path: {folder} is no VOC folder; it has no Annotations/*.xml")
-    return Source(
-        split_names(roots),
-        lambda split, options: load_voc(
-            roots, folder, split, classes=names if options.classes is None else options.classes
-        ),
-    )
-
-
-def described_coco(path: Path, content: dict[str, Any], entries: dict[str, Any]) -> Source:
-    files = {name: resolve(path, content, name, entry) for name, entry in entries.items()}
-    given = content.get("images") or {}
-    folders = given if isinstance(given, dict) else dict.fromkeys(files, given)
-    images = {name: resolve(path, content, "images", folder) for name, folder in folders.items() if name in files}
-    source, names = coco_parts(path, files, images), described_names(path, content)
-    return Source(
-        source.splits,
-        lambda split, options: source.load(
-            split,
-            options if names is None or options.classes is not None else replace(options, classes=names),
-        ),
-    )
-
-
-def described_names(path: Path, content: dict[str, Any]) -> tuple[str, ...] | None:
-    """Class names of a description in which they are optional."""
-    return class_list(path, content) if "names" in content else None
+    kinds = " and ".join(dict.fromkeys(source.format for source in parts.values()))
+    return Source(kinds, tuple(parts), read)

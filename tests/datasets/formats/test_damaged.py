@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yolo.anchors import read_anchors
-from yolo.datasets.formats.coco import load_coco
+from yolo.datasets.annotations.repair import Repairs
+from yolo.datasets.annotations.text_files import LARGEST_ANNOTATION
+from yolo.datasets.formats.coco import read_coco
 from yolo.datasets.formats.data_yaml import class_list, read_description, resolve
-from yolo.datasets.formats.repair import Repairs
-from yolo.datasets.formats.text_files import LARGEST_ANNOTATION
 from yolo.datasets.formats.voc_xml import read_annotation
 from yolo.datasets.formats.yolo_txt import read_labels
 from yolo.datasets.load import load_dataset
@@ -30,7 +30,7 @@ COCO = {
 }
 KINDS = {
     "a.xml": (XML, read_annotation),
-    "a.json": (json.dumps(COCO).encode(), load_coco),
+    "a.json": (json.dumps(COCO).encode(), read_coco),
     "a.txt": (b"# size: 416 x 416 (height x width)\n10,13\n16,30\n33,23\n", lambda path: read_anchors(path, 320)),
     "a.yaml": (
         b"path: .\nnames: {0: cat, 1: dog}\nnc: 2\ntrain: .\n",

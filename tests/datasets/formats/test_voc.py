@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pictures import dataset_or_fault, write_picture
 
 from yolo import AnnotationError, YoloError, load_dataset
-from yolo.datasets.formats import repair, voc_xml
+from yolo.datasets.annotations import repair
+from yolo.datasets.formats import voc_xml
 from yolo.datasets.formats.voc_xml import read_annotation
 from yolo.datasets.load import available_splits
 

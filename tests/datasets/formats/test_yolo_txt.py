@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pictures import dataset_or_fault, write_picture
 
 from yolo import AnnotationError, YoloError, load_dataset
-from yolo.datasets.formats import repair
+from yolo.datasets.annotations import repair
 from yolo.datasets.load import available_splits
 
 DESCRIPTION = "train: images/train\nval: images/val\nnames: [cat, dog]\n"

@@ -175,7 +175,7 @@ def test_other_classes(dataset, out):
     found = load_dataset(out, classes=wanted)
     assert [found.classes[label] for label in found.labels] == [dataset.classes[label] for label in dataset.labels]
     assert found.category_ids == (10, 2, 7, 9)  # the source's; a free one for the class it does not have
-    with pytest.raises(AnnotationError, match=r"002\.png: class 'dog' is not in the list \(cat\)"):
+    with pytest.raises(AnnotationError, match=r"002\.png: object 1: class 'dog' is not in the list \(cat\)"):
         load_dataset(out, classes=["cat"])
 
 

@@ -6,10 +6,9 @@ is kept refers to these objects.
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,38 +16,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.formats.columns import LARGEST_SIDE, Columns, build_dataset
-from yolo.datasets.formats.repair import SHARED_ID, Repairs
+from yolo.datasets.annotations.columns import Columns
+from yolo.datasets.annotations.json_file import outline, paused_garbage_collection, read_json
+from yolo.datasets.annotations.place import Place
+from yolo.datasets.annotations.repair import SHARED_ID, Repairs
+from yolo.datasets.annotations.sizes import LARGEST_SIDE
+from yolo.datasets.annotations.source import FILES, Format, ReadOptions, Source
+from yolo.datasets.annotations.splits import SPLITS, without_year
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.atomic import is_file, is_folder
-from yolo.files.bounded import MIB, read_bytes
 from yolo.files.quoted import quoted
 from yolo.images.codec import image_size
-from yolo.structs import Dataset
 
 Id = int | str
-LARGEST_JSON = 8192 * MIB
-"""Largest size of a JSON file in bytes; those of the largest public datasets have a few thousand MiB."""
 FILES_TRIED = 20
 """Number of images that are looked for to find their folder."""
 
 
-def load_coco(
-    path: Path,
-    *,
-    images: Path | None = None,
-    classes: Sequence[str] | None = None,
-    split: str | None = None,
-) -> Dataset:
-    """Load the dataset of a COCO file; classes by rising category id, images in the file's order.
+def read_coco(path: Path, *, images: Path | None = None, split: str | None = None) -> Columns:
+    """Read a COCO file; classes by rising category id, images in the file's order.
 
     Images are opened only if the file lacks their sizes: a results file can be evaluated without any.
 
     Args:
         path: the ``.json`` file.
         images: folder of the images; None: look for it beside the file.
-        classes: class names in the wanted order; None: all.
-        split: name of the split, for the dataset.
+        split: name of the split.
 
     Raises:
         AnnotationError: the file is missing, malformed, or lacks something.
@@ -56,37 +49,7 @@ def load_coco(
     if images is not None and not is_folder(images):
         raise AnnotationError(f"{images}: there is no such folder of pictures")
     with paused_garbage_collection():
-        columns = read_columns(path, images)
-    return build_dataset(columns, classes=classes, name=str(path), split=split)
-
-
-@contextmanager
-def paused_garbage_collection() -> Iterator[None]:
-    """Pause the garbage collector, which would scan millions of new dictionaries again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def read_json(path: Path) -> Any:
-    """Read the content of a JSON file.
-
-    Raises:
-        AnnotationError: the file is missing or malformed.
-    """
-    content = read_bytes(path, limit=LARGEST_JSON, error=AnnotationError, what="an annotation file")
-    try:
-        return json.loads(content)
-    except json.JSONDecodeError as error:
-        raise AnnotationError(
-            f"{path}:{error.lineno}:{error.colno}: not valid JSON ({error.msg}); mend or export it again"
-        ) from error
-    except (ValueError, RecursionError) as error:  # invalid UTF-8, a number of 5000 digits, 10,000 nested brackets
-        raise AnnotationError(f"{path}: not valid JSON ({error!s:.80})") from error
+        return replace(read_columns(path, images), split=split)
 
 
 def read_columns(path: Path, images: Path | None) -> Columns:
@@ -113,7 +76,11 @@ def read_columns(path: Path, images: Path | None) -> Columns:
         category_ids=category_ids,
         place=lambda row: f"{path}: annotations[{row}]",
         repairs=repairs,
-        **objects,
+        pictures=objects["pictures"],
+        labels=objects["labels"],
+        boxes=objects["boxes"],
+        areas=objects["areas"],
+        ignore=objects["ignore"],
     )
 
 
@@ -291,3 +258,61 @@ def find_folder(path: Path, files: Sequence[str]) -> Path:
     places = [place for place in near if is_folder(place)]
     found = (place for file in files[:FILES_TRIED] for place in places if is_file(place / file))
     return next(found, places[1] if len(places) > 1 else here)
+
+
+def recognise(place: Place) -> Source | None:
+    """Recognise a COCO file, or a folder of them."""
+    if not place.is_folder:
+        return coco_parts(place.path, {"": place.path}) if is_coco(place.path) else None
+    files = coco_files(place.path)
+    return coco_parts(place.path, files) if files else None
+
+
+def is_coco(path: Path) -> bool:
+    return path.suffix.lower() == ".json" and outline(path).has("images")
+
+
+def coco_files(path: Path) -> dict[str, Path]:
+    """COCO files of a folder by split.
+
+    Known layouts are COCO's layout (annotations/instances_train2017.json, also called train), Roboflow's
+    (train/_annotations.coco.json), and train.json, val.json and so on in the folder or in annotations/.
+    """
+    files = {file.stem.removeprefix("instances_"): file for file in sorted(path.glob("annotations/instances_*.json"))}
+    files |= {file.parent.name: file for file in sorted(path.glob("*/_annotations.coco.json"))}
+    for file in sorted([*path.glob("annotations/*.json"), *path.glob("*.json")]):
+        if without_year(file.stem) in SPLITS and file.stem not in files:
+            files[file.stem] = file
+    plain = [without_year(name) for name in files]
+    alone = {
+        short: file for short, file in zip(plain, files.values(), strict=True) if short and plain.count(short) == 1
+    }
+    return files | alone
+
+
+def coco_parts(path: Path, files: dict[str, Path], images: dict[str, Path] | None = None) -> Source:
+    """Source of several COCO files, one per split, with the folders of their images if given."""
+
+    def read(split: str | None, options: ReadOptions) -> Columns:
+        if split is None and len(set(files.values())) > 1:
+            raise AnnotationError(f"{path}: it has the splits {', '.join(files)}; choose one (--split NAME)")
+        name = next(iter(files)) if split is None else split
+        folder = options.images or (images or {}).get(name)
+        return read_coco(files[name], images=folder, split=name or None)
+
+    return Source("COCO", tuple(filter(None, files)), read)
+
+
+def near_miss(place: Place) -> str | None:
+    """Say what a ``.json`` file lacks that no format has recognised.
+
+    Raises:
+        AnnotationError: it cannot be read or is not JSON.
+    """
+    if place.is_folder or place.path.suffix.lower() != ".json":
+        return None
+    read_json(place.path)
+    return f'{place.path}: not a COCO dataset: it has no list "images" (a results file goes to --detections)'
+
+
+FORMAT = Format("COCO", FILES, recognise, near_miss)

@@ -15,13 +15,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from yolo.datasets.formats.columns import check_classes
+from yolo.datasets.annotations.columns import check_classes
 from yolo.errors import AnnotationError
 from yolo.files.atomic import exists, is_folder
 from yolo.files.quoted import quoted
 from yolo.files.yaml_file import read_yaml
-
-SPLITS = ("train", "val", "valid", "validation", "test")
 
 
 def read_description(path: Path) -> dict[str, Any]:

@@ -17,15 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from yolo.datasets.formats.columns import LARGEST_SIDE, Columns, build_dataset, unique_ids
-from yolo.datasets.formats.repair import LISTED_TWICE, WRONG_SIZE, Repairs
-from yolo.datasets.formats.text_files import read_lines
+from yolo.datasets.annotations.columns import Columns, unique_ids
+from yolo.datasets.annotations.place import Place
+from yolo.datasets.annotations.repair import LISTED_TWICE, WRONG_SIZE, Repairs
+from yolo.datasets.annotations.sizes import LARGEST_SIDE
+from yolo.datasets.annotations.source import FOLDERS, Format, Source
+from yolo.datasets.annotations.text_files import read_lines
 from yolo.datasets.formats.voc_xml import Annotation, from_one_based, parse_xml, read_annotation
 from yolo.errors import AnnotationError
 from yolo.files.bounded import open_file
 from yolo.files.shipped import shipped_folder
 from yolo.images.codec import SUFFIXES, read_header
-from yolo.structs import Dataset, Size
+from yolo.structs import Size
 
 logger = logging.getLogger(__name__)
 
@@ -96,10 +99,8 @@ def split_names(roots: Sequence[Root]) -> tuple[str, ...]:
     return tuple(name for name in names if name.rpartition("_")[2] not in names or "_" not in name)
 
 
-def load_voc(
-    roots: Sequence[Root], path: Path, split: str | None = None, *, classes: Sequence[str] | None = None
-) -> Dataset:
-    """Load the dataset of VOC folders at or below a path, or one split of it.
+def read_voc(roots: Sequence[Root], path: Path, split: str | None = None) -> Columns:
+    """Read the dataset of VOC folders at or below a path, or one split of it.
 
     Corners count pixels from 1 and include the last one: 1 is subtracted from the two minima alone.
 
@@ -107,7 +108,6 @@ def load_voc(
         roots: the VOC folders.
         path: folder that names the dataset and that image paths are relative to.
         split: load the images of ``ImageSets/Main/SPLIT.txt``, in every folder that has it; None: all.
-        classes: class names in the wanted order; None: see `class_names`.
 
     Raises:
         AnnotationError: something is missing or malformed.
@@ -123,16 +123,15 @@ def load_voc(
     if split is None:
         report_unannotated(roots, pictures, path)
     stems = [stem for _, stem in chosen]
-    columns = Columns(
+    return Columns(
         folder=path,
         files=[str(file.relative_to(path)) for file in pictures],
         sizes=np.array(sizes, np.int32),
         image_ids=unique_ids(stems, [f"{root.folder.name}/{stem}" for root, stem in chosen]),
         repairs=repairs,
+        classes=lambda: class_names(roots, annotations),
         **object_columns(annotations),
     )
-    wanted = class_names(roots, annotations) if classes is None else classes
-    return build_dataset(columns, classes=wanted, name=str(path), split=split)
 
 
 def object_columns(annotations: Sequence[Annotation]) -> dict[str, Any]:
@@ -267,3 +266,22 @@ def object_names(path: Path) -> set[str]:
     except AnnotationError:
         return set()
     return {(each.findtext("name") or "").strip() for each in root.iterfind("object")} - {""}
+
+
+def recognise(place: Place) -> Source | None:
+    """Recognise a VOC folder, or a folder of several."""
+    roots = find_roots(place.path) if place.is_folder else []
+    return voc_source(roots, place.path) if roots else None
+
+
+def voc_source(roots: Sequence[Root], path: Path) -> Source:
+    return Source("VOC", split_names(roots), lambda split, _: read_voc(roots, path, split))
+
+
+def near_miss(place: Place) -> str | None:
+    if (place.path / "Annotations").is_dir():
+        return f"{place.path / 'Annotations'}: holds no .xml file"
+    return None
+
+
+FORMAT = Format("VOC", FOLDERS, recognise, near_miss)

@@ -13,7 +13,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
-from yolo.datasets.formats.text_files import read_bytes
+from yolo.datasets.annotations.text_files import read_bytes
 from yolo.errors import AnnotationError
 from yolo.files.atomic import write_whole
 from yolo.structs import Boxes, Size

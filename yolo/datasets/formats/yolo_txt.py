@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.formats.columns import Columns, build_dataset, unique_ids
+from yolo.datasets.annotations.columns import Columns, unique_ids
+from yolo.datasets.annotations.repair import LISTED_TWICE, REPEATED, Repairs
+from yolo.datasets.annotations.text_files import LARGEST_ANNOTATION, read_lines
 from yolo.datasets.formats.data_yaml import base_folder, class_list, resolve
-from yolo.datasets.formats.repair import LISTED_TWICE, REPEATED, Repairs
-from yolo.datasets.formats.text_files import LARGEST_ANNOTATION, read_lines
 from yolo.errors import AnnotationError, MediaError
 from yolo.files.atomic import is_file, is_folder
 from yolo.files.quoted import quoted
 from yolo.images.codec import image_size, list_images
-from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +44,13 @@ class Labels:
     """Images without a label file."""
 
 
-def load_yolo(
-    path: Path, content: Mapping[str, Any], splits: Sequence[str], *, classes: Sequence[str] | None = None
-) -> Dataset:
-    """Load the images of some splits of a description.
+def read_yolo(path: Path, content: Mapping[str, Any], splits: Sequence[str]) -> Columns:
+    """Read the images of some splits of a description.
 
     Args:
         path: file of the description.
         content: content of the description.
         splits: keys of the splits.
-        classes: class names in the wanted order; None: the description's.
 
     Raises:
         AnnotationError: something is missing or malformed.
@@ -66,7 +62,7 @@ def load_yolo(
     report_unlabelled(path, files, labels)
     pictures = np.array(labels.pictures, np.int64)
     folder, relative = common_folder(path, content, files)
-    columns = Columns(
+    return Columns(
         folder=folder,
         files=relative,
         sizes=sizes,
@@ -77,9 +73,8 @@ def load_yolo(
         boxes=to_corners(labels.rows, sizes[pictures]),
         place=lambda row: f"{labels.places[row][0]}:{labels.places[row][1]}",
         repairs=repairs,
+        split=splits[0] if len(splits) == 1 else None,
     )
-    split = splits[0] if len(splits) == 1 else None
-    return build_dataset(columns, classes=classes, name=str(path), split=split)
 
 
 def list_pictures(path: Path, content: Mapping[str, Any], splits: Sequence[str], repairs: Repairs) -> list[Path]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 from zipfile import ZipFile
@@ -16,7 +15,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.formats.columns import check_classes, show
+from yolo.datasets.annotations.columns import check_classes
 from yolo.datasets.tfrecord.records import FRAME, RecordStore
 from yolo.errors import AnnotationError
 from yolo.files.arrays import DAMAGE, read_array
@@ -67,13 +66,12 @@ def write_index(address: str, dataset: Dataset, store: RecordStore, *, shard_byt
     write_file(address, save)
 
 
-def read_index(folder: str, name: str, *, classes: Sequence[str] | None = None) -> Dataset:
+def read_index(folder: str, name: str) -> Dataset:
     """Read the Dataset of an index; the sizes of its shards are checked, their content is not read.
 
     Args:
         folder: folder or address of index and shards.
         name: file name of the index.
-        classes: class names in the wanted order; None: the index' own.
 
     Raises:
         AnnotationError: the index is damaged, or a shard is missing or has another size.
@@ -93,7 +91,7 @@ def read_index(folder: str, name: str, *, classes: Sequence[str] | None = None) 
             raise AnnotationError(
                 f"{place}: {found:,} bytes, {expected:,} by {name}; copy it again, or convert the data again"
             )
-    return dataset if classes is None else with_classes(dataset, classes)
+    return dataset
 
 
 def read_columns(file: IO[bytes]) -> dict[str, NDArray[Any]]:
@@ -174,30 +172,3 @@ def check_texts(files: Any, image_ids: Any, header: dict[str, Any]) -> None:
     )
     if not good:
         raise ValueError("names or ids are of another kind")
-
-
-def with_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
-    """Relabel a dataset for another list of classes.
-
-    Raises:
-        AnnotationError: a box has a class that is not in the list.
-    """
-    wanted = check_classes(classes, place=dataset.name)
-    label_of = {name: label for label, name in enumerate(wanted)}
-    table = np.array([label_of.get(name, -1) for name in dataset.classes], np.int32)
-    labels = table[dataset.labels]
-    unknown = np.flatnonzero(labels < 0)
-    if len(unknown):
-        missing, place = (
-            dataset.classes[dataset.labels[unknown[0]]],
-            dataset.path(int(dataset.box_pictures[unknown[0]])),
-        )
-        raise AnnotationError(
-            f"{place}: class {quoted(missing)} is not in the list ({show(wanted)}); add it to the list"
-        )
-    own = dict(zip(dataset.classes, dataset.category_ids, strict=True))
-    free = max(own.values(), default=-1) + 1
-    for name in wanted:
-        if name not in own:
-            own[name], free = free, free + 1
-    return replace(dataset, classes=wanted, labels=labels, category_ids=tuple(own[name] for name in wanted))

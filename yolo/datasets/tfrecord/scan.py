@@ -9,14 +9,14 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.formats.columns import Columns, build_dataset
+from yolo.datasets.annotations.columns import Columns
 from yolo.datasets.tfrecord.crc32c import masked_crc32c
 from yolo.datasets.tfrecord.records import FRAME, HEADER, RecordStore, parse_example, picture_bytes
 from yolo.errors import AnnotationError, MediaError
@@ -24,7 +24,7 @@ from yolo.files.bounded import MIB, in_units
 from yolo.files.quoted import quoted
 from yolo.files.remote import file_size, join, named_faults, opened
 from yolo.images.codec import LARGEST_PICTURE, decode_image, read_header
-from yolo.structs import Dataset, Size
+from yolo.structs import Size
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +52,13 @@ class Found:
     ignore: list[bool] = field(default_factory=list)
 
 
-def scan(
-    folder: str, shards: Sequence[str], *, names: Sequence[str], classes: Sequence[str] | None, split: str | None
-) -> Dataset:
-    """Read the Dataset in some shards.
+def scan(folder: str, shards: Sequence[str], *, names: Sequence[str]) -> Columns:
+    """Read the columns in some shards; classes in the order of their numbers, else alphabetical.
 
     Args:
         folder: folder or address of the shards.
         shards: file names of the shards.
         names: all file names in the folder, one of which may be a label map.
-        classes: class names in the wanted order; None: order of their numbers, else alphabetical.
-        split: name of the split.
 
     Raises:
         AnnotationError: a shard is damaged, or a record has no annotated image.
@@ -82,7 +78,7 @@ def scan(
                         "%s: %d pictures, %.0f%%", folder, len(found.files), (before + offset) * 100 / sum(sizes)
                     )
         before += size
-    return to_dataset(found, folder, shards, label_map(folder, names), classes=classes, split=split)
+    return to_columns(found, folder, shards, label_map(folder, names))
 
 
 def records(file: IO[bytes], size: int, address: str) -> Iterator[tuple[int, bytes]]:
@@ -184,16 +180,8 @@ def _text(features: Any, name: str) -> str:
     return next((each.decode(errors="replace") for each in _values(features, name, "bytes_list")), "")
 
 
-def to_dataset(
-    found: Found,
-    folder: str,
-    shards: Sequence[str],
-    labels: dict[int, str],
-    *,
-    classes: Sequence[str] | None,
-    split: str | None,
-) -> Dataset:
-    """Make the Dataset from the collected columns."""
+def to_columns(found: Found, folder: str, shards: Sequence[str], labels: dict[int, str]) -> Columns:
+    """Make the columns from what was collected."""
     table = np.array(found.rows, np.int64).reshape(-1, 4)
     store = RecordStore(
         folder,
@@ -206,7 +194,7 @@ def to_dataset(
     places = [f"{shards[shard]} at byte {offset:,}" for shard, offset, *_ in found.rows]
     pictures = np.repeat(np.arange(len(found.boxes)), [len(each) for each in found.boxes])
     names, numbers, indices = class_names(found, labels, folder)
-    columns = Columns(
+    return Columns(
         folder=Path(folder),
         files=unique(found.files, places),
         sizes=np.array(found.sizes, np.int32).reshape(-1, 2),
@@ -218,8 +206,8 @@ def to_dataset(
         boxes=np.concatenate([np.zeros((0, 4)), *found.boxes]),
         ignore=np.array(found.ignore, bool),
         place=lambda row: f"{folder}: {places[pictures[row]]}",
+        store=store,
     )
-    return replace(build_dataset(columns, classes=classes, name=folder, split=split), store=store)
 
 
 def unique(names: Sequence[str], places: Sequence[str]) -> list[str]:

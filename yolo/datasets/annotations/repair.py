@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 PLACES_NAMED = 3
 """Largest number of places per fault that the report names."""
+PLACES_KEPT = 1000
+"""Largest number of places per fault that are kept, for `yolov3 data check`."""
 ROUNDING = 1.0
 """Largest overhang in pixels that is put down to rounding, or to coordinates counted from 0 instead of 1."""
 ARITHMETIC = 1e-3
@@ -27,10 +29,16 @@ CLIPPED = "boxes over the edge of their picture, clipped"
 ROUNDED = "boxes over the edge by at most a pixel, clipped"
 LISTED_TWICE = "pictures listed twice, taken once"
 REPEATED = "objects repeated in their file, taken once"
-WRONG_SIZE = "annotated sizes missing or wrong, taken from the picture"
+WRONG_SIZE = "annotated sizes missing, taken from the picture"
+RESIZED = "pictures resized after annotating, boxes scaled with them"
+SWAPPED_SIDES = "annotated sizes with height and width exchanged, taken from the picture"
+OTHER_SHAPE = "annotated sizes of another shape than the picture, whose boxes may be wrong"
+OUTLINED = "objects with an outline but no box, bounded"
+UNWANTED = "boxes of classes that were not asked for, dropped"
+MERGED_CATEGORIES = "categories with the name of another, merged"
 SHARED_ID = "annotations with the id of another, kept"
 
-MINOR = frozenset({ROUNDED})
+MINOR = frozenset({ROUNDED, UNWANTED})
 """Faults that are not worth a warning on their own."""
 
 
@@ -39,21 +47,28 @@ class Repairs:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
-        self._places: dict[str, list[str]] = {}
+        self.places: dict[str, list[str]] = {}
 
     def add(self, fault: str, place: str) -> None:
         self.counts[fault] = self.counts.get(fault, 0) + 1
-        places = self._places.setdefault(fault, [])
-        if len(places) < PLACES_NAMED:
+        places = self.places.setdefault(fault, [])
+        if len(places) < PLACES_KEPT:
             places.append(place)
 
     def add_rows(self, fault: str, rows: NDArray[np.bool_], place: Callable[[int], str]) -> None:
         """Record a fault for those of K boxes in the mask ``rows`` (K,); ``place`` describes where box k is."""
         found = np.flatnonzero(rows)
-        for row in found[:PLACES_NAMED]:
+        for row in found[:PLACES_KEPT]:
             self.add(fault, place(int(row)))
-        if len(found) > PLACES_NAMED:
-            self.counts[fault] += len(found) - PLACES_NAMED
+        if len(found) > PLACES_KEPT:
+            self.counts[fault] += len(found) - PLACES_KEPT
+
+    def take_over(self, other: Repairs) -> None:
+        """Add the faults of another record."""
+        for fault, count in other.counts.items():
+            self.counts[fault] = self.counts.get(fault, 0) + count
+            places = self.places.setdefault(fault, [])
+            places += other.places[fault][: PLACES_KEPT - len(places)]
 
     def report(self, name: str) -> None:
         """Log one message about all faults, with the first places of each."""
@@ -62,7 +77,7 @@ class Repairs:
             logger.log(level, "%s: %s", name, "; ".join(map(self._line, self.counts)))
 
     def _line(self, fault: str) -> str:
-        count, places = self.counts[fault], self._places[fault]
+        count, places = self.counts[fault], self.places[fault][:PLACES_NAMED]
         more = ", ..." if count > len(places) else ""
         return f"{fault}: {count} ({', '.join(places)}{more})"
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolo.datasets.formats import repair
-from yolo.datasets.formats.columns import Columns, build_dataset
-from yolo.datasets.formats.repair import Repairs, repair_boxes
+from yolo.datasets.annotations import repair
+from yolo.datasets.annotations.columns import Columns, build_dataset
+from yolo.datasets.annotations.repair import Repairs, repair_boxes
 from yolo.errors import AnnotationError
 
 NAN, INF = np.nan, np.inf

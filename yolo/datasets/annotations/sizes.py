@@ -1,0 +1,108 @@
+"""Sizes of images: read from their headers, and held against the annotated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.datasets.annotations.repair import OTHER_SHAPE, RESIZED, SWAPPED_SIDES, WRONG_SIZE, Repairs
+from yolo.errors import MediaError
+from yolo.files.bounded import open_file, unreadable
+from yolo.images.codec import UNREADABLE, read_header
+
+LARGEST_SIDE = 2**24
+"""Largest side of an image in pixels: up to here float32 represents every integer."""
+SAME_SHAPE = 0.02
+"""Largest relative difference of two aspect ratios that counts as rounding of a resized image's sides."""
+
+
+@dataclass(frozen=True)
+class Headers:
+    """Sizes in the headers of N image files."""
+
+    stored: NDArray[np.int32]
+    """(N, 2) height and width before the EXIF rotation; 0 where the header cannot be read."""
+    turned: NDArray[np.bool_]
+    """(N,) whether the EXIF rotation swaps height and width."""
+    faults: dict[int, str]
+    """Reason for each image whose header cannot be read, naming the file."""
+
+    @property
+    def shown(self) -> NDArray[np.int32]:
+        """(N, 2) height and width after the EXIF rotation."""
+        return np.where(self.turned[:, None], self.stored[:, ::-1], self.stored)
+
+    def take(self, indices: Sequence[int]) -> Headers:
+        """Headers of the images at ``indices``, in that order."""
+        rows = np.asarray(indices, np.int64)
+        faults = {new: self.faults[old] for new, old in enumerate(rows.tolist()) if old in self.faults}
+        return Headers(self.stored[rows], self.turned[rows], faults)
+
+
+def read_headers(files: Sequence[object]) -> Headers:
+    """Read the headers of N image files."""
+    stored, turned, faults = np.zeros((len(files), 2), np.int32), np.zeros(len(files), bool), {}
+    for index, file in enumerate(files):
+        try:
+            with open_file(str(file)) as content:
+                header = read_header(content, name=str(file))
+        except OSError as error:
+            faults[index] = unreadable(str(file), error)
+            continue
+        except MediaError as error:
+            faults[index] = str(error)
+            continue
+        if header is None:
+            faults[index] = f"{file}: {UNREADABLE}"
+            continue
+        stored[index], turned[index] = header
+    return Headers(stored, turned, faults)
+
+
+def fit_sizes(
+    annotated: NDArray[np.int32],
+    headers: Headers,
+    extents: NDArray[np.float64],
+    *,
+    place: Callable[[int], str],
+    repairs: Repairs,
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Sizes of N images in the frame of their boxes, and the factors that bring annotated boxes there.
+
+    The frame is the annotated one if the image has that size, before or after its EXIF rotation. If the image was
+    resized after annotating, which its boxes and an equal shape show, they have to be scaled. An image whose header
+    cannot be read keeps the annotated size.
+
+    Args:
+        annotated: (N, 2) height and width; 0 where missing.
+        headers: those of the images.
+        extents: (N, 2) largest y and x of each image's boxes as annotated; 0 without boxes.
+        place: describes where image k's size is annotated.
+        repairs: record that sizes which do not fit are added to.
+
+    Returns:
+        (N, 2) height and width, 0 where neither is known, and (N, 2) factors of y and x.
+    """
+    missing, unread = (np.asarray((sides <= 0).any(axis=1), bool) for sides in (annotated, headers.stored))
+    same = (annotated == headers.shown).all(axis=1) | (annotated == headers.stored).all(axis=1)
+    other = ~(missing | unread | same)
+    sizes = np.where((same | unread)[:, None], annotated, headers.shown)
+    factors = np.ones((len(annotated), 2))
+    # In both frames, as the resizing may have applied the EXIF rotation or not.
+    for frame in (headers.stored, headers.shown):
+        ratio = frame / np.maximum(annotated, 1)
+        alike = np.abs(ratio[:, 0] / np.maximum(ratio[:, 1], 1e-9) - 1) <= SAME_SHAPE
+        resized = other & alike & (extents <= annotated + 1.5).all(axis=1)
+        sizes[resized], factors[resized] = frame[resized], ratio[resized]
+    scaled = (factors != 1).any(axis=1)
+    swapped = other & ~scaled & (annotated == headers.shown[:, ::-1]).all(axis=1)
+    strange = other & ~scaled & ~swapped
+    repairs.add_rows(RESIZED, scaled, place)
+    repairs.add_rows(SWAPPED_SIDES, swapped, place)
+    repairs.add_rows(OTHER_SHAPE, strange, place)
+    if not missing.all():  # else the source has no sizes
+        repairs.add_rows(WRONG_SIZE, missing & ~unread, place)
+    return sizes.astype(np.int32), factors
