@@ -19,6 +19,7 @@ ORDER = [
     "system",
     "images",
     "structs",
+    "class_names",
     "darknet",
     "anchors",
     "ops",

@@ -15,6 +15,7 @@ import pytest
 import yolo
 from yolo.cli import main as cli
 from yolo.cli.common import prepare_output
+from yolo.cli.data import ACTIONS
 from yolo.cli.options import parse, underscored
 from yolo.distributed.supervisor import BACKEND_LOG
 from yolo.errors import MediaError
@@ -55,10 +56,10 @@ def test_no_command_or_an_unknown_one_is_exit_code_2(arguments, message):
 
 
 def test_every_command_has_its_file():
-    helpers = {"__init__", "main", "common", "resume_options", "presets", "hosts"}
+    helpers = {"__init__", "main", "common", "resume_options", "presets", "hosts", "data_options"}
     helpers |= {"options", "help", "suggestions", "completion", "config_file"}
     files = {path.stem for path in (ROOT / "yolo" / "cli").glob("*.py")}
-    assert files == set(cli.COMMANDS) | helpers
+    assert files == set(cli.COMMANDS) | helpers | {f"data_{name}" for name in ACTIONS}
 
 
 def test_a_fault_is_one_line_and_a_defect_is_a_traceback(monkeypatch, capsys):

@@ -21,7 +21,8 @@ from yolo.anchors import (
     read_anchors,
     write_anchors,
 )
-from yolo.cli.common import add_data_arguments, choose_split, parse_size
+from yolo.cli.common import parse_size
+from yolo.cli.data_options import add_data_arguments, choose_split, load_data
 from yolo.config import LetterboxMode
 from yolo.errors import ConfigError
 from yolo.files.atomic import is_file, to_json
@@ -61,12 +62,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    from yolo.datasets.load import load_dataset
-
     arguments.size = parse_size(arguments.size)
     out, plot = output_files(arguments)
     name, current = current_anchors(arguments)
-    dataset = load_dataset(arguments.data, choose_split(arguments, "train"), images=arguments.images)
+    dataset = load_data(arguments, choose_split(arguments, "train"))
     shapes = canvas_shapes(dataset, arguments.size, mode=arguments.mode)
     anchors = fit_shapes(shapes, arguments.count, seed=arguments.seed)
     fitted, compared = measure_anchors(shapes, anchors), measure_anchors(shapes, current)

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what they stand for: dataset, weights, canvas size, output folder."""
+"""Arguments that several commands share, and what they stand for: weights, canvas size, output folder."""
 
 from __future__ import annotations
 
@@ -22,28 +22,13 @@ _held = ExitStack()
 """Locks on the output folders of the running command."""
 
 
-def add_data_arguments(parser: ArgumentParser, *, split: str, required: bool = True) -> None:
-    """Add DATA and how to read it.
-
-    Args:
-        parser: parser of the command.
-        split: description of the default split.
-        required: refuse a command without DATA.
-    """
-    if required:
-        parser.add_argument("data", type=str, help=DATA_HELP)
-    else:
-        parser.add_argument("data", type=str | None, nargs="?", default=None, help=DATA_HELP)
-    group = parser.add_argument_group("data")
-    group.add_argument("--split", type=str | None, metavar="NAME", help=f"split of the dataset (default: {split})")
-    group.add_argument("--images", type=str | None, metavar="DIR", help="folder of the images of a COCO file")
-
-
 def add_weights_options(parser: ArgumentParser) -> None:
     """Add the options for WEIGHTS without a description of their network, such as Darknet's."""
     group = parser.add_argument_group("model")
     group.add_argument("--cfg", type=str | None, metavar="FILE", help="Darknet network file (.cfg) of .weights")
-    group.add_argument("--names", type=str | None, metavar="FILE", help="file of class names of .weights")
+    group.add_argument(
+        "--names", type=str | None, metavar="FILE", help="class names of .weights, or of data that only number them"
+    )
     group.add_argument(
         "--letterbox",
         type=LetterboxMode | None,
@@ -62,11 +47,12 @@ def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) 
     path = find_weights(arguments)
     start_keras()
     from yolo.weights.load import load
+    from yolo.weights.locate import is_darknet
 
     return load(
         path,
         cfg=arguments.cfg,
-        names=arguments.names,
+        names=arguments.names if is_darknet(path) else None,
         size=size,
         letterbox=arguments.letterbox,
         offline=arguments.offline,
@@ -85,30 +71,18 @@ def find_weights(arguments: Namespace) -> str | Path:
     path = resolve(arguments.weights, offline=arguments.offline)
     for option in ("cfg", "names"):
         value = arguments[option]
-        if value is not None and not is_darknet(path):
+        if value is not None and not is_darknet(path) and (option == "cfg" or "data" not in arguments):
             raise ConfigError(f"{option} {value}: {path} is not a Darknet .weights file and needs none")
         if value is not None and not is_file(value):
             raise ConfigError(f"{value}: no such file")
     return path
 
 
-DATA_HELP = "dataset: a .yaml file, a VOC folder, a COCO .json file or a folder of TFRecord files"
 SIZE_HELP = "input size: one side, or HEIGHTxWIDTH; multiples of 32 (default: the model's own)"
 WEIGHTS_HELP = (
     "model: a .keras file, the folder of a run, Darknet .weights (with --cfg, or the .cfg beside them), or a published "
     "name such as yolov3-coco"
 )
-
-
-def choose_split(arguments: Namespace, *preferred: str) -> str | None:
-    """Split of --split, else the first of ``preferred`` that the dataset has, else None for all images."""
-    if arguments.split is not None:
-        return arguments.split
-    from yolo.datasets.annotations.splits import find_split
-    from yolo.datasets.load import available_splits
-
-    splits = available_splits(arguments.data)
-    return next((found for name in preferred if (found := find_split(name, splits))), None)
 
 
 def parse_size(text: str | int) -> tuple[int, int]:

@@ -13,20 +13,20 @@ from jsonargparse import ArgumentParser, Namespace
 from yolo.cli.common import (
     SIZE_HELP,
     WEIGHTS_HELP,
-    add_data_arguments,
     add_weights_options,
     check_output,
-    choose_split,
     find_weights,
     load_detector,
     parse_size,
     prepare_output,
 )
-from yolo.cli.resume_options import read_data_file
+from yolo.cli.data_options import add_data_arguments, choose_split, load_data
+from yolo.cli.resume_options import read_data_file, take_reading_options
 from yolo.config import NmsConfig, Precision, check
 from yolo.datasets.annotations.splits import find_split
-from yolo.datasets.load import available_splits, check_split, dataset_name, load_dataset
+from yolo.datasets.load import available_splits, check_split, dataset_name
 from yolo.errors import AnnotationError, ConfigError
+from yolo.evaluation.class_mapping import map_classes
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns, read_results, to_results
 from yolo.evaluation.splits import warn_if_trained_on
@@ -45,7 +45,7 @@ BATCH = 8
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("weights", type=str, nargs="?", help=f"{WEIGHTS_HELP}; left out with --detections")
     split = "what training validated on, such as held-out, if DATA has it; else val, else test, else everything"
-    add_data_arguments(parser, split=split, required=False)
+    add_data_arguments(parser, split=split, required=False, names=False)
     parser.add_argument("--detections", type=str | None, metavar="FILE", help="COCO results file, instead of WEIGHTS")
     add_weights_options(parser)
     parser.add_argument("--size", type=str | None, help=SIZE_HELP)
@@ -71,7 +71,7 @@ def run(arguments: Namespace) -> None:
         check_output(arguments.out, force=arguments.force)
     if arguments.detections:
         split = choose_split(arguments, "val", "test")
-        dataset = load_dataset(arguments.data, split, images=arguments.images)
+        dataset = load_data(arguments, split)
         found = read_results(arguments.detections, dataset)
     else:
         dataset, found = detect_all(arguments, nms)
@@ -115,6 +115,7 @@ def take_data_of_run(arguments: Namespace) -> None:
     other = stored["val"] if stored["val"] and exists(stored["val"]) else None  # else --val was a split, or not given
     arguments.data = other or stored["data"]
     arguments.images = arguments.images or (None if other else stored["images"])
+    take_reading_options(arguments, stored)
     logger.info("measured on %s, as the run was", arguments.data)
 
 
@@ -187,7 +188,7 @@ def choose_images(arguments: Namespace, classes: Sequence[str], origin: Mapping[
                 f"trained on; {splits_of(arguments)}"
             )
     split = None if validated_whole(arguments, origin) else choose_split(arguments, *validated(origin), "val", "test")
-    return load_dataset(arguments.data, split, images=arguments.images, classes=classes)
+    return map_classes(load_data(arguments, split), classes)
 
 
 def validated(origin: Mapping[str, Any]) -> list[str]:
@@ -212,7 +213,7 @@ def load_held_out(arguments: Namespace, classes: Sequence[str], held_out: Mappin
     splits, split = available_splits(arguments.data), held_out.get("split")
     if split is not None and find_split(split, splits) is None:
         return None
-    return held_out_of(load_dataset(arguments.data, split, images=arguments.images, classes=classes), held_out)
+    return held_out_of(map_classes(load_data(arguments, split), classes), held_out)
 
 
 def splits_of(arguments: Namespace) -> str:

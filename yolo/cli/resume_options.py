@@ -11,6 +11,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from yolo.cli.common import parse_size
+from yolo.cli.data_options import READING
 from yolo.config import HARMLESS, TrainConfig, train_config
 from yolo.datasets.load import available_splits
 from yolo.errors import ConfigError
@@ -43,23 +44,35 @@ def write_data_file(folder: Path, arguments: Namespace) -> None:
     write_text(folder / DATA_FILE, to_json(describe_data(arguments), indent=2) + "\n")
 
 
-def read_data_file(folder: Path) -> dict[str, str | None] | None:
-    """Read the file of `write_data_file`: data, images, split, val; None if it is missing or damaged."""
+def read_data_file(folder: Path) -> dict[str, Any] | None:
+    """Read the file of `write_data_file`: data, images, split, val, and how to read; None if missing or damaged."""
     try:
         stored = json.loads((folder / DATA_FILE).read_text(encoding="utf-8"))
         values = {name: stored[name] for name in ("data", "images", "split", "val")}
+        reading = {name: stored.get(name) for name in READING if name != "images"}
+        strict = bool(reading.pop("strict"))
+        values |= reading
     except (OSError, ValueError, KeyError, TypeError):
         return None
     good = isinstance(values["data"], str) and all(value is None or isinstance(value, str) for value in values.values())
-    return values if good else None
+    return {**values, "strict": strict} if good else None
 
 
-def describe_data(arguments: Namespace) -> dict[str, str | None]:
-    """Options that locate the dataset, with absolute paths: the run may be resumed from another folder."""
-    paths = {"data": arguments.data, "images": arguments.images}
+def take_reading_options(arguments: Namespace, stored: Mapping[str, Any]) -> None:
+    """Set those options on how data are read that are not given to the values that a run was begun with."""
+    for name in READING:
+        if name != "images" and not arguments[name]:
+            arguments[name] = stored[name]
+
+
+def describe_data(arguments: Namespace) -> dict[str, Any]:
+    """Options that say where and how data are read, with absolute paths: another folder may resume the run."""
+    paths = {"data": arguments.data, "images": arguments.images, "names": arguments.names}
     whole = {name: str(Path(path).resolve()) if path and exists(path) else path for name, path in paths.items()}
+    reading = {name: arguments[name] for name in READING if name != "images"}
     other = arguments.val and exists(arguments.val) and arguments.val not in available_splits(arguments.data)
     return {
+        **reading,
         **whole,
         "split": arguments.split,
         "val": str(Path(arguments.val).resolve()) if other else arguments.val,

@@ -11,21 +11,20 @@ from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli import presets
 from yolo.cli.common import (
-    add_data_arguments,
     add_weights_options,
     check_output,
-    choose_split,
     hold_output,
     parse_size,
     prepare_output,
 )
 from yolo.cli.config_file import BoundedConfigFile
+from yolo.cli.data_options import add_data_arguments, choose_split, load_data, load_other
 from yolo.cli.hosts import add_host_arguments, on_hosts
 from yolo.cli.options import add_config, make_config
 from yolo.cli.resume_options import changeable, check_given, completed, describe_command, write_data_file
 from yolo.config import NewClasses, Precision, TrainConfig
 from yolo.datasets.annotations.splits import find_split
-from yolo.datasets.load import available_splits, load_dataset
+from yolo.datasets.load import available_splits
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import exists, is_folder, to_json
 from yolo.files.locks import check_free
@@ -48,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="YAML file of options, such as a run's config.yaml; overridden by typed options",
     )
     parser.add_argument("--preset", type=str | None, metavar="NAME", help=presets.HELP)
-    add_data_arguments(parser, split="train if there is one, else all", required=False)
+    add_data_arguments(parser, split="train if there is one, else all", required=False, names=False)
     parser.add_argument_group("data").add_argument(
         "--val",
         type=str | None,
@@ -164,7 +163,7 @@ def begin_run(arguments: Namespace) -> None:
     config = make_config(TrainConfig, arguments)
     size = None if arguments.size is None else parse_size(arguments.size)
     check_source(arguments)
-    dataset, validation = load_data(arguments)
+    dataset, validation = load_both(arguments)
     Augmenter(config.augment, dataset.classes)  # refuses unknown classes and faults in the albumentations file
     start_keras()
     from yolo.distributed.hosts import present_hosts
@@ -221,7 +220,7 @@ def go_on(arguments: Namespace) -> None:
     config = check_given(arguments.given, checkpoint.meta, folder)
     set_precision(command["precision"])
     arguments = completed(arguments, command)
-    dataset, validation = load_data(arguments)
+    dataset, validation = load_both(arguments)
     if hosts.first:
         write_data_file(folder, arguments)
     _, result = resume(
@@ -296,10 +295,10 @@ def check_source(arguments: Namespace) -> None:
         raise ConfigError(f"--weights {arguments.weights}: lies in the run's own folder; give another --out")
 
 
-def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
+def load_both(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
     """Load the training images, and the validation images if there are any."""
     split = choose_split(arguments, "train", "trainval")
-    dataset = load_dataset(arguments.data, split, images=arguments.images)
+    dataset = load_data(arguments, split)
     logger.info(
         "%s: %d pictures, %d boxes, %d classes",
         dataset.name,
@@ -314,9 +313,9 @@ def load_data(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
     if chosen is None:
         return dataset, None
     if chosen in splits:
-        validation = load_dataset(arguments.data, chosen, images=arguments.images, classes=dataset.classes)
+        validation = load_data(arguments, chosen, classes=dataset.classes)
     elif exists(chosen):
-        validation = load_dataset(chosen, classes=dataset.classes)
+        validation = load_other(chosen, arguments, None, classes=dataset.classes)
     else:
         has = ", ".join(splits) or "it has none"
         raise AnnotationError(f"--val {chosen}: neither a split of {arguments.data} ({has}) nor a dataset")

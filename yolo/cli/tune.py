@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> None:
     config = make_config(TrainConfig, arguments)
     size = None if arguments.size is None else parse_size(arguments.size)
     train.check_source(arguments)
-    dataset, validation = train.load_data(arguments)
+    dataset, validation = train.load_both(arguments)
     start_keras()
     from yolo.training.search.space import read_space
     from yolo.training.search.study import require_optuna

@@ -16,6 +16,7 @@ from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.datasets.pipeline.tf_errors import reported_failures
 from yolo.distributed.hosts import ALONE, Hosts
 from yolo.errors import AnnotationError, MediaError
+from yolo.evaluation.class_mapping import map_classes
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns
 from yolo.evaluation.splits import warn_if_trained_on
@@ -48,7 +49,7 @@ def evaluate(
 
     Args:
         detector: the detector to measure.
-        dataset: the ground truth; its classes are the detector's.
+        dataset: the ground truth; classes are matched by name, see `map_classes`, and those both know are measured.
         batch: images per batch.
         nms: thresholds of the detections.
         workers: threads that read images; 0: one per core.
@@ -58,9 +59,10 @@ def evaluate(
         after_batch: called with the number of batches done; an exception it raises ends the evaluation.
 
     Raises:
-        AnnotationError: the classes differ, or the dataset has no images.
+        AnnotationError: no class is known to both, or the dataset has no images.
         MediaError: an image cannot be read and there is no quarantine, or it lists too many.
     """
+    dataset = map_classes(dataset, detector.classes)
     if after_batch is None:  # else training follows, which has compared the images of both splits at its beginning
         warn_if_trained_on(detector.origin, dataset)
     found = find_all(

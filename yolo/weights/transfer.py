@@ -9,21 +9,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from yolo.class_names import meaning
 from yolo.config import NewClasses, check
 from yolo.errors import WeightsError
 from yolo.model.detector import Detector
 
 UNLEARNED = 0.01
 """Initial probability of a new class next to trained ones: low, so that it gives no false detections at first."""
-SYNONYMS = {
-    "aeroplane": "airplane",
-    "motorbike": "motorcycle",
-    "sofa": "couch",
-    "diningtable": "dining table",
-    "pottedplant": "potted plant",
-    "tvmonitor": "tv",
-}
-"""COCO's names of VOC's classes."""
 FIRST_CLASS = 5
 """Index of a slot's first class, after t_x, t_y, t_w, t_h and objectness."""
 
@@ -154,12 +146,6 @@ def match_classes(old: Sequence[str], new: Sequence[str], result: Transfer) -> l
             result.renamed.append((old[index], name))
     result.dropped += [name for index, name in enumerate(old) if index not in origins]
     return origins
-
-
-def meaning(name: str) -> str:
-    """Normalize a class name, so that spellings and synonyms of one class compare equal."""
-    plain = " ".join(name.lower().replace("_", " ").split())
-    return SYNONYMS.get(plain.replace(" ", ""), plain)
 
 
 def _same_anchors(source: Detector, target: Detector) -> bool:

@@ -1,0 +1,169 @@
+"""DATA and the options that say how it is read, on every command that reads a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
+
+from yolo.errors import ConfigError
+from yolo.files.atomic import is_file
+
+if TYPE_CHECKING:
+    from yolo.structs import Dataset
+
+DATA_HELP = (
+    "dataset: a folder or file as the labelling tools write it, such as a VOC folder, a COCO .json, a data.yaml, "
+    "labelme or CVAT files, or a folder of TFRecord files"
+)
+READING = ("images", "names", "classes", "rename", "merge", "strict")
+"""Options that say how DATA is read."""
+
+
+def add_data_arguments(parser: ArgumentParser, *, split: str | None, required: bool = True, names: bool = True) -> None:
+    """Add DATA and how to read it.
+
+    Args:
+        parser: parser of the command.
+        split: description of the default split; None: the command has no --split.
+        required: refuse a command without DATA.
+        names: add --names; False: the command has it already, for its weights.
+    """
+    if required:
+        parser.add_argument("data", type=str, help=DATA_HELP)
+    else:
+        parser.add_argument("data", type=str | None, nargs="?", default=None, help=DATA_HELP)
+    group = parser.add_argument_group("data")
+    if split is not None:
+        group.add_argument("--split", type=str | None, metavar="NAME", help=f"split of the dataset (default: {split})")
+    group.add_argument(
+        "--images", type=str | None, metavar="DIR", help="folder of the images, if they are not beside the annotations"
+    )
+    if names:
+        group.add_argument(
+            "--names", type=str | None, metavar="FILE", help="class names of data that only number their classes"
+        )
+    group.add_argument(
+        "--classes", type=str | None, metavar="A,B", help="only these classes, in this order (default: all)"
+    )
+    group.add_argument("--rename", type=str | None, metavar="OLD=NEW,...", help="new names of classes")
+    group.add_argument(
+        "--merge", type=str | None, metavar="NEW=A+B,...", help="classes to be made one, with a name for it"
+    )
+    group.add_argument(
+        "--strict", action="store_true", help="refuse data with an unreadable file or entry instead of leaving it out"
+    )
+
+
+def load_data(arguments: Namespace, split: str | None, *, classes: Sequence[str] | None = None) -> Dataset:
+    """Load a split of DATA as the options say.
+
+    Args:
+        arguments: arguments with those of `add_data_arguments`.
+        split: name of the split; None: everything.
+        classes: class names in the wanted order, such as those of the training images, which every box has to have;
+            None: those of --classes, else the dataset's own.
+
+    Raises:
+        YoloError: the dataset cannot be read, or an option does not fit it.
+    """
+    return load_other(arguments.data, arguments, split, images=arguments.images, classes=classes)
+
+
+def load_other(
+    data: str,
+    arguments: Namespace,
+    split: str | None,
+    *,
+    images: str | None = None,
+    classes: Sequence[str] | None = None,
+) -> Dataset:
+    """Load a split of another dataset than DATA, such as that of --val, with the same options about classes."""
+    from yolo.datasets.load import load_dataset
+
+    chosen = chosen_classes(arguments)
+    return load_dataset(
+        data,
+        split,
+        images=images,
+        classes=chosen if classes is None else classes,
+        others="refuse" if chosen is None else "drop",
+        rename=new_names(arguments),
+        names=class_names(arguments.names),
+        strict=arguments.strict,
+    )
+
+
+def chosen_classes(arguments: Namespace) -> list[str] | None:
+    """Class names of --classes; None: all."""
+    return None if arguments.classes is None else listed(arguments.classes, "classes")
+
+
+def class_names(file: str | None) -> list[str] | None:
+    """Class names in the file of --names; None if it is not given.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    if file is None:
+        return None
+    from yolo.datasets.annotations.text_files import read_lines
+
+    if not is_file(file):
+        raise ConfigError(f"names {file}: no such file; give a text file with a class name a line")
+    return [line for _, line in read_lines(Path(file))]
+
+
+def new_names(arguments: Namespace) -> dict[str, str]:
+    """New name of each class that --rename and --merge name.
+
+    Raises:
+        ConfigError: an option is malformed, or names a class twice.
+    """
+    pairs = [parted(text, "rename", "OLD=NEW") for text in listed(arguments.rename or "", "rename")]
+    for text in listed(arguments.merge or "", "merge"):
+        new, old = parted(text, "merge", "NEW=A+B")
+        pairs += [(each.strip(), new) for each in old.split("+")]
+    found: dict[str, str] = {}
+    for old, new in pairs:
+        if old in found:
+            raise ConfigError(f"class {old} is given two new names in --rename and --merge; name it once")
+        found[old] = new
+    return found
+
+
+def listed(text: str, option: str) -> list[str]:
+    """Words of an option that are separated by commas.
+
+    Raises:
+        ConfigError: a word is empty.
+    """
+    words = [word.strip() for word in text.split(",")] if text else []
+    if "" in words:
+        raise ConfigError(f"{option} {text}: a name is empty; separate the names by one comma")
+    return words
+
+
+def parted(text: str, option: str, form: str) -> tuple[str, str]:
+    """The two sides of ``left=right``.
+
+    Raises:
+        ConfigError: the text has another form.
+    """
+    left, equals, right = (part.strip() for part in text.partition("="))
+    if not (left and equals and right):
+        raise ConfigError(f"{option} {text}: expected {form}")
+    return left, right
+
+
+def choose_split(arguments: Namespace, *preferred: str) -> str | None:
+    """Split of --split, else the first of ``preferred`` that the dataset has, else None for all images."""
+    if arguments.split is not None:
+        return str(arguments.split)
+    from yolo.datasets.annotations.splits import find_split
+    from yolo.datasets.load import available_splits
+
+    splits = available_splits(arguments.data)
+    return next((found for name in preferred if (found := find_split(name, splits))), None)
