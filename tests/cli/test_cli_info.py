@@ -139,7 +139,7 @@ def test_a_dataset(tmp_path, capsys):
         ("a.keras", b"PK", (), "a.keras: not a .keras file, or a damaged one"),
         ("a.h5", b"hello", (), "a.h5: not a Keras file with weights, or a damaged one"),
         ("a.weights", bytes(100), (), "is the size of none of the networks"),
-        ("a.txt", b"", (), "a.txt: of no known kind"),
+        ("a.log", b"", (), "a.log: of no known kind"),
         ("a.yaml", b"names: [a]", (), "a.yaml: it names no pictures"),
         ("a.cfg", b"[net]\nwidth=32\nheight=32\n", ("--size", "33"), "size must be a multiple of 32"),
         ("a.cfg", b"[net]\nwidth=32\nheight=32\n", ("--cfg", "b.cfg"), "is itself a network file"),

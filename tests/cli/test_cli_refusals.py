@@ -23,7 +23,7 @@ def no_tensorflow(monkeypatch):
     [
         ("info none", "none: no such file or folder"),
         ("info none.keras", "none.keras: no such file or folder"),
-        ("info a.txt", "a.txt: of no known kind"),
+        ("info a.png", "a.png: of no known kind"),
         ("eval none.keras data.json --out out", "none.keras: no such file"),
         ("eval a.keras none --out out", "none: no such file or folder"),
         ("eval a.keras", "give either WEIGHTS DATA or --detections R.json DATA"),
@@ -33,7 +33,7 @@ def no_tensorflow(monkeypatch):
         ("eval a.keras data.json --split val --out out", "no split 'val'; it has held-out"),
         ("eval empty data.json", "empty: no best.keras in this folder"),
         ("eval a.keras data.json --size 33 --out out", "size must be a multiple of 32"),
-        ("eval a.keras data.json --names b.names", "names b.names: a.keras is not a Darknet .weights file"),
+        ("detect a.keras a.png --names b.names", "names b.names: a.keras is not a Darknet .weights file"),
         ("eval a.weights data.json --cfg none.cfg", "none.cfg: no such file"),
         ("eval --detections none.json data.json --out out", "none.json: cannot be read"),
         ("detect none.keras a.png --out out", "none.keras: no such file"),

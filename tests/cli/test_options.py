@@ -199,3 +199,26 @@ def test_a_folder_with_the_name_of_an_option_is_no_option():
     assert as_option("out: exists; give another --out", typed) == "out: exists; give another --out"
     assert as_option("warmup_epochs must be >= 0, got -1", typed) == "--warmup-epochs must be >= 0, got -1"
     assert as_option("learning_rate must be > 0, got 0", typed) == "learning_rate must be > 0, got 0"  # from a file
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "values"),
+    [
+        ("eval", "W --cfg N.cfg DATA", {"weights": "W", "data": "DATA", "cfg": "N.cfg"}),
+        ("eval", "--json W --size=416 DATA --conf 0.1", {"weights": "W", "data": "DATA", "size": "416", "conf": 0.1}),
+        ("detect", "W --out o a.jpg --conf 0.2 b.jpg", {"weights": "W", "sources": ["a.jpg", "b.jpg"], "out": "o"}),
+        ("detect", "W --out o -- -a.jpg", {"weights": "W", "sources": ["-a.jpg"]}),
+        ("train", "--epochs 3 D --augment.flip 0.1 --no 1", None),
+        ("train", "--epochs 3 D --augment.flip 0.1 --force", {"data": "D", "epochs": 3, "force": True}),
+        ("data", "convert A --to coco B --json", {"convert.data": "A", "convert.out": "B", "convert.json": True}),
+        ("data", "--json convert --to coco A B", {"convert.data": "A", "convert.out": "B", "json": True}),
+    ],
+)
+def test_options_stand_before_between_and_after_arguments(command, words, values):
+    module = import_module(f"yolo.cli.{command}")
+    if values is None:
+        with pytest.raises(ConfigError, match="unknown option --no"):
+            parse(command, "", module.add_arguments, words.split())
+        return
+    found = parse(command, "", module.add_arguments, words.split())
+    assert {name: found[name] for name in values} == values

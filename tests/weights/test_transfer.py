@@ -144,7 +144,7 @@ def test_names_are_matched(old, new, expected):
 
 
 def test_meaning_is_one_spelling():
-    assert meaning("  Potted_plant ") == meaning("pottedplant") == "potted plant"
+    assert meaning("  Potted_plant ") == meaning("pottedplant") == "pottedplant"
     assert meaning("Zebra crossing") == "zebra crossing"
 
 

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from yolo.structs import Dataset
 
 DATA_HELP = (
-    "dataset: a folder or file as the labelling tools write it, such as a VOC folder, a COCO .json, a data.yaml, "
-    "labelme or CVAT files, or a folder of TFRecord files"
+    "dataset: a folder or file as labelling tools write it, such as a VOC folder, a COCO .json or a data.yaml"
 )
 READING = ("images", "names", "classes", "rename", "merge", "strict")
 """Options that say how DATA is read."""
@@ -35,6 +34,11 @@ def add_data_arguments(parser: ArgumentParser, *, split: str | None, required: b
         parser.add_argument("data", type=str, help=DATA_HELP)
     else:
         parser.add_argument("data", type=str | None, nargs="?", default=None, help=DATA_HELP)
+    add_reading_options(parser, split=split, names=names)
+
+
+def add_reading_options(parser: ArgumentParser, *, split: str | None, names: bool = True) -> None:
+    """Add the options that say how a dataset is read; arguments as in `add_data_arguments`."""
     group = parser.add_argument_group("data")
     if split is not None:
         group.add_argument("--split", type=str | None, metavar="NAME", help=f"split of the dataset (default: {split})")

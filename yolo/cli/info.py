@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import add_weights_options, parse_size
+from yolo.cli.data_options import add_reading_options, load_other
 from yolo.darknet.summary import Summary
 from yolo.errors import ConfigError, WeightsError
 from yolo.files.atomic import exists, is_folder, to_json
@@ -27,7 +28,7 @@ Report = dict[str, Any]
 """Description of a file, ready for JSON."""
 
 ARRAYS = (".h5", ".hdf5")
-DATASETS = (".yaml", ".yml", ".json")
+DATASETS = (".yaml", ".yml", ".json", ".xml", ".csv", ".txt", ".data")
 CLASSES_SHOWN = 10
 
 
@@ -41,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=str | None, help="input size for which operations are counted (default: the model's own)"
     )
-    parser.add_argument("--split", type=str | None, metavar="NAME", help="split of a dataset (default: all)")
+    add_reading_options(parser, split="all", names=False)
 
 
 def run(arguments: Namespace) -> None:
@@ -62,7 +63,7 @@ def describe(arguments: Namespace) -> Report:
     if not exists(path) and path not in PUBLISHED and not is_remote(path):
         raise ConfigError(f"{path}: no such file or folder")
     if is_folder(path) or is_remote(path) or suffix in DATASETS:
-        return describe_dataset(path, arguments.split)
+        return describe_dataset(path, arguments)
     if suffix == ".cfg":
         return describe_cfg(path, arguments)
     if not (suffix in (*ARRAYS, ".keras") or is_darknet(path) or path in PUBLISHED):
@@ -156,18 +157,18 @@ def describe_arrays(path: str) -> Report:
     return {"file": path, "kind": "weights", "arrays": arrays, "parameters": {"total": total}}
 
 
-def describe_dataset(path: str, split: str | None) -> Report:
+def describe_dataset(path: str, arguments: Namespace) -> Report:
     import numpy as np
 
-    from yolo.datasets.load import available_splits, load_dataset
+    from yolo.datasets.load import available_splits
 
-    dataset = load_dataset(path, split)
+    dataset = load_other(path, arguments, arguments.split, images=arguments.images)
     counts = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
     return {
         "file": path,
         "kind": "dataset",
         "name": dataset.name,
-        "split": split,
+        "split": arguments.split,
         "splits": list(available_splits(path)),
         "pictures": len(dataset),
         "boxes": len(dataset.boxes),

@@ -53,6 +53,7 @@ def parse(
     known = parser.get_defaults()
     if "preset" in known:
         words = files_first(words)
+    words = options_first(chosen, words)
     try:
         found = parser.parse_args(words)
         if "resume" in known:
@@ -65,6 +66,33 @@ def parse(
         raise ConfigError(f"{explain(error, chosen, words)} (see `{chosen.prog} --help`)") from error
     refuse_elsewhere(found)
     return found
+
+
+def options_first(parser: CommandParser, words: list[str]) -> list[str]:
+    """Move positional arguments behind the options: argparse gives up where optional ones stand among options.
+
+    Args:
+        parser: parser of the command, or of the subcommand that the words name.
+        words: all words of the command, the subcommand included.
+    """
+    begin = words.index(parser.prog.rpartition(" ")[2]) + 1 if parser.prog.count(" ") > 1 else 0
+    options: list[str] = []
+    positionals: list[str] = []
+    waiting = iter(words[begin:])
+    for word in waiting:
+        if word == "--":
+            return [*words[:begin], *options, "--", *positionals, *waiting]
+        name, equals, _ = word.partition("=")
+        if not (word.startswith("-") and is_known(parser, name)):
+            positionals.append(word)
+            continue
+        action = parser._option_string_actions.get(name)
+        takes_value = not equals and (action is None or action.nargs is None)
+        value = next(waiting, None) if takes_value else None
+        if takes_value and value is None:
+            return [*words[:begin], *options, *positionals, word]  # its value is missing
+        options += [word] if value is None else [word, value]
+    return [*words[:begin], *options, *positionals]
 
 
 def underscored(argument: str) -> str:

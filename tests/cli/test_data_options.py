@@ -1,0 +1,70 @@
+"""Options about how DATA is read: classes picked, renamed and merged, a list of names, strictness."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonargparse import Namespace
+from pictures import write_picture
+
+from yolo.cli.data_options import new_names
+from yolo.cli.main import main
+from yolo.errors import ConfigError
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    """A COCO file of one picture with a car, a truck and a cat."""
+    write_picture(tmp_path / "a.jpg")
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 100, "width": 200}],
+        "annotations": [
+            {"id": number, "image_id": 1, "category_id": number, "bbox": [number, 2, 20, 20]} for number in (1, 2, 3)
+        ],
+        "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "truck"}, {"id": 3, "name": "cat"}],
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "classes"),
+    [
+        ([], {"car": 1, "truck": 1, "cat": 1}),
+        (["--classes", "cat, car"], {"cat": 1, "car": 1}),
+        (["--classes", "cat,dog"], {"cat": 1, "dog": 0}),
+        (["--rename", "car=auto"], {"auto": 1, "truck": 1, "cat": 1}),
+        (["--merge", "vehicle=car+truck"], {"vehicle": 2, "cat": 1}),
+        (
+            ["--merge", "vehicle=car+truck", "--rename", "cat=animal", "--classes", "animal,vehicle"],
+            {"animal": 1, "vehicle": 2},
+        ),
+    ],
+)
+def test_classes_are_picked_renamed_and_merged(data, capsys, options, classes):
+    assert main(["info", str(data), "--json", *options]) == 0
+    found = json.loads(capsys.readouterr().out)["classes"]
+    assert list(found.items()) == list(classes.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rename", "dog=cat"], "there is no class 'dog' to rename; it has car, truck, cat"),
+        (["--rename", "dog"], "--rename dog: expected OLD=NEW"),
+        (["--merge", "x=car+truck,y=car"], "class car is given two new names in --rename and --merge; name it once"),
+        (["--classes", "cat,,car"], "--classes cat,,car: a name is empty; separate the names by one comma"),
+        (["--classes", "cat,cat"], "class 'cat' is twice in the list"),
+    ],
+)
+def test_faulty_options(data, capsys, options, message):
+    assert main(["info", str(data), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_class_named_twice():
+    with pytest.raises(ConfigError, match="class a is given two new names"):
+        new_names(Namespace(rename="a=b", merge="c=a+d"))
