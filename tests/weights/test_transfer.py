@@ -145,7 +145,7 @@ def test_names_are_matched(old, new, expected):
 
 def test_meaning_is_one_spelling():
     assert meaning("  Potted_plant ") == meaning("pottedplant") == "pottedplant"
-    assert meaning("Zebra crossing") == "zebra crossing"
+    assert meaning("Zebra crossing") == "zebracrossing"
 
 
 def test_other_anchors_are_told():
