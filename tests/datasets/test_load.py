@@ -51,9 +51,9 @@ def write_coco(path: Path, name: str = "cat") -> Path:
     ("make", "message"),
     [
         (lambda _: None, "no such file or folder"),
-        (lambda path: path.mkdir(), "no dataset in this folder; expected Annotations/"),
+        (lambda path: path.mkdir(), "no dataset in this folder: it is empty; known are data.yaml; VOC; COCO; "),
         (lambda path: (path / "Annotations").mkdir(parents=True), r"Annotations: holds no \.xml file"),
-        (lambda path: path.write_text("x"), r"not a dataset; give a \.yaml, a COCO \.json or a VOC folder"),
+        (lambda path: path.write_text("x"), r"not a dataset of a format that is known \(data\.yaml; VOC; "),
     ],
 )
 @pytest.mark.parametrize("function", [load_dataset, available_splits])
@@ -220,3 +220,11 @@ def test_a_missing_split_is_refused_with_those_there_are(tmp_path):
         load_dataset(tmp_path, "val")
     with pytest.raises(AnnotationError, match=r"no split 'val'; it is not divided into splits \(leave --split out\)"):
         load_dataset(tmp_path / "train.json", "val")
+
+
+def test_a_message_says_what_lies_there(tmp_path):
+    for name in ("a.md", "notes/b.md", "notes/c.md", "notes/.hidden", "LICENSE"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    with pytest.raises(AnnotationError, match=r"no dataset in this folder: 2 \.md in notes/, 1 LICENSE, 1 \.md; known"):
+        load_dataset(tmp_path)

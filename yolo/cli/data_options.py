@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.errors import ConfigError
-from yolo.files.atomic import is_file
 
 if TYPE_CHECKING:
     from yolo.structs import Dataset
 
-DATA_HELP = (
-    "dataset: a folder or file as labelling tools write it, such as a VOC folder, a COCO .json or a data.yaml"
-)
+DATA_HELP = "dataset: a folder or file as labelling tools write it, such as a VOC folder, a COCO .json or a data.yaml"
 READING = ("images", "names", "classes", "rename", "merge", "strict")
 """Options that say how DATA is read."""
 
@@ -109,15 +105,13 @@ def class_names(file: str | None) -> list[str] | None:
     """Class names in the file of --names; None if it is not given.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: there is no such file, or it is no list of names.
     """
     if file is None:
         return None
-    from yolo.datasets.annotations.text_files import read_lines
+    from yolo.darknet.names import read_names
 
-    if not is_file(file):
-        raise ConfigError(f"names {file}: no such file; give a text file with a class name a line")
-    return [line for _, line in read_lines(Path(file))]
+    return read_names(file)
 
 
 def new_names(arguments: Namespace) -> dict[str, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from yolo.datasets.annotations.columns import Columns, OtherClasses, build_dataset, concatenate, own_classes
-from yolo.datasets.annotations.place import Place
+from yolo.datasets.annotations.place import Place, walk
 from yolo.datasets.annotations.source import DESCRIBED, ReadOptions, Source
 from yolo.datasets.annotations.splits import SPLITS, find_split
 from yolo.datasets.format_table import formats
@@ -18,6 +20,10 @@ from yolo.files.atomic import exists
 from yolo.files.remote import is_remote
 from yolo.structs import Dataset
 
+KINDS_NAMED = 6
+"""Largest number of kinds of files that a message lists."""
+LOOKED_AT = 20_000
+"""Largest number of files that are counted for a message."""
 DEEPEST = 3
 """Number of folders that may lie around a dataset, such as those that an archive puts around its content."""
 
@@ -123,12 +129,28 @@ def recognise(path: str | Path) -> Source:
     missed = next((missed for each in formats() if (missed := each.near_miss(place))), None)
     if missed is not None:
         raise AnnotationError(missed)
+    raise AnnotationError(unknown(place))
+
+
+def unknown(place: Place) -> str:
+    """Message about a file or folder that no format has recognised: what lies there, and what would be recognised."""
+    known = "; ".join(dict.fromkeys(each.name for each in formats()))
     if not place.is_folder:
-        raise AnnotationError(f"{path}: not a dataset; give a .yaml, a COCO .json or a VOC folder")
-    raise AnnotationError(
-        f"{path}: no dataset in this folder; expected Annotations/*.xml with JPEGImages/ (VOC), "
-        "a data.yaml, annotations/instances_*.json, train.json and val.json (COCO), or *.tfrecord"
-    )
+        return f"{place.path}: not a dataset of a format that is known ({known})"
+    held = ", ".join(content(place)) or "it is empty"
+    return f"{place.path}: no dataset in this folder: {held}; known are {known} (docs/formats.md shows their layouts)"
+
+
+def content(place: Place) -> list[str]:
+    """Numbers of files by suffix and folder, such as ``3 .xml in annots/``: the most frequent ones."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for file in islice(walk(place.path, depth=DEEPEST), LOOKED_AT):
+        folder = file.parent.relative_to(place.path).as_posix()
+        counts[file.suffix.lower() or file.name, folder] += 1
+    return [
+        f"{count} {suffix}" + ("" if folder == "." else f" in {folder}/")
+        for (suffix, folder), count in counts.most_common(KINDS_NAMED)
+    ]
 
 
 def find_source(place: Place, deepest: int) -> Source | None:
