@@ -6,12 +6,14 @@ The pictures are drawn: a red box on grey where the object is, so that a box can
 from __future__ import annotations
 
 import csv
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cfg_texts import one_layer
 
 from yolo import Dataset, YoloError, load_dataset
 from yolo.cli.main import main
@@ -295,3 +297,55 @@ def test_training_on_nothing_is_refused(folder, case, tmp_path, capsys):
 def test_anchors_can_always_be_fitted(folder, case, count, capsys):
     assert main(["anchors", str(folder / case), "--count", count, "--json"]) == 0
     assert '"best_possible_recall": 1.0' in capsys.readouterr().out
+
+
+TRAINED = """
+t_150_boxes t_background_mostly t_batch_gt_data t_class_never t_full_picture t_identical_boxes t_identical_long
+t_one_picture t_one_picture_no_val t_sub_pixel t_tiny_pictures t_wide pic_wide pic_tiny_1x1 pic_truncated
+voc_zero_picture t_val_backslash_coco
+"""
+"""Cases that a detector trains on, whatever they look like."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", TRAINED.split())
+def test_a_case_trains(folder, case, tmp_path, capsys):
+    network = tmp_path / "one.cfg"
+    network.write_text(one_layer(8))
+    words = [
+        "--model",
+        str(network),
+        "--size",
+        "64",
+        "--epochs",
+        "1",
+        "--batch",
+        "16" if case == "t_batch_gt_data" else "2",
+    ]
+    assert main(["train", str(folder / case), *words, "--workers", "1", "--out", str(tmp_path / "run"), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "loss nan" not in captured.err
+    assert json.loads(captured.out)["images"] > 0
+    if case == "pic_truncated":
+        assert "a1.jpg" in (tmp_path / "run" / "quarantine.csv").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "measured"),
+    [("eval_motorcycle", "motorbike"), ("eval_motorbike", "motorbike"), ("eval_subset80", "cat"), ("eval_pet", None)],
+)
+def test_a_model_of_other_classes_is_measured(shared, folder, case, measured, capsys):
+    darknet = shared / "data" / "darknet" / "MobileNetV2-YOLOv3-Nano-voc"
+    names = ["--names", str(darknet.parent / "voc.names")]
+    # Options stand between the arguments on purpose.
+    words = [f"{darknet}.weights", "--cfg", f"{darknet}.cfg", str(folder / case / "ann.json"), *names, "--json"]
+    code = main(["eval", *words, "--size", "96"])
+    captured = capsys.readouterr()
+    if measured is None:
+        assert (code, captured.out) == (2, "")
+        assert "none of its classes (pet) is known to the model (aeroplane" in captured.err
+    else:
+        assert code == 0
+        instances = {name: row["instances"] for name, row in json.loads(captured.out)["classes"].items()}
+        assert instances[measured] == sum(instances.values()) > 0
