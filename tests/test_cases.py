@@ -302,7 +302,7 @@ def test_anchors_can_always_be_fitted(folder, case, count, capsys):
 TRAINED = """
 t_150_boxes t_background_mostly t_batch_gt_data t_class_never t_full_picture t_identical_boxes t_identical_long
 t_one_picture t_one_picture_no_val t_sub_pixel t_tiny_pictures t_wide pic_wide pic_tiny_1x1 pic_truncated
-voc_zero_picture t_val_backslash_coco
+t_val_backslash_coco
 """
 """Cases that a detector trains on, whatever they look like."""
 
