@@ -119,7 +119,9 @@ def matching(places: Sequence[Place], is_own: Callable[[Path], bool], per_pictur
     return found
 
 
-def record_source(name: str, place: Place, files: Sequence[Path], read: Reader) -> Source | None:
+def record_source(
+    name: str, place: Place, files: Sequence[Path], read: Reader, *, per_picture: bool = False
+) -> Source | None:
     """Source of annotation files that give records, divided into splits by their names; None without files.
 
     Args:
@@ -127,53 +129,37 @@ def record_source(name: str, place: Place, files: Sequence[Path], read: Reader) 
         place: place of the dataset.
         files: its annotation files.
         read: reader of the format.
+        per_picture: whether there is a file an image, which only folders divide into splits.
     """
     base = place.path if place.is_folder else place.path.parent
-    parts = split_files(files, base) if place.is_folder else {"": [*files]}
+    parts = split_files(files, base, per_picture=per_picture) if place.is_folder else {"": [*files]}
     splits = tuple(filter(None, parts))
 
     def read_parts(split: str | None, options: ReadOptions) -> Columns:
         chosen = [split] if split else list(splits or parts)
         if splits and "" in parts:
-            others = ", ".join(str(file) for file in parts[""][:3])
-            logger.warning("%s: files that name no split are left out, such as %s", place.path, others)
-        return read_columns(place.path, base, parts, chosen, read, options)
+            logger.warning("%s: files that name no split are left out, such as %s", place.path, parts[""][0])
+        if options.images is not None and not options.images.is_dir():
+            raise AnnotationError(f"{options.images}: there is no such folder of pictures")
+        finders = {each: PictureFinder(picture_folders(base, each, parts[each], options)) for each in parts}
+        readings = {each: read(parts[each], finders[each]) for each in chosen}
+        classes = class_list([*readings.values(), *read_others(parts, finders, readings, read)])
+        columns = [
+            to_columns(
+                reading.records,
+                finders[each],
+                folder=base,
+                name=str(place.path),
+                options=options,
+                classes=classes,
+                repairs=reading.repairs,
+                left_out=reading.left_out,
+            )
+            for each, reading in readings.items()
+        ]
+        return columns[0] if len(columns) == 1 else concatenate(columns, folder=base, classes=classes)
 
     return Source(name, splits, read_parts) if files else None
-
-
-def read_columns(
-    path: Path,
-    base: Path,
-    parts: Mapping[str, Sequence[Path]],
-    chosen: Sequence[str],
-    read: Reader,
-    options: ReadOptions,
-) -> Columns:
-    """Columns of some splits, with the classes of all.
-
-    Raises:
-        AnnotationError: something is missing or malformed.
-    """
-    if options.images is not None and not options.images.is_dir():
-        raise AnnotationError(f"{options.images}: there is no such folder of pictures")
-    finders = {split: PictureFinder(picture_folders(base, split, files, options)) for split, files in parts.items()}
-    readings = {split: read(parts[split], finders[split]) for split in chosen}
-    classes = class_list([*readings.values(), *read_others(parts, finders, readings, read)])
-    columns = [
-        to_columns(
-            reading.records,
-            finders[split],
-            folder=base,
-            name=str(path),
-            options=options,
-            classes=classes,
-            repairs=reading.repairs,
-            left_out=reading.left_out,
-        )
-        for split, reading in readings.items()
-    ]
-    return columns[0] if len(columns) == 1 else concatenate(columns, folder=base, classes=classes)
 
 
 def read_others(

@@ -13,6 +13,11 @@ FARTHEST = 1e9
 """Largest coordinate that is read as it is; products of larger ones could overflow."""
 
 
+def text(value: Any) -> str:
+    """A text; empty for anything else."""
+    return value if isinstance(value, str) else ""
+
+
 def number(value: Any) -> float | None:
     """A number, also one written as text; NaN for one that is no coordinate; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

@@ -33,13 +33,19 @@ def split_in_name(stem: str) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
-def split_files(files: Iterable[Path], base: Path) -> dict[str, list[Path]]:
-    """Annotation files by the split in their name, or in that of their folder below ``base``.
+def split_files(files: Iterable[Path], base: Path, *, per_picture: bool = False) -> dict[str, list[Path]]:
+    """Annotation files by the split in their name, or in that of a folder between them and ``base``.
 
     Those that name no split come under ``""``.
+
+    Args:
+        files: annotation files.
+        base: folder of the dataset.
+        per_picture: whether there is a file an image, whose own name is not meant as that of a split.
     """
     parts: dict[str, list[Path]] = {}
     for file in files:
-        folder = file.parent.name if file.parent != base else ""
-        parts.setdefault(split_in_name(file.stem) or split_in_name(folder) or "", []).append(file)
+        folders = file.relative_to(base).parts[-2::-1] if file.is_relative_to(base) else ()
+        named = map(split_in_name, folders if per_picture else (file.stem, *folders))
+        parts.setdefault(next(filter(None, named), ""), []).append(file)
     return {split: parts[split] for split in (*SPLITS, "") if split in parts}

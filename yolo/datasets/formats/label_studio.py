@@ -62,17 +62,17 @@ def read_task(reading: Reading, place: str, task: Any, finder: PictureFinder) ->
         where, regions = "", [each for value in task.values() for each in regions_in(value)]
     regions = [each for each in regions if is_region(each)]
     record = Record(place, name, original_size(regions), relative=True)
-    labelled = {region.get("id") for region in regions if labels_of(region)}
+    labelled = {str(region.get("id")) for region in regions if labels_of(region)}
     for index, region in enumerate(regions):
         # <Rectangle> beside <Labels> gives two entries of one id, of which one has the classes.
-        if labels_of(region) or region.get("id") not in labelled:
+        if labels_of(region) or str(region.get("id")) not in labelled:
             read_region(reading, record, region, f"{where}region {index + 1}")
     reading.records.append(record)
 
 
 def picture_name(task: dict[str, Any], finder: PictureFinder) -> str | None:
     """Name of a task's image: of the texts in its data the one that is found, else the likeliest."""
-    data = task["data"] if "data" in task else task
+    data = task.get("data", task)
     texts = {key: value for key, value in data.items() if isinstance(value, str)} if isinstance(data, dict) else {}
     upload = task.get("file_upload")
     likely = [value for key, value in texts.items() if key in ("image", "img", "picture", "photo", "url")]
@@ -151,9 +151,8 @@ def read_region(reading: Reading, record: Record, region: dict[str, Any], place:
         return
     rotation = number(region.get("image_rotation") or values.get("image_rotation") or 0)
     if rotation:
-        reading.skip(
-            f"{record.place}: {place}", "it was drawn on a picture that was rotated on the screen; draw it anew"
-        )
+        reason = "it was drawn on a picture that was rotated on the screen; draw it anew"
+        reading.skip(f"{record.place}: {place}", reason)
         return
     corners = fractions(shape, values, record.size)
     if corners is None:

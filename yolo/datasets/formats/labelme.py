@@ -17,7 +17,7 @@ from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.record_files import Reading, files_of, record_source
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.repair import NO_AREA_SHAPES
-from yolo.datasets.annotations.shapes import Corners, Point, bounds, ellipse_bounds, number, points
+from yolo.datasets.annotations.shapes import Corners, Point, bounds, ellipse_bounds, number, points, text
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
@@ -81,7 +81,7 @@ def size_of(content: dict[str, Any]) -> Size | None:
 
 def read_shape(reading: Reading, record: Record, shape: Any, place: str) -> None:
     """Read one shape of a file into its record."""
-    kind = shape.get("shape_type") if isinstance(shape, dict) else None
+    kind = text(shape.get("shape_type")) if isinstance(shape, dict) else ""
     corners = points(shape.get("points")) if isinstance(shape, dict) else None
     if corners is None:
         reading.skip(f"{record.place}: {place}", f"expected a shape with points, got {quoted(shape, 80)}")
@@ -94,7 +94,7 @@ def read_shape(reading: Reading, record: Record, shape: Any, place: str) -> None
         )
 
 
-def shape_bounds(kind: Any, corners: Sequence[Point]) -> Corners:
+def shape_bounds(kind: str, corners: Sequence[Point]) -> Corners:
     """Box of a shape: a circle has a centre and a point of its edge, a mask its first and last pixel."""
     if kind == "circle":
         radius = dist(corners[0], corners[1])
@@ -121,7 +121,8 @@ def is_labelme(path: Path) -> bool:
 
 def recognise(place: Place) -> Source | None:
     """Recognise a file of labelme, or a folder of them."""
-    return record_source("labelme", place, files_of(place, is_labelme, per_picture=True), read_labelme)
+    files = files_of(place, is_labelme, per_picture=True)
+    return record_source("labelme", place, files, read_labelme, per_picture=True)
 
 
 FORMAT = Format("labelme", FILES, recognise)

@@ -13,7 +13,7 @@ from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.record_files import Reading, files_of, record_source
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.repair import NO_AREA_SHAPES
-from yolo.datasets.annotations.shapes import Corners, bounds, ellipse_bounds, from_size, numbers
+from yolo.datasets.annotations.shapes import Corners, bounds, ellipse_bounds, from_size, numbers, text
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.datasets.formats.via3 import is_via3, read_via3
 from yolo.datasets.formats.via_class import add_region, class_attribute, class_of
@@ -90,7 +90,7 @@ def attributes_declared(content: dict[str, Any]) -> list[str]:
 def read_region(reading: Reading, record: Record, region: Any, place: str, chosen: str | None) -> None:
     """Read one region of an image into its record."""
     shape = region.get("shape_attributes") if isinstance(region, dict) else None
-    kind = shape.get("name") if isinstance(shape, dict) else None
+    kind = text(shape.get("name")) if isinstance(shape, dict) else ""
     if kind in WITHOUT_AREA:
         reading.count(NO_AREA_SHAPES, record, place)
         return
@@ -100,11 +100,11 @@ def read_region(reading: Reading, record: Record, region: Any, place: str, chose
         return
     attributes = region.get("region_attributes")
     value = attributes.get(chosen) if isinstance(attributes, dict) and chosen is not None else None
-    outlined = kind in OUTLINES
-    add_region(reading, record, class_of(value), corners, place, outlined=outlined, classless=chosen is None)
+    name = None if chosen is None else class_of(value)
+    add_region(reading, record, name, corners, place, outlined=kind in OUTLINES)
 
 
-def shape_bounds(kind: Any, shape: dict[str, Any]) -> Corners | None:
+def shape_bounds(kind: str, shape: dict[str, Any]) -> Corners | None:
     """Box of a shape; None if it lacks a number, or is none that has a box."""
     if kind in ("polygon", "polyline"):
         xs, ys = (shape.get(key) for key in ("all_points_x", "all_points_y"))

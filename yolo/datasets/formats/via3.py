@@ -9,7 +9,7 @@ from typing import Any
 
 from yolo.datasets.annotations.json_file import outline, read_json
 from yolo.datasets.annotations.pictures import PictureFinder
-from yolo.datasets.annotations.record_files import Reading
+from yolo.datasets.annotations.record_files import Reading, class_name
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.repair import NO_AREA_SHAPES
 from yolo.datasets.annotations.shapes import Corners, bounds, ellipse_bounds, from_size, numbers
@@ -46,7 +46,8 @@ def read_via3(reading: Reading, file: Path, finder: PictureFinder) -> None:
         if record is None:
             reading.skip(f"{file}: {place}", f"it belongs to no picture of the project: {quoted(entry, 80)}")
         else:
-            read_shape(reading, record, entry, place, option_names(attributes.get(chosen)), chosen)
+            name = None if chosen is None else option_named(values_of(entry).get(chosen), attributes.get(chosen))
+            read_shape(reading, record, entry, place, name=name)
     reading.records += records.values()
 
 
@@ -95,30 +96,26 @@ def attribute_name(attribute: Any) -> str:
     return name.strip() if isinstance(name, str) else ""
 
 
-def option_names(attribute: Any) -> dict[str, Any]:
+def option_named(value: Any, attribute: Any) -> str:
+    """Class of an attribute's value: its text, or the names of the options that it gives, with commas; empty: none."""
     options = attribute.get("options") if isinstance(attribute, dict) else None
-    return options if isinstance(options, dict) else {}
+    name = class_name(value)
+    if isinstance(options, dict) and options:
+        return ",".join(str(options.get(key, key)).strip() for key in name.split(","))
+    return name
 
 
-def read_shape(
-    reading: Reading, record: Record, entry: dict[str, Any], place: str, options: dict[str, Any], chosen: str | None
-) -> None:
-    """Read one shape of an image into its record."""
+def read_shape(reading: Reading, record: Record, entry: dict[str, Any], place: str, *, name: str | None) -> None:
+    """Read one shape of an image into its record; ``name`` None: no shape of the project has a class."""
     values = numbers(entry["xy"]) if isinstance(entry.get("xy"), list) else None
-    kind = None if not values else values[0]
+    kind = values[0] if values else None
+    corners = shape_bounds(kind, values[1:]) if values else None
     if kind in (POINT, LINE):
         reading.count(NO_AREA_SHAPES, record, place)
-        return
-    corners = shape_bounds(kind, values[1:]) if values else None
-    if corners is None:
+    elif corners is None:
         reading.skip(f"{record.place}: {place}", f"expected xy with a shape, got {quoted(entry, 80)}")
-        return
-    value = values_of(entry).get(chosen) if chosen is not None else None
-    # A checkbox gives the options that are set as one text, with commas.
-    parts = [str(options.get(part, part)).strip() for part in str(value).split(",")] if options else [value]
-    name = ",".join(map(str, parts)) if value not in (None, "") else ""
-    outlined = kind not in (RECTANGLE, EXTREME_RECTANGLE)
-    add_region(reading, record, name, corners, place, outlined=outlined, classless=chosen is None)
+    else:
+        add_region(reading, record, name, corners, place, outlined=kind not in (RECTANGLE, EXTREME_RECTANGLE))
 
 
 def shape_bounds(kind: float | None, values: Sequence[float]) -> Corners | None:

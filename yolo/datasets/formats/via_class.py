@@ -47,16 +47,9 @@ def class_of(value: Any) -> str:
 
 
 def add_region(
-    reading: Reading,
-    record: Record,
-    name: str,
-    corners: Corners,
-    place: str,
-    *,
-    outlined: bool,
-    classless: bool,
+    reading: Reading, record: Record, name: str | None, corners: Corners, place: str, *, outlined: bool
 ) -> None:
-    """Add a region to a record; where no region of a file has a class, all are of one."""
-    if classless:
+    """Add a region to a record; ``name`` None: no region of the file has a class, and all are of one."""
+    if name is None:
         reading.count(CLASSLESS, record, place)
-    reading.add(record, ONLY_CLASS if classless else name, corners, place, outlined=outlined)
+    reading.add(record, ONLY_CLASS if name is None else name, corners, place, outlined=outlined)
