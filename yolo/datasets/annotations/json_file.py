@@ -18,7 +18,7 @@ LARGEST_JSON = 8192 * MIB
 """Largest size of a JSON file in bytes; those of the largest public datasets have a few thousand MiB."""
 GLANCE = MIB
 """Number of bytes at the beginning of a file in which keys are looked for."""
-TOKENS = re.compile(rb'"(?:[^"\\\\]|\\\\.)*"|[{}\[\]:,]')
+TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]')
 
 
 class Outline(NamedTuple):

@@ -33,6 +33,11 @@ class Place:
         return self._listing[1] if self.is_folder else []
 
     @cached_property
+    def places(self) -> list[Place]:
+        """The folders directly in the folder, each listed once however many formats look into it."""
+        return [Place(folder) for folder in self.folders]
+
+    @cached_property
     def _listing(self) -> tuple[list[Path], list[Path]]:
         return list_folder(self.path)
 
@@ -42,8 +47,8 @@ class Place:
 
     def below(self, *names: str) -> list[Place]:
         """Folders directly in the folder that have one of these names, in any case, in the order of the names."""
-        found = {folder.name.lower(): folder for folder in reversed(self.folders)}
-        return [Place(found[name.lower()]) for name in dict.fromkeys(names) if name.lower() in found]
+        found = {each.path.name.lower(): each for each in reversed(self.places)}
+        return [found[name.lower()] for name in dict.fromkeys(names) if name.lower() in found]
 
     def named(self, *names: str) -> Path | None:
         """First file directly in the folder that has one of these names, in any case; None: there is none."""

@@ -1,8 +1,10 @@
-"""Names of splits, and which of them mean the same."""
+"""Names of splits, which of them mean the same, and which split a file's name speaks of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 SPLITS = ("train", "val", "valid", "validation", "test")
 VALIDATION = ("val", "valid", "validation")
@@ -11,10 +13,39 @@ VALIDATION = ("val", "valid", "validation")
 
 def find_split(name: str, splits: Sequence[str]) -> str | None:
     """The dataset's own name of a split: val, valid (Roboflow) and validation are interchangeable; None: not found."""
-    synonyms = (name, *VALIDATION) if name in VALIDATION else (name,)
-    return next((each for each in synonyms if each in splits), None)
+    return next((each for each in synonyms(name) if each in splits), None)
+
+
+def synonyms(name: str) -> tuple[str, ...]:
+    """A split's name and those that mean the same, itself first."""
+    return tuple(dict.fromkeys((name, *VALIDATION))) if name in VALIDATION else (name,)
 
 
 def without_year(split: str) -> str:
     """Name of a split such as train2017 without the digits at its end."""
     return split.rstrip("0123456789")
+
+
+def split_in_name(stem: str) -> str | None:
+    """The one split that a name speaks of, as in ``via_train`` or ``instances_val2017``; None: none, or several."""
+    words = {without_year(word) for word in re.split(r"[^a-z0-9]+", stem.lower())}
+    named = [split for split in SPLITS if split in words]
+    return named[0] if len(named) == 1 else None
+
+
+def split_files(files: Iterable[Path], base: Path, *, per_picture: bool = False) -> dict[str, list[Path]]:
+    """Annotation files by the split in their name, or in that of a folder between them and ``base``.
+
+    Those that name no split come under ``""``.
+
+    Args:
+        files: annotation files.
+        base: folder of the dataset.
+        per_picture: whether there is a file an image, whose own name is not meant as that of a split.
+    """
+    parts: dict[str, list[Path]] = {}
+    for file in files:
+        folders = file.relative_to(base).parts[-2::-1] if file.is_relative_to(base) else ()
+        named = map(split_in_name, folders if per_picture else (file.stem, *folders))
+        parts.setdefault(next(filter(None, named), ""), []).append(file)
+    return {split: parts[split] for split in (*SPLITS, "") if split in parts}

@@ -272,6 +272,12 @@ def is_coco(path: Path) -> bool:
     return path.suffix.lower() == ".json" and outline(path).has("images")
 
 
+def may_be_coco(path: Path) -> bool:
+    """Whether a file named after a split is COCO's, or malformed, which reading it reports; not another format's."""
+    keys = outline(path)
+    return keys.has("images") or not keys.keys
+
+
 def coco_files(path: Path) -> dict[str, Path]:
     """COCO files of a folder by split.
 
@@ -281,7 +287,7 @@ def coco_files(path: Path) -> dict[str, Path]:
     files = {file.stem.removeprefix("instances_"): file for file in sorted(path.glob("annotations/instances_*.json"))}
     files |= {file.parent.name: file for file in sorted(path.glob("*/_annotations.coco.json"))}
     for file in sorted([*path.glob("annotations/*.json"), *path.glob("*.json")]):
-        if without_year(file.stem) in SPLITS and file.stem not in files:
+        if without_year(file.stem) in SPLITS and file.stem not in files and may_be_coco(file):
             files[file.stem] = file
     plain = [without_year(name) for name in files]
     alone = {
