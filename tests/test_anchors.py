@@ -109,6 +109,65 @@ def test_fit_is_as_many_anchors_as_different_shapes():
     np.testing.assert_allclose(fit_shapes(shapes, 3), [[10, 10], [30, 20], [50, 90]], rtol=1e-3)
 
 
+def test_one_shape_gives_scaled_copies_of_it():
+    """What 360 x 12 px of a 400 px picture are at 416 px: the middle one of nine anchors, half an octave apart."""
+    shape = np.array([374.4, 12.48])
+    fitted = fit_shapes(np.repeat(shape[None], 6, axis=0), 9)
+    expected = [shape * 2 ** (step / 2) for step in range(-4, 5)]
+    np.testing.assert_allclose(fitted, expected, rtol=1e-3)
+    np.testing.assert_array_equal(fitted[4], shape.astype(np.float32))
+    assert measure_anchors(shape[None], fitted) == AnchorQuality(pytest.approx(1.0), 1.0)
+
+
+def test_two_shapes_are_completed_in_turn_the_commonest_first():
+    shapes = np.array([[10, 10]] * 3 + [[40, 20]] * 5, float)
+    root = 2**0.5
+    expected = [[10, 10], [10 * root] * 2, [40 / root, 20 / root], [40, 20], [40 * root, 20 * root]]
+    np.testing.assert_allclose(fit_shapes(shapes, 5), expected, atol=0.006)
+
+
+def test_nearly_equal_shapes_are_one_kind():
+    shapes = np.array([[100, 50], [100.5, 50.4], [99.4, 50], [101, 49.9]], float)
+    np.testing.assert_allclose(fit_shapes(shapes, 3), np.array([[0.5**0.5], [1], [2**0.5]]) * [100.25, 50], atol=0.006)
+
+
+def test_shapes_of_fractions_of_a_pixel_stay_apart():
+    shapes = np.array([[0.04, 0.01], [0.012, 0.012], [0.3, 0.004]])
+    fitted = fit_shapes(shapes, 3)
+    np.testing.assert_allclose(fitted, [[0.012, 0.012], [0.04, 0.01], [0.3, 0.004]], rtol=0.03)
+    assert measure_anchors(shapes, fit_shapes(shapes, 9)).best_possible_recall == 1.0
+
+
+def test_one_box_of_a_dataset():
+    """A picture of 100 x 100 with a box of 20 x 10 at 96 px, 19.2 x 9.6, and six anchors."""
+    dataset = make_dataset([(0, 0, 10, 10, 30, 20, 0)], pictures=1, sizes=np.array([[100, 100]], np.int32))
+    factors = 2 ** (np.arange(-2, 4)[:, None] / 2)
+    np.testing.assert_allclose(fit_anchors(dataset, 6, 96), factors * [19.2, 9.6], atol=0.006)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0.001, 2000), st.floats(0.001, 2000)), min_size=1, max_size=6),
+    st.integers(1, 5),
+    st.integers(6, 40),
+)
+def test_few_shapes_always_give_all_anchors_and_full_recall(kinds, repeats, count):
+    shapes = np.repeat(np.array(kinds), repeats, axis=0)
+    fitted = fit_shapes(shapes, count)
+    assert fitted.shape == (count, 2)
+    assert (fitted > 0).all()
+    assert np.isfinite(fitted).all()
+    assert (np.diff(fitted.astype(np.float64).prod(axis=1)) >= -1e-6).all()
+    assert measure_anchors(shapes, fitted).best_possible_recall == 1.0
+    np.testing.assert_array_equal(fitted, fit_shapes(shapes, count))
+
+
+def test_a_sample_of_fewer_kinds_than_anchors_is_completed(monkeypatch):
+    monkeypatch.setattr(module, "FIT_LIMIT", 3)
+    shapes = np.concatenate([np.full((500, 2), 10.0), [[30.0, 30.0]]])
+    assert fit_shapes(shapes, 2)[-1, 0] in (30, pytest.approx(10 * 2**0.5, abs=0.006))
+
+
 def test_fit_is_the_same_for_the_same_seed():
     shapes = random_shapes(500)
     first, again = fit_shapes(shapes, 5, seed=3), fit_shapes(shapes, 5, seed=3)
@@ -153,8 +212,8 @@ def test_tiny_boxes_give_positive_anchors():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"count": 3}, ConfigError, "3 anchors, but only 2 distinct box shapes; lower the count"),
-        ({"count": 0}, ConfigError, "count must be > 0, got 0"),
+        ({"count": 0}, ConfigError, r"count must be in 1\.\.1000, got 0"),
+        ({"count": 1001}, ConfigError, r"count must be in 1\.\.1000, got 1001"),
         ({"count": 1, "size": 400}, ConfigError, "multiple of 32"),
     ],
 )
@@ -163,11 +222,20 @@ def test_what_cannot_be_fitted(dataset, options, error, message):
         fit_anchors(dataset, **options)
 
 
-def test_a_dataset_without_boxes_cannot_be_fitted():
-    crowd_only = make_dataset([(0, 0, 0, 0, 5, 5, True)], pictures=1, name="empty")
-    for dataset in (make_dataset([], pictures=2, name="empty"), crowd_only):
-        with pytest.raises(AnnotationError, match="empty: has no boxes to fit anchors to"):
-            fit_anchors(dataset)
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([], "all 2 pictures are without one: check that their annotations are where they belong"),
+        (
+            [(0, 0, 0, 0, 5, 5, True)],
+            "all of them are to be ignored (crowds, difficult): mark some objects as ordinary ones",
+        ),
+    ],
+)
+def test_a_dataset_without_boxes_cannot_be_fitted(rows, reason):
+    with pytest.raises(AnnotationError) as caught:
+        fit_anchors(make_dataset(rows, pictures=2, name="empty"))
+    assert str(caught.value) == f"empty: has no boxes to fit anchors to; {reason}"
 
 
 def test_curve_rises_with_the_number_of_anchors():
@@ -175,7 +243,9 @@ def test_curve_rises_with_the_number_of_anchors():
     values = list(curve.values())
     assert list(curve) == [1, 2, 3, 4, 5]
     assert values == sorted(values)
-    assert list(mean_iou_by_count(np.array([[5, 5], [9, 9.0]]), range(1, 9))) == [1, 2]
+    few = mean_iou_by_count(np.array([[5, 5], [9, 9.0]]), range(1, 9))
+    assert list(few) == list(range(1, 9))
+    assert list(few.values())[1:] == [1.0] * 7  # two shapes need no third anchor
 
 
 @pytest.mark.parametrize(

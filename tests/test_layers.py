@@ -21,6 +21,7 @@ ORDER = [
     "structs",
     "class_names",
     "darknet",
+    "anchor_shapes",
     "anchors",
     "ops",
     "model.backend",

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from yolo.anchor_shapes import Shapes, shape_kinds, with_copies
 from yolo.config import LetterboxMode, canvas_size, check
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import write_text
@@ -26,12 +27,15 @@ from yolo.images.letterbox import letterbox_scales
 from yolo.structs import Dataset
 
 Anchors = NDArray[np.float32]
-Shapes = NDArray[np.float64]
 
 PUBLISHED_SIZE = 416
 LARGEST_FILE = MIB
 """Bytes of a file of anchors, at most."""
 
+MOST_ANCHORS = 1_000
+"""Largest number of anchors to fit."""
+SMALLEST_ANCHOR = 1e-4
+"""Smallest width and height of a fitted anchor, in pixels: a fraction of a pixel is a shape, nothing is none."""
 FIT_LIMIT = 10_000
 """Number of shapes above which a sample is fitted; the mean IoU of the result changes by less than 0.001."""
 CURVE_LIMIT = 2_000
@@ -66,6 +70,9 @@ def fit_anchors(
 ) -> Anchors:
     """Fit anchors to a dataset: k-means under 1 - IoU, then refined; deterministic for a seed.
 
+    Where the boxes have fewer kinds of shapes than anchors are wanted, the kinds themselves are anchors and the others
+    copies of them, scaled by powers of the square root of 2: every box has an anchor of its shape.
+
     Args:
         dataset: dataset whose boxes are fitted, without ignored ones (crowds cover groups, not objects).
         count: number of anchors.
@@ -79,7 +86,7 @@ def fit_anchors(
 
     Raises:
         AnnotationError: the dataset has no boxes.
-        ConfigError: there are fewer distinct shapes than anchors, or the count or size is invalid.
+        ConfigError: the count or size is invalid.
     """
     return fit_shapes(canvas_shapes(dataset, size, mode=mode), count, seed=seed, restarts=restarts)
 
@@ -94,25 +101,41 @@ def canvas_shapes(dataset: Dataset, size: int | tuple[int, int], *, mode: Letter
     canvas = canvas_size(size)
     kept = ~dataset.ignore
     if not kept.any():
-        raise AnnotationError(f"{dataset.name}: has no boxes to fit anchors to; give another split")
+        raise AnnotationError(f"{dataset.name}: has no boxes to fit anchors to; {_why_none(dataset)}")
     scales = letterbox_scales(dataset.sizes, canvas, mode)[dataset.box_pictures[kept]]
     boxes = dataset.boxes[kept].astype(np.float64)
     return (boxes[:, 2:] - boxes[:, :2]) * scales[:, ::-1]
 
 
+def _why_none(dataset: Dataset) -> str:
+    if len(dataset.boxes):
+        return "all of them are to be ignored (crowds, difficult): mark some objects as ordinary ones"
+    where = "" if dataset.split is None else f" of the split {dataset.split}"
+    return f"all {len(dataset)} pictures{where} are without one: check that their annotations are where they belong"
+
+
 def fit_shapes(shapes: Shapes, count: int, *, seed: int = 0, restarts: int = 12) -> Anchors:
     """Fit anchors to widths and heights (K, 2), as `fit_anchors` does."""
-    check(count > 0, "count", "> 0", count)
+    check(0 < count <= MOST_ANCHORS, "count", f"in 1..{MOST_ANCHORS}", count)
     check(0 <= seed < 2**32, "seed", "in 0..2**32 - 1", seed)
-    distinct = len(np.unique(np.round(shapes, 2), axis=0))
-    if distinct < count:
-        raise ConfigError(f"{count} anchors, but only {distinct} distinct box shapes; lower the count")
+    kinds = shape_kinds(shapes, count)
     sample = _sample(shapes, FIT_LIMIT, seed)
-    starts = [_kmeans(sample, _seed_anchors(sample, count, seed=seed + run)) for run in range(restarts)]
-    starts.sort(key=lambda anchors: -_mean_best(shape_iou(sample, anchors)))
-    refined = [_refine(sample, anchors) for anchors in starts[:REFINED_STARTS]]
-    best = max(refined, key=lambda anchors: _mean_best(shape_iou(sample, anchors)))
-    return sort_anchors(np.maximum(np.round(best, 2), 0.01))
+    if len(kinds) == count and sample is not shapes:
+        kinds = shape_kinds(sample, count)
+    best = with_copies(kinds, count) if len(kinds) < count else _fit_kmeans(sample, count, seed=seed, restarts=restarts)
+    return sort_anchors(_rounded(best))
+
+
+def _fit_kmeans(shapes: Shapes, count: int, *, seed: int, restarts: int) -> Shapes:
+    starts = [_kmeans(shapes, _seed_anchors(shapes, count, seed=seed + run)) for run in range(restarts)]
+    starts.sort(key=lambda anchors: -_mean_best(shape_iou(shapes, anchors)))
+    refined = [_refine(shapes, anchors) for anchors in starts[:REFINED_STARTS]]
+    return max(refined, key=lambda anchors: _mean_best(shape_iou(shapes, anchors)))
+
+
+def _rounded(anchors: Shapes) -> Shapes:
+    """Round to 0.01 px, and sides below a pixel, of which that is no small part, to 0.0001 px."""
+    return np.maximum(np.where(anchors < 1, np.round(anchors, 4), np.round(anchors, 2)), SMALLEST_ANCHOR)
 
 
 def sort_anchors(anchors: NDArray[np.floating]) -> Anchors:
@@ -204,16 +227,10 @@ def measure_anchors(shapes: Shapes, anchors: NDArray[np.floating]) -> AnchorQual
 
 
 def mean_iou_by_count(shapes: Shapes, counts: Iterable[int], *, seed: int = 0) -> dict[int, float]:
-    """Mean best IoU of fitted anchors for each number of anchors, on a sample of the shapes.
-
-    Numbers larger than that of distinct shapes are skipped.
-    """
+    """Mean best IoU of fitted anchors for each number of anchors, on a sample of the shapes."""
     sample = _sample(shapes, CURVE_LIMIT, seed)
-    distinct = len(np.unique(np.round(sample, 2), axis=0))
     return {
-        count: measure_anchors(sample, fit_shapes(sample, count, seed=seed, restarts=4)).mean_iou
-        for count in counts
-        if count <= distinct
+        count: measure_anchors(sample, fit_shapes(sample, count, seed=seed, restarts=4)).mean_iou for count in counts
     }
 
 

@@ -110,7 +110,7 @@ def test_size_may_be_height_and_width(data, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--count", "41"], "41 anchors, but only 40 distinct box shapes; lower the count"),
+        (["--count", "1001"], "count must be in 1..1000, got 1001"),
         (["--size", "400"], "size must be a multiple of 32 (try 384), got 400"),
         (["--current", "nothing"], "no anchors 'nothing'; there are "),
         (["--out", "none/a.txt"], "none: no such folder; make it first"),

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tables import make_dataset
 
 import yolo
-from yolo.anchors import fit_anchors, published_anchors, write_anchors
+from yolo.anchors import fit_anchors, fit_shapes, published_anchors, write_anchors
 from yolo.datasets.digits import make_digits
 from yolo.errors import ConfigError
 from yolo.model.detector import Detector
-from yolo.training.setup import make_detector, network_options, warn_of_overlap
+from yolo.training.setup import anchor_advice, check_anchors, make_detector, network_options, warn_of_overlap
 
 TINY = {"model": "yolov3-tiny", "size": 64}
 
@@ -44,6 +45,28 @@ def test_boxes_that_allow_no_fit_leave_the_networks_anchors(dataset, caplog):
         detector = make_detector(replace(dataset, ignore=np.ones_like(dataset.ignore)), **TINY)
     assert "the network's own anchors are used" in caplog.text
     np.testing.assert_array_equal(detector.anchors, Detector("yolov3-tiny", classes=["a"], size=64).anchors)
+
+
+def test_advice_about_anchors_is_never_what_was_done_already():
+    line, square = np.array([[360.0, 12.0]]), np.full((6, 2), 100, np.float32)
+    assert anchor_advice(line, square) == (
+        "fit anchors to them (yolov3 train --anchors auto, yolo.fit_anchors), which leaves 0.0 %"
+    )
+    wild = np.array([[4.0**x, 4.0**y] for x in range(6) for y in range(6)])
+    fitted = fit_shapes(wild, 2)
+    assert anchor_advice(wild, fitted) == (
+        "no 2 anchors fit so many different shapes: take a model with more of them (yolov3 has 9, yolov3-tiny 6), "
+        "or fit twice as many (yolov3 anchors DATA --count 4 --out FILE, then --anchors FILE)"
+    )
+
+
+def test_boxes_of_one_long_shape_are_no_cause_for_a_warning(caplog):
+    rows = [(picture, 0, 20, 74, 380, 86, 0) for picture in range(3)]
+    dataset = make_dataset(rows, pictures=3, sizes=np.full((3, 2), 400, np.int32))
+    with caplog.at_level(logging.INFO):
+        check_anchors(make_detector(dataset, **TINY), dataset)
+    assert "best possible recall 1.000" in caplog.text
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
 def test_weights_bring_their_network_anchors_and_size(dataset, tmp_path):

@@ -191,9 +191,10 @@ def arrange_anchors(anchors: Any, shares: Sequence[int]) -> Anchors:
     flat = sort_anchors(_checked_anchors(anchors))
     portion, rest = divmod(len(flat), sum(shares))
     if rest or not portion:
+        near = max(1, round(len(flat) / sum(shares))) * sum(shares)
         raise ConfigError(
             f"anchors: {len(flat)} cannot be divided evenly among {len(shares)} heads; fit a multiple of "
-            f"{sum(shares)} (yolov3 anchors DATA --count {max(1, round(len(flat) / sum(shares))) * sum(shares)})"
+            f"{sum(shares)} (yolov3 anchors DATA --count {near} --out FILE)"
         )
     # Sorted by area: the finest scale's come first.
     borders = np.cumsum([portion * share for share in shares[::-1]])[:-1]

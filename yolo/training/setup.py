@@ -13,7 +13,16 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.anchors import canvas_shapes, fit_anchors, measure_anchors, published_anchors, read_anchors
+from yolo.anchor_shapes import Shapes
+from yolo.anchors import (
+    Anchors,
+    canvas_shapes,
+    fit_anchors,
+    fit_shapes,
+    measure_anchors,
+    published_anchors,
+    read_anchors,
+)
 from yolo.config import LetterboxMode, NewClasses
 from yolo.darknet.weights import Header
 from yolo.datasets.overlap import sketch
@@ -31,6 +40,8 @@ logger = logging.getLogger(__name__)
 DEFAULT_MODEL = "yolov3"
 GOOD_RECALL = 0.98
 """Best possible recall below which the anchors cause a warning."""
+WORTHWHILE_RECALL = 0.005
+"""Gain in best possible recall from which fitted anchors are recommended instead."""
 AUTO = "auto"
 """Value of ``anchors`` that fits them to the boxes."""
 
@@ -152,10 +163,24 @@ def check_anchors(detector: Detector, dataset: Dataset) -> None:
     logger.info("anchors: mean IoU %.3f with the boxes, best possible recall %.3f", found.mean_iou, recall)
     if recall < GOOD_RECALL:
         logger.warning(
-            "the anchors are far from %.1f %% of the boxes, which will hardly be found: fit anchors to them "
-            "(yolov3 train --anchors auto, yolo.fit_anchors), or take a larger --size",
+            "the anchors are far from %.1f %% of the boxes, which will hardly be found: %s",
             100 * (1 - recall),
+            anchor_advice(shapes, detector.anchors),
         )
+
+
+def anchor_advice(shapes: Shapes, anchors: Anchors) -> str:
+    """Remedy for anchors that are far from many shapes: fitted ones if these come nearer, else more of them."""
+    present = measure_anchors(shapes, anchors).best_possible_recall
+    fitted = measure_anchors(shapes, fit_shapes(shapes, len(anchors))).best_possible_recall
+    if fitted > present + WORTHWHILE_RECALL:
+        left = 100 * (1 - fitted)
+        return f"fit anchors to them (yolov3 train --anchors auto, yolo.fit_anchors), which leaves {left:.1f} %"
+    return (
+        f"no {len(anchors)} anchors fit so many different shapes: take a model with more of them"
+        " (yolov3 has 9, yolov3-tiny 6), or fit twice as many"
+        f" (yolov3 anchors DATA --count {2 * len(anchors)} --out FILE, then --anchors FILE)"
+    )
 
 
 def describe_origin(run: Run) -> dict[str, Any]:

@@ -255,7 +255,10 @@ def make_run(
     """Make a new run; arguments and errors as in `train`."""
     check_classes(detector, dataset)
     if not len(dataset.boxes):
-        raise AnnotationError(f"{dataset.name}: there is no box to learn from")
+        raise AnnotationError(
+            f"{dataset.name}: there is no box to learn from: all {len(dataset)} pictures are without one; check that "
+            "their annotations are where they belong"
+        )
     if validation is None:
         whole = len(dataset)
         dataset, validation = hold_out(dataset)
