@@ -30,6 +30,7 @@ ORDER = [
     "datasets.annotations",
     "datasets.formats",
     "datasets.tfrecord",
+    "datasets.writers",
     "datasets.picture",
     "datasets.augment",
     "datasets.pipeline",
