@@ -31,6 +31,7 @@ ORDER = [
     "datasets.annotations",
     "datasets.formats",
     "datasets.tfrecord",
+    "datasets.writers",
     "datasets.picture",
     "datasets.augment",
     "datasets.pipeline",

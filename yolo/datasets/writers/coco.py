@@ -1,0 +1,78 @@
+"""COCO files (cocodataset.org, "Data format"): one a split, for the images in its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from yolo.datasets.writers.writer import IMAGE_IDS, Layout, Part, Target, Writer, shortest
+from yolo.structs import Dataset
+
+WHOLE = "default"
+"""Name in the file of a dataset that is not divided into splits, as in CVAT's exports."""
+
+
+def write(parts: Sequence[Part], target: Target) -> None:
+    for part in parts:
+        content = json.dumps(document(part), separators=(",", ":"), allow_nan=False).encode()
+        target.put(f"annotations/instances_{part.name or WHOLE}.json", content)
+
+
+def document(part: Part) -> dict[str, Any]:
+    """Content of the file of a part."""
+    data, ids = part.dataset, image_ids(part.dataset)
+    rows = zip(ids, part.files, data.sizes.tolist(), strict=True)
+    return {
+        "images": [
+            {"id": each, "file_name": file, "height": height, "width": width} for each, file, (height, width) in rows
+        ],
+        "annotations": object_entries(data, ids),
+        "categories": [
+            {"id": number, "name": name} for number, name in zip(data.category_ids, data.classes, strict=True)
+        ],
+    }
+
+
+def object_entries(data: Dataset, ids: Sequence[int | str]) -> list[dict[str, Any]]:
+    """Entries of the objects; the numbers give the Dataset's float32 again when they are read."""
+    corners = shortest(data.boxes)
+    # Differences of decimal fractions: without their noise in the last of 15 digits.
+    sides = np.round(corners[:, 2:] - corners[:, :2], 9)
+    boxes = np.concatenate([corners[:, :2], sides], axis=1).tolist()
+    categories = [data.category_ids[label] for label in data.labels.tolist()]
+    columns = zip(
+        data.box_pictures.tolist(),
+        categories,
+        boxes,
+        shortest(data.areas).tolist(),
+        data.ignore.tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "id": number,
+            "image_id": ids[picture],
+            "category_id": category,
+            "bbox": box,
+            "area": area,
+            "iscrowd": int(crowd),
+        }
+        for number, (picture, category, box, area, crowd) in enumerate(columns, start=1)
+    ]
+
+
+def image_ids(data: Dataset) -> list[int | str]:
+    """Ids of the images; numbers from 1 where two would be one."""
+    ids = [each if isinstance(each, str) else int(each) for each in data.image_ids]
+    return ids if len({str(each) for each in ids}) == len(ids) else list(range(1, len(ids) + 1))
+
+
+def cannot_hold(part: Part) -> Mapping[str, int]:
+    kept = image_ids(part.dataset)
+    return {IMAGE_IDS: sum(new != old for new, old in zip(kept, part.dataset.image_ids, strict=True))}
+
+
+WRITER = Writer("coco", write, cannot_hold, Layout("images/{split}", "images"))
