@@ -228,3 +228,21 @@ def test_a_message_says_what_lies_there(tmp_path):
         (tmp_path / name).write_text("x")
     with pytest.raises(AnnotationError, match=r"no dataset in this folder: 2 \.md in notes/, 1 LICENSE, 1 \.md; known"):
         load_dataset(tmp_path)
+
+
+def test_folders_named_after_splits_in_any_way(tmp_path):
+    for name, label in (("Training", "cat"), ("Dev", "ant"), ("test_2024", "dog")):
+        write_voc(tmp_path / name, label)
+        (tmp_path / name / "ImageSets" / "Main" / "train.txt").unlink()
+    assert available_splits(tmp_path) == ("Training", "Dev", "test_2024")
+    dataset = load_dataset(tmp_path, "val")
+    assert (dataset.classes, dataset.labels.tolist(), dataset.split) == (("ant", "cat", "dog"), [0], "Dev")
+    assert dataset.files == ["Dev/JPEGImages/a.jpg"]
+    assert len(load_dataset(tmp_path)) == 3
+
+
+def test_a_dataset_below_one_folder(tmp_path):
+    write_voc(tmp_path / "download" / "pets")
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "README.md").write_text("x")
+    assert load_dataset(tmp_path, "train").classes == ("cat",)

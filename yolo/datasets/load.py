@@ -12,7 +12,7 @@ from pathlib import Path
 from yolo.datasets.annotations.columns import Columns, OtherClasses, build_dataset, concatenate, own_classes
 from yolo.datasets.annotations.place import Place, walk
 from yolo.datasets.annotations.source import DESCRIBED, ReadOptions, Source
-from yolo.datasets.annotations.splits import SPLITS, find_split
+from yolo.datasets.annotations.splits import SYNONYMS, find_split, usual_split
 from yolo.datasets.format_table import formats
 from yolo.datasets.tfrecord.recognise import recognise_address
 from yolo.errors import AnnotationError
@@ -24,6 +24,7 @@ KINDS_NAMED = 6
 """Largest number of kinds of files that a message lists."""
 LOOKED_AT = 20_000
 """Largest number of files that are counted for a message."""
+USUAL = [group[0] for group in SYNONYMS]
 DEEPEST = 3
 """Number of folders that may lie around a dataset, such as those that an archive puts around its content."""
 
@@ -171,7 +172,8 @@ def find_source(place: Place, deepest: int) -> Source | None:
 def split_folders(place: Place) -> Source | None:
     """Source of folders that are named after splits, each a dataset of one format; their classes are joined."""
     parts: dict[str, Source] = {}
-    for below in place.below(*SPLITS):
+    named = [(USUAL.index(split), folder) for folder in place.folders if (split := usual_split(folder.name))]
+    for below in (Place(folder) for _, folder in sorted(named)):
         tried = (each.recognise(below) for each in formats() if each.rank != DESCRIBED)
         source = next(filter(None, tried), None)
         if source is not None and not source.splits:

@@ -7,18 +7,29 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 SPLITS = ("train", "val", "valid", "validation", "test")
-VALIDATION = ("val", "valid", "validation")
-"""Names of the validation split, which are interchangeable."""
+"""Usual names of splits; others, such as trainval of VOC, repeat the same images."""
+SYNONYMS = (("train", "training"), ("val", "valid", "validation", "dev"), ("test", "testing"))
+"""Names that mean the same split, in lower case."""
 
 
 def find_split(name: str, splits: Sequence[str]) -> str | None:
-    """The dataset's own name of a split: val, valid (Roboflow) and validation are interchangeable; None: not found."""
-    return next((each for each in synonyms(name) if each in splits), None)
+    """The dataset's own name of a split: itself, one that means the same, in any case; None: not found."""
+    if name in splits:
+        return name
+    own = {each.lower(): each for each in reversed(splits)}
+    return next((own[each] for each in synonyms(name.lower()) if each in own), None)
 
 
 def synonyms(name: str) -> tuple[str, ...]:
     """A split's name and those that mean the same, itself first."""
-    return tuple(dict.fromkeys((name, *VALIDATION))) if name in VALIDATION else (name,)
+    group = next((group for group in SYNONYMS if name in group), ())
+    return tuple(dict.fromkeys((name, *group)))
+
+
+def usual_split(name: str) -> str | None:
+    """The first of `SYNONYMS` that a name such as ``Training`` or ``val2017`` means; None: it names no split."""
+    plain = without_year(name.lower()).rstrip("_-")
+    return next((group[0] for group in SYNONYMS if plain in group), None)
 
 
 def without_year(split: str) -> str:
