@@ -246,3 +246,19 @@ def test_a_dataset_below_one_folder(tmp_path):
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "README.md").write_text("x")
     assert load_dataset(tmp_path, "train").classes == ("cat",)
+
+
+@pytest.mark.parametrize(
+    ("name", "splits", "found"),
+    [
+        ("val", ("train", "valid"), "valid"),
+        ("test", ("Train", "Test"), "Test"),
+        ("validation", ("train", "val2017"), "val2017"),
+        ("train", ("train2014", "train2017"), None),
+        ("train2017", ("train2014",), None),
+        ("trainval", ("train", "val"), None),
+        ("dev", ("dev", "val"), "dev"),
+    ],
+)
+def test_names_that_mean_a_split(name, splits, found):
+    assert find_split(name, splits) == found

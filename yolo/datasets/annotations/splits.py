@@ -13,11 +13,13 @@ SYNONYMS = (("train", "training"), ("val", "valid", "validation", "dev"), ("test
 
 
 def find_split(name: str, splits: Sequence[str]) -> str | None:
-    """The dataset's own name of a split: itself, one that means the same, in any case; None: not found."""
+    """The dataset's own name of a split: itself, one that means the same, in any case; None: none, or several."""
     if name in splits:
         return name
     own = {each.lower(): each for each in reversed(splits)}
-    return next((own[each] for each in synonyms(name.lower()) if each in own), None)
+    same = next((own[each] for each in synonyms(name.lower()) if each in own), None)
+    dated = [each for each in splits if usual_split(each) in synonyms(name.lower())]  # val2017 for val
+    return same or (dated[0] if len(dated) == 1 else None)
 
 
 def synonyms(name: str) -> tuple[str, ...]:
