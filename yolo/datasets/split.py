@@ -162,16 +162,18 @@ def deal(classes: Counts, sizes: Counts, shares: Wanted, draws: np.random.Genera
         column = int(np.where(left > 0, left, len(counts) + 1).argmin()) if left.any() else -1
         chosen = order[free[order] & (counts[order, column] > 0)]
         for unit in chosen[np.argsort(-counts[chosen, column], kind="stable")]:
-            owner = neediest(lacking[:, column], lacking[:, -1])
+            owner = neediest(lacking[:, column], lacking[:, -1], int(sizes[unit]))
             owners[unit] = owner
             lacking[owner] -= counts[unit]
         free[chosen] = False
     return owners
 
 
-def neediest(lacking: Wanted, room: Wanted) -> int:
-    """Split that lacks most of a class; of several, the one with most room."""
-    best = lacking >= lacking.max() - 1e-9
+def neediest(lacking: Wanted, room: Wanted, size: int) -> int:
+    """Split that lacks most of a class, of those with room for half a group of this size; if equal, with most room."""
+    roomy = room >= size / 2 - 1e-9
+    need = np.where(roomy, lacking, -np.inf) if roomy.any() else lacking
+    best = need >= need.max() - 1e-9
     return int(np.where(best, room, -np.inf).argmax())
 
 
