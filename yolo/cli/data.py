@@ -10,6 +10,7 @@ from yolo.cli.help import CommandParser
 
 ACTIONS = {
     "convert": "write a dataset in another format",
+    "stats": "count and plot what a dataset holds",
     "split": "divide a dataset into train, val and test, or into folds",
 }
 """Descriptions of the actions; each is a file `yolo/cli/data_NAME.py` with `add_arguments(parser)` and
