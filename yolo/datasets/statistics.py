@@ -105,7 +105,7 @@ def commonest_sizes(dataset: Dataset) -> list[dict[str, int]]:
 def coverage(datasets: Sequence[Dataset], cells: int = GRID) -> NDArray[np.float64]:
     """Share of the boxes that cover each cell (rows, columns) of a grid over the image, whatever its size.
 
-    A box covers the cells whose centres it contains; one that contains none covers that of its own centre.
+    A box covers the rows and columns whose middles it contains; if it contains none, that of its own centre.
     """
     # Marks at the corners whose sums over rows and columns are the numbers of boxes.
     marks, total = np.zeros((cells + 1, cells + 1), np.int64), 0

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from yolo.images.draw import one_line
+from yolo.images.fonts import drawable
 from yolo.images.plots import COLOURS, INK, PALE, make_figure, save_figure, style
 
 if TYPE_CHECKING:
@@ -64,7 +66,8 @@ def _draw_bars(
         left += widths
     for place, name in enumerate(names):
         axes.text(left[place] + largest * 0.012, place, f"{totals[name]:,}", va="center", fontsize=7.5, color=INK)
-    short = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names]
+    plain = [drawable(one_line(name), number) for number, name in enumerate(names)]
+    short = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in plain]
     axes.set_yticks(places, [name.replace("$", r"\$") for name in short], fontsize=8)
     axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
     axes.set_xlim(0, max(largest, 1) * 1.14)
