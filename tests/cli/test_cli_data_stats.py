@@ -100,13 +100,10 @@ def test_findings_are_shown(data, tmp_path, capsys):
 def test_augmented_images_are_those_of_training(data, tmp_path):
     out = tmp_path / "sheet.png"
     command = ["data", "view", str(data), "--out", str(out), "--augmented", "--size", "64", "--count", "5"]
-    assert main(command) == 0
-    assert read_image(out).shape[1::-1] == (4 + 4 * 68, 4 + 2 * 68)
     (tmp_path / "config.yaml").write_text("epochs: 3\naugment:\n  mosaic: 1.0\n")
-    first = read_image(out)
-    assert main([*command, "--force", "--config", str(tmp_path / "config.yaml")]) == 0
-    assert (read_image(out) != first).any()
+    assert main([*command, "--config", str(tmp_path / "config.yaml")]) == 0
     from_file = read_image(out)
+    assert from_file.shape[1::-1] == (4 + 4 * 68, 4 + 2 * 68)
     assert main([*command, "--force", "--augment.mosaic", "1.0"]) == 0
     np.testing.assert_array_equal(read_image(out), from_file)
 

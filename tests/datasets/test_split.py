@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import make_dataset
 
-from yolo.datasets.split import class_counts, deal, fold_dataset, groups_by_pattern, split_dataset
+from yolo.datasets.split import class_counts, deal, fold_dataset, groups_by_pattern, join_datasets, split_dataset
 from yolo.errors import AnnotationError, ConfigError
 from yolo.structs import Dataset
 
@@ -129,6 +129,25 @@ def test_folds_hold_every_picture_out_once(folds, pictures, test):
     for parts in parted:
         everything = chain.from_iterable(pictures_of(parts).values())
         assert sorted(everything) == list(range(pictures))
+
+
+def test_splits_are_joined_and_repeated_images_taken_once(tmp_path):
+    """Classes cat, dog and dog, cow; both splits have a 0.jpg of their own, and b/2.jpg is in both."""
+    first = labelled([[0], [1], [0]], classes=2)
+    first = replace(first, classes=("cat", "dog"), files=["0.jpg", "1.jpg", "../b/2.jpg"], folder=tmp_path / "a")
+    first = replace(first, files=["0.jpg", "1.jpg", str(tmp_path / "b" / "2.jpg")], category_ids=(1, 5))
+    second = replace(labelled([[1], [0, 1], [0]], classes=2), classes=("dog", "cow"), folder=tmp_path / "b")
+    second = replace(second, files=["0.jpg", "2.jpg", "0.jpg"], category_ids=(5, 9))
+    joined = join_datasets([first, second], name="whole")
+    assert list(joined.files) == ["a/0.jpg", "a/1.jpg", "b/2.jpg", "b/0.jpg"]
+    assert (joined.classes, joined.category_ids, joined.split) == (("cat", "dog", "cow"), (1, 5, 9), None)
+    assert [[joined.classes[label] for label in sample.labels] for sample in joined] == [
+        ["cat"],
+        ["dog"],
+        ["cat"],
+        ["cow"],
+    ]
+    assert join_datasets([first], name="whole") is first
 
 
 def test_groups_are_the_first_group_of_the_match():

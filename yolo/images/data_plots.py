@@ -66,7 +66,8 @@ def _draw_bars(
         left += widths
     for place, name in enumerate(names):
         axes.text(left[place] + largest * 0.012, place, f"{totals[name]:,}", va="center", fontsize=7.5, color=INK)
-    plain = [drawable(one_line(name), number) for number, name in enumerate(names)]
+    labels = {name: label for label, name in enumerate(totals)}
+    plain = [drawable(one_line(name), labels[name]) for name in names]
     short = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in plain]
     axes.set_yticks(places, [name.replace("$", r"\$") for name in short], fontsize=8)
     axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
