@@ -81,6 +81,17 @@ def test_a_class_that_a_split_lacks_is_named(voc, tmp_path, capsys):
     assert "val has no box of dog\n" in capsys.readouterr().out
 
 
+def test_a_divided_dataset_is_divided_anew_as_a_whole(voc, tmp_path, capsys):
+    assert main(["data", "split", str(voc), str(tmp_path / "first"), "--val", "0.5"]) == 0
+    assert main(["data", "split", str(tmp_path / "first"), str(tmp_path / "second"), "--val", "0.2"]) == 0
+    assert "train          16   80.0%       20\n" in capsys.readouterr().out
+    parts = [load_dataset(tmp_path / "second", name) for name in ("train", "val")]
+    assert len({part.path(index) for part in parts for index in range(len(part))}) == 20
+    one = ["data", "split", str(tmp_path / "first"), str(tmp_path / "third"), "--split", "train", "--json"]
+    assert main(one) == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == 10
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

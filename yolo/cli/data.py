@@ -10,7 +10,9 @@ from yolo.cli.help import CommandParser
 
 ACTIONS = {
     "convert": "write a dataset in another format",
+    "stats": "count and plot what a dataset holds",
     "split": "divide a dataset into train, val and test, or into folds",
+    "view": "draw images with their boxes on contact sheets",
 }
 """Descriptions of the actions; each is a file `yolo/cli/data_NAME.py` with `add_arguments(parser)` and
 `run(arguments)`, which returns the exit code or None."""

@@ -11,6 +11,7 @@ import numpy as np
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import check_output, prepare_output
+from yolo.cli.data_convert import chosen_splits
 from yolo.cli.data_options import add_data_arguments, load_data
 from yolo.config import check
 from yolo.errors import ConfigError
@@ -28,7 +29,7 @@ PATHS = ("absolute", "relative")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    add_data_arguments(parser, split="everything")
+    add_data_arguments(parser, split="all of them, as one")
     parser.add_argument("out", type=str, help="new folder; the images stay where they are")
     parser.add_argument("--val", type=float | None, help=f"share of the images for val (default: {DEFAULT_VAL})")
     parser.add_argument("--test", type=float, default=0.0, help="share of the images for test")
@@ -55,7 +56,7 @@ def run(arguments: Namespace) -> None:
     check_output(arguments.out, force=arguments.force)
     from yolo.datasets.split import groups_by_pattern
 
-    dataset = load_data(arguments, arguments.split)
+    dataset = load_whole(arguments)
     groups = None if arguments.group is None else groups_by_pattern(dataset, arguments.group)
     single = sum(isinstance(each, int) for each in groups or ())
     if single:
@@ -76,6 +77,25 @@ def run(arguments: Namespace) -> None:
     else:
         report["folds"] = [{"folder": place, "splits": splits} for place, splits in described.items()]
     print(to_json(report) if arguments.json else to_text(report, named_groups=groups is not None))
+
+
+def load_whole(arguments: Namespace) -> Dataset:
+    """Load the split of --split, else all splits as one dataset.
+
+    Raises:
+        YoloError: it cannot be read, or the images of several splits are not files of their own.
+    """
+    from yolo.datasets.split import join_datasets
+    from yolo.datasets.split_files import check_files
+
+    parts = [load_data(arguments, split) for split in chosen_splits(arguments)]
+    for part in parts:
+        check_files(part)
+    joined = join_datasets(parts, name=parts[0].name)
+    repeated = sum(map(len, parts)) - len(joined)
+    if repeated:
+        logger.warning("%d pictures are in several splits, or several times in one: each is taken once", repeated)
+    return joined
 
 
 def check_options(arguments: Namespace) -> None:

@@ -7,13 +7,17 @@ when the rare ones are placed; the other way round they could not.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import check
+from yolo.datasets.annotations.columns import build_dataset, concatenate, to_columns
 from yolo.errors import AnnotationError, ConfigError
 from yolo.structs import Dataset, counted
 
@@ -90,6 +94,29 @@ def fold_dataset(
     ]
 
 
+def join_datasets(parts: Sequence[Dataset], *, name: str) -> Dataset:
+    """Join splits to one dataset, such as to divide it anew; an image that several have is taken from the first.
+
+    The classes are those of all, in the order of the first that has them.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    seen: set[Path] = set()
+    fresh = []
+    for part in parts:
+        paths = [part.path(index).absolute() for index in range(len(part))]
+        first = {path: index for index, path in reversed(list(enumerate(paths)))}
+        fresh.append(part.subset(sorted(index for path, index in first.items() if path not in seen)))
+        seen.update(first)
+    folder = Path(os.path.commonpath([part.folder.absolute() for part in parts]))
+    classes = list(dict.fromkeys(each for part in parts for each in part.classes))
+    columns = [to_columns(replace(part, folder=part.folder.absolute())) for part in fresh]
+    joined = build_dataset(concatenate(columns, folder=folder, classes=classes), classes=None, name=name, split=None)
+    ids = {each: number for part in parts for each, number in zip(part.classes, part.category_ids, strict=True)}
+    own = tuple(ids[each] for each in joined.classes)
+    return replace(joined, name=name, category_ids=own if len(set(own)) == len(own) else joined.category_ids)
+
+
 def groups_by_pattern(dataset: Dataset, pattern: str) -> list[str | int]:
     """Group of each image: the first group of a regular expression's match in its file name, else the whole match.
 
@@ -162,16 +189,18 @@ def deal(classes: Counts, sizes: Counts, shares: Wanted, draws: np.random.Genera
         column = int(np.where(left > 0, left, len(counts) + 1).argmin()) if left.any() else -1
         chosen = order[free[order] & (counts[order, column] > 0)]
         for unit in chosen[np.argsort(-counts[chosen, column], kind="stable")]:
-            owner = neediest(lacking[:, column], lacking[:, -1])
+            owner = neediest(lacking[:, column], lacking[:, -1], int(sizes[unit]))
             owners[unit] = owner
             lacking[owner] -= counts[unit]
         free[chosen] = False
     return owners
 
 
-def neediest(lacking: Wanted, room: Wanted) -> int:
-    """Split that lacks most of a class; of several, the one with most room."""
-    best = lacking >= lacking.max() - 1e-9
+def neediest(lacking: Wanted, room: Wanted, size: int) -> int:
+    """Split that lacks most of a class, of those with room for half a group of this size; if equal, with most room."""
+    roomy = room >= size / 2 - 1e-9
+    need = np.where(roomy, lacking, -np.inf) if roomy.any() else lacking
+    best = need >= need.max() - 1e-9
     return int(np.where(best, room, -np.inf).argmax())
 
 

@@ -55,11 +55,7 @@ def to_coco(dataset: Dataset, beside: Path | None) -> dict[str, Any]:
     Raises:
         ConfigError: the images are not files of their own.
     """
-    if dataset.store is not None:
-        raise ConfigError(
-            f"{dataset.name}: its pictures lie in TFRecord files, which cannot be referred to; divide the data set that"
-            " it was made of"
-        )
+    check_files(dataset)
     ids = list(dataset.image_ids) if len(set(map(str, dataset.image_ids))) == len(dataset) else range(len(dataset))
     sizes = dataset.sizes.tolist()
     return {
@@ -72,6 +68,19 @@ def to_coco(dataset: Dataset, beside: Path | None) -> dict[str, Any]:
             {"id": key, "name": name} for key, name in zip(dataset.category_ids, dataset.classes, strict=True)
         ],
     }
+
+
+def check_files(dataset: Dataset) -> None:
+    """Check that each image is a file, which can be named.
+
+    Raises:
+        ConfigError: the images lie in TFRecord files.
+    """
+    if dataset.store is not None:
+        raise ConfigError(
+            f"{dataset.name}: its pictures lie in TFRecord files, which cannot be referred to; divide the data set that"
+            " it was made of"
+        )
 
 
 def picture_name(path: Path, beside: Path | None) -> str:

@@ -32,16 +32,16 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | Path) -> N
     Raises:
         ConfigError: the file cannot be written.
     """
-    figure = _figure(11, 4.2)
+    figure = make_figure(11, 4.2)
     losses, metrics = figure.subplots(1, 2)
     _draw_series(losses, history, LOSS_TERMS)
-    _finish(losses, title="Training loss", x_label="epoch", y_label="loss per picture")
+    finish(losses, title="Training loss", x_label="epoch", y_label="loss per picture")
     losses.set_ylim(bottom=0)
     _draw_series(metrics, history, METRICS)
     epochs = max((len(values) for values in history.values()), default=0)
     for axes in (losses, metrics):
         axes.set_xlim(0.5, max(epochs, 1) + 0.5)
-    _finish(metrics, title="Validation", x_label="epoch", y_label="average precision")
+    finish(metrics, title="Validation", x_label="epoch", y_label="average precision")
     metrics.set_ylim(0, 1)
     save_figure(figure, path)
 
@@ -57,7 +57,7 @@ def plot_runs(runs: Mapping[str, Sequence[Sequence[float]]], path: str | Path, *
     Raises:
         ConfigError: the file cannot be written.
     """
-    figure = _figure(7, 4.2)
+    figure = make_figure(7, 4.2)
     axes = figure.subplots()
     for index, (name, curves) in enumerate(runs.items()):
         for number, values in enumerate(curves):
@@ -66,7 +66,7 @@ def plot_runs(runs: Mapping[str, Sequence[Sequence[float]]], path: str | Path, *
             colour = COLOURS[index % len(COLOURS)]
             axes.plot(epochs, np.asarray(values, np.float64), "o-", color=colour, markersize=3.5, label=label)
     axes.set_ylim(0, 1)
-    _finish(axes, title=f"{metric} of several runs", x_label="epoch", y_label=metric)
+    finish(axes, title=f"{metric} of several runs", x_label="epoch", y_label=metric)
     save_figure(figure, path)
 
 
@@ -86,12 +86,12 @@ def plot_anchor_counts(
     Raises:
         ConfigError: the file cannot be written.
     """
-    figure = _figure(7, 4.2)
+    figure = make_figure(7, 4.2)
     axes = figure.subplots()
     axes.plot(list(mean_ious), list(mean_ious.values()), "o-", color=COLOURS[0], markersize=4, label="k-means fit")
     for colour, (name, (count, mean_iou)) in zip(COLOURS[1:], (marked or {}).items(), strict=False):
         axes.plot([count], [mean_iou], "D", color=colour, markersize=7, label=f"{name} ({mean_iou:.3f})")
-    _finish(axes, title="How many anchors", x_label="number of anchors", y_label="mean IoU with the best anchor")
+    finish(axes, title="How many anchors", x_label="number of anchors", y_label="mean IoU with the best anchor")
     save_figure(figure, path)
 
 
@@ -106,7 +106,7 @@ def plot_trials(values: Sequence[float], cut_short: Sequence[float], path: str |
     Raises:
         ConfigError: the file cannot be written.
     """
-    figure = _figure(7, 4.2)
+    figure = make_figure(7, 4.2)
     axes = figure.subplots()
     numbers, whole = np.arange(1, len(values) + 1), np.asarray(values, np.float64)
     ended = np.isfinite(whole)
@@ -119,7 +119,7 @@ def plot_trials(values: Sequence[float], cut_short: Sequence[float], path: str |
         axes.step(numbers, best, where="post", color=COLOURS[2], label="best so far")
     axes.set_xlim(0.5, max(len(whole), 1) + 0.5)
     axes.set_ylim(bottom=0)
-    _finish(axes, title="Search", x_label="trial", y_label="AP50:95")
+    finish(axes, title="Search", x_label="trial", y_label="AP50:95")
     save_figure(figure, path)
 
 
@@ -139,7 +139,7 @@ def set_families(figure: Figure) -> None:
             text.set_fontfamily(families([content]))  # type: ignore[attr-defined]
 
 
-def _figure(width: float, height: float) -> Figure:
+def make_figure(width: float, height: float) -> Figure:
     # Figure itself, not pyplot: no global state, no window, nothing to close.
     from matplotlib.figure import Figure
 
@@ -156,19 +156,24 @@ def _draw_series(axes: Axes, history: Mapping[str, Sequence[float]], columns: Ma
             axes.plot(known + 1, values[known], color=colour, marker=marker, markersize=3.5, label=label)
 
 
-def _finish(axes: Axes, *, title: str, x_label: str, y_label: str) -> None:
+def finish(axes: Axes, *, title: str, x_label: str, y_label: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(title, color=INK, fontsize=12, loc="left")
-    axes.set_xlabel(x_label, color=INK)
-    axes.set_ylabel(y_label, color=INK)
-    axes.tick_params(colors=INK)
+    style(axes, title=title, x_label=x_label, y_label=y_label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.grid(color=PALE, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(PALE)
     if axes.lines:
         axes.legend(frameon=False, labelcolor=INK)
     else:
         axes.text(0.5, 0.5, "no values", color=INK, ha="center", transform=axes.transAxes)
+
+
+def style(axes: Axes, *, title: str, x_label: str, y_label: str) -> None:
+    """Set title, labels, grid and colours, as all plots have them."""
+    axes.set_title(title, color=INK, fontsize=12, loc="left")
+    axes.set_xlabel(x_label, color=INK)
+    axes.set_ylabel(y_label, color=INK)
+    axes.tick_params(colors=INK)
+    axes.grid(color=PALE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(PALE)
