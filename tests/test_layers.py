@@ -34,6 +34,7 @@ ORDER = [
     "datasets.augment",
     "datasets.pipeline",
     "datasets",
+    "doctor",
     "distributed",
     "detect",
     "evaluation",

@@ -9,6 +9,7 @@ from jsonargparse import Namespace
 from yolo.cli.help import CommandParser
 
 ACTIONS = {
+    "check": "say everything that looks wrong with a dataset",
     "convert": "write a dataset in another format",
 }
 """Descriptions of the actions; each is a file `yolo/cli/data_NAME.py` with `add_arguments(parser)` and

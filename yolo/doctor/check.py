@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from yolo.doctor.boxes import box_findings
@@ -24,20 +24,28 @@ def scan_parts(
     *,
     quick: bool = False,
     workers: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str | None, Scan]:
     """Scan the images of all parts; arguments as in `scan`, progress with the total too."""
     total, before = sum(map(len, parts.values())), 0
-    scans = {}
+    scans: dict[str | None, Scan] = {}
+
+    def told(done: int) -> None:
+        progress(before + done, total)
+
     for split, part in parts.items():
-        base = before
-        scans[split] = scan(part, quick=quick, workers=workers, progress=lambda done, base=base: progress(base + done, total))  # type: ignore[misc]
+        scans[split] = scan(part, quick=quick, workers=workers, progress=told)
         before += len(part)
     return scans
 
 
 def check(
-    parts: Parts, scans: Mapping[str | None, Scan], *, size: Size = CANVAS, format: str = "", faults: list[Finding] = []
+    parts: Parts,
+    scans: Mapping[str | None, Scan],
+    *,
+    size: Size = CANVAS,
+    format_name: str = "",
+    faults: Sequence[Finding] = (),
 ) -> Report:
     """Check a dataset.
 
@@ -45,7 +53,7 @@ def check(
         parts: its splits.
         scans: what `scan_parts` has found about their images.
         size: canvas that it is to be trained at, (height, width).
-        format: name of its format.
+        format_name: name of its format.
         faults: findings from loading it.
     """
     names = {name for part in parts.values() for name in part.classes}
@@ -64,7 +72,7 @@ def check(
         boxes=sum(len(part.boxes) for part in parts.values()),
         classes=len(names),
         splits={split: len(part) for split, part in parts.items() if split is not None},
-        format=format,
+        format=format_name,
         findings=merged(findings),
     )
 
@@ -75,8 +83,8 @@ def merged(findings: list[Finding]) -> list[Finding]:
     for each in findings:
         key = (each.name, each.kind.title)
         first = joined.get(key)
-        joined[key] = each if first is None else replace(
-            first, spots=[*first.spots, *each.spots], count=first.count + each.count
+        joined[key] = (
+            each if first is None else replace(first, spots=[*first.spots, *each.spots], count=first.count + each.count)
         )
     return list(joined.values())
 

@@ -89,6 +89,4 @@ def crowds(parts: Parts) -> int:
 def ignored(part: Dataset, split: str | None) -> list[Spot]:
     """Images with crowds or difficult objects."""
     numbers = np.bincount(part.box_pictures[part.ignore], minlength=len(part))
-    return [
-        Spot(str(part.path(index)), "", split, str(numbers[index])) for index in np.flatnonzero(numbers).tolist()
-    ]
+    return [Spot(str(part.path(index)), "", split, str(numbers[index])) for index in np.flatnonzero(numbers).tolist()]

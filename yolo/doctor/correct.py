@@ -85,7 +85,7 @@ def join_names(parts: Parts) -> tuple[dict[str, str], list[Change]]:
     total: Counter[str] = Counter()
     for part in parts.values():
         total.update(box_numbers(part))
-    new = {}
+    new: dict[str, str] = {}
     for group in spelled_alike([name for part in parts.values() for name in part.classes]):
         most = max(group, key=lambda name: total[name])
         new |= {name: most for name in group if name != most}

@@ -26,7 +26,7 @@ SPLIT = "divide the data by recording (yolov3 data split DATA OUT --group PATTER
 LEFT_OUT = "mend or remove them; --fix leaves them out"
 MEND_BOX = "draw them again if the objects are real; --fix writes the boxes as they are read"
 JOIN = "give them one name (--merge NEW=A+B, or in the annotations)"
-SIZES = "look at a few with `yolov3 data view`, and annotate again or restore the pictures if the boxes do not fit"
+SIZES = "look at a few (yolov3 data view DATA), and annotate again or restore the pictures if the boxes do not fit"
 
 KINDS = {
     "not_loaded": Kind("error", "the dataset or a split of it does not load", "mend this first; all else waits for it"),
@@ -46,9 +46,7 @@ KINDS = {
         "pictures that look like one of another split, so that the metrics flatter",
         f"if they show one scene, {SPLIT}",
     ),
-    "frames_in_splits": Kind(
-        "warning", "frames of one recording in two splits, so that the metrics flatter", SPLIT
-    ),
+    "frames_in_splits": Kind("warning", "frames of one recording in two splits, so that the metrics flatter", SPLIT),
     "same_annotations": Kind(
         "warning",
         "pictures with the name, size and boxes of one in another split",
@@ -57,9 +55,7 @@ KINDS = {
     "duplicate": Kind(
         "warning", "pictures that are there twice, byte for byte", "remove one of the two; --fix leaves it out"
     ),
-    "box_doubled": Kind(
-        "warning", "boxes drawn twice around one object", "remove one of the two; --fix keeps one"
-    ),
+    "box_doubled": Kind("warning", "boxes drawn twice around one object", "remove one of the two; --fix keeps one"),
     "class_spelling": Kind(
         "warning",
         "class names that differ by case or blanks alone",
@@ -82,30 +78,28 @@ KINDS = {
         "if they show objects, their labels are missing, misnamed or elsewhere",
     ),
     "near_duplicate": Kind(
-        "note", "pictures that look like another of their split", "nothing, or thin them out: they teach little more"
+        "note",
+        "pictures that look like another of their split",
+        "thin them out, or keep them: they teach little more",
     ),
-    "no_boxes": Kind("note", "pictures without a box", "nothing if they show no object: they teach what is none"),
+    "no_boxes": Kind("note", "pictures without a box", "nothing to do if they show no object: they teach what is none"),
     "unlisted": Kind(
         "note", "pictures beside these that no annotation names", "annotate them, or leave them: they are not used"
     ),
     "two_classes": Kind(
         "note", "boxes of two classes around one object", "correct if both are right; else remove the wrong one"
     ),
-    "tiny": Kind(
-        "note", "boxes too small to be found at this --size", "train with a larger --size, if they matter"
-    ),
+    "tiny": Kind("note", "boxes too small to be found at this --size", "train with a larger --size, if they matter"),
     "fills_picture": Kind("note", "boxes that fill the picture", "correct for close-ups; else draw them again"),
     "odd_shape": Kind("note", "boxes over 20 times as long as wide", "look at them: a slip of the mouse looks so"),
-    "ignored": Kind("note", "crowds and difficult objects", "nothing: they are neither learned nor measured"),
-    "class_unused": Kind("note", "classes without any box", "nothing, or leave them out (--classes A,B)"),
+    "ignored": Kind("note", "crowds and difficult objects", "nothing to do: they are neither learned nor measured"),
+    "class_unused": Kind("note", "classes without any box", "nothing to do, or leave them out (--classes A,B)"),
     "class_rare": Kind(
         "note", "classes with under a hundredth of the boxes of the most frequent", "collect more pictures of them"
     ),
     "few_boxes": Kind("note", "few boxes to fit anchors to", "take published ones (--anchors yolov3-coco)"),
-    "colour_mode": Kind("note", "pictures that are not plain RGB, converted when read", "nothing"),
-    "rotated": Kind(
-        "note", "pictures turned by their EXIF orientation", "nothing if the boxes fit; see `yolov3 data view`"
-    ),
+    "colour_mode": Kind("note", "pictures that are not plain RGB, converted when read", "nothing to do"),
+    "rotated": Kind("note", "pictures turned by their EXIF orientation", "nothing to do if the boxes fit"),
     "extreme_picture": Kind(
         "note", "very small, very large or very long pictures", "cut large and long ones into tiles"
     ),
@@ -121,14 +115,18 @@ REPAIRS: dict[str, tuple[str, Severity, str]] = {
     repair.CLIPPED: ("box_clipped", "warning", MEND_BOX),
     repair.LISTED_TWICE: ("listed_twice", "warning", "remove one of the two; --fix lists it once"),
     repair.REPEATED: ("object_repeated", "warning", "remove one of the two; --fix keeps one"),
-    repair.RESIZED: ("resized", "warning", "nothing if the boxes fit; --fix writes them in the picture's own pixels"),
-    repair.SWAPPED_SIDES: ("swapped_sides", "warning", "nothing if the boxes fit; --fix writes the right size"),
+    repair.RESIZED: (
+        "resized",
+        "warning",
+        "nothing to do if the boxes fit; --fix writes them in pixels of the picture",
+    ),
+    repair.SWAPPED_SIDES: ("swapped_sides", "warning", "nothing to do if the boxes fit; --fix writes the right size"),
     repair.MERGED_CATEGORIES: ("merged_categories", "warning", "give categories that differ different names"),
-    repair.ROUNDED: ("box_rounded", "note", "nothing: the tool counts pixels from 1, or rounds"),
-    repair.WRONG_SIZE: ("size_missing", "note", "nothing: the picture's own size is used"),
-    repair.OUTLINED: ("outlined", "note", "nothing: the outline's bounding box is used"),
-    repair.UNWANTED: ("box_unwanted", "note", "nothing: --classes asks for it"),
-    repair.SHARED_ID: ("shared_id", "note", "nothing here; other programs may keep only one of them"),
+    repair.ROUNDED: ("box_rounded", "note", "nothing to do: the tool counts pixels from 1, or rounds"),
+    repair.WRONG_SIZE: ("size_missing", "note", "nothing to do: the picture's own size is used"),
+    repair.OUTLINED: ("outlined", "note", "nothing to do: the outline's bounding box is used"),
+    repair.UNWANTED: ("box_unwanted", "note", "nothing to do: --classes asks for it"),
+    repair.SHARED_ID: ("shared_id", "note", "nothing to do here; other programs may keep only one of them"),
 }
 """Kind, severity and remedy of each repair of the readers; its title is the key."""
 

@@ -10,8 +10,15 @@ from yolo.structs import counted
 
 
 def to_text(report: Report, name: str) -> str:
-    """Format a report: a line of totals, the findings, worst first, and a line of counts."""
-    return "\n".join([totals(report, name), *(line for each in report.findings for line in to_lines(each)), counts(report)])
+    """Format a report: a line of totals, the findings, worst first, and a line of counts.
+
+    Args:
+        report: the report.
+        name: path of the dataset as given, which the names of files are shortened by.
+    """
+    lines = [line for each in report.findings for line in to_lines(each)]
+    inside = f"{name.rstrip('/')}/"
+    return "\n".join([totals(report, name), *(line.replace(inside, "") for line in lines), counts(report)])
 
 
 def totals(report: Report, name: str) -> str:
@@ -24,7 +31,7 @@ def totals(report: Report, name: str) -> str:
 def to_lines(found: Finding) -> Iterator[str]:
     """Lines of a finding: severity, number and title; examples; remedy."""
     yield ""
-    yield f"{found.kind.severity}: {found.count} {found.kind.title}"
+    yield f"{found.kind.severity}: {found.kind.title}: {found.count}"
     shown = found.spots[:EXAMPLES]
     yield from (f"  {each}" for each in shown)
     if found.count > len(shown):

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import PurePath
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +38,8 @@ TURN = re.compile(r"\.rf\.[0-9a-f]{16,}$")
 """Hash that Roboflow appends to names."""
 
 
-class Member(NamedTuple):
+@dataclass(frozen=True)
+class Member:
     """One image of a dataset."""
 
     split: str | None
@@ -118,16 +118,14 @@ def near_findings(parts: Parts, scans: Mapping[str | None, Scan], known: set[Mem
         [scans[split].thumbnails[[each.index for each in group]] for split, group in by_split(members)]
         or [np.zeros((0, SIDE * SIDE), np.uint8)]
     )
-    sharp = np.flatnonzero(thumbnails.std(axis=1) >= FLAT) if len(members) else np.zeros(0, np.int64)
+    sharp = np.flatnonzero(thumbnails.std(axis=1) >= FLAT) if members else np.zeros(0, np.int64)
     members = [members[row] for row in sharp.tolist()]
     names = [str(parts[each.split].files[each.index]) for each in members]
-    frames, near, within = [], [], []
+    spots: dict[str, list[Spot]] = {"frames_in_splits": [], "near_in_splits": [], "near_duplicate": []}
     for pair in near_pairs(thumbnails[sharp], [each.split for each in members], names):
-        spot = pair_spot(parts, members[pair.later], members[pair.earlier])
-        (within if pair.same_split else frames if pair.frames else near).append(spot)
-    return (
-        finding("frames_in_splits", frames) + finding("near_in_splits", near) + finding("near_duplicate", within)
-    )
+        kind = "near_duplicate" if pair.same_split else "frames_in_splits" if pair.frames else "near_in_splits"
+        spots[kind].append(pair_spot(parts, members[pair.later], members[pair.earlier]))
+    return [each for name, found in spots.items() for each in finding(name, found)]
 
 
 def by_split(members: Sequence[Member]) -> list[tuple[str | None, list[Member]]]:
@@ -146,9 +144,7 @@ class NearPair:
     """Whether their names differ by a number alone."""
 
 
-def near_pairs(
-    thumbnails: NDArray[np.uint8], splits: Sequence[str | None], names: Sequence[str]
-) -> list[NearPair]:
+def near_pairs(thumbnails: NDArray[np.uint8], splits: Sequence[str | None], names: Sequence[str]) -> list[NearPair]:
     """Find for each of N images the most alike before it, in its own split and in another.
 
     Args:
