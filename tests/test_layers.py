@@ -36,6 +36,7 @@ ORDER = [
     "datasets.augment",
     "datasets.pipeline",
     "datasets",
+    "doctor",
     "distributed",
     "detect",
     "evaluation",

@@ -9,6 +9,7 @@ from jsonargparse import Namespace
 from yolo.cli.help import CommandParser
 
 ACTIONS = {
+    "check": "say everything that looks wrong with a dataset",
     "convert": "write a dataset in another format",
     "stats": "count and plot what a dataset holds",
     "split": "divide a dataset into train, val and test, or into folds",

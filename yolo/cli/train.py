@@ -28,7 +28,7 @@ from yolo.datasets.load import available_splits
 from yolo.errors import AnnotationError, ConfigError
 from yolo.files.atomic import exists, is_folder, to_json
 from yolo.files.locks import check_free
-from yolo.structs import Dataset
+from yolo.structs import Dataset, counted
 from yolo.system.startup import start_keras
 from yolo.training.run.checkpoint import FOLDER as CHECKPOINTS
 
@@ -172,6 +172,8 @@ def begin_run(arguments: Namespace) -> None:
     hosts = present_hosts()
     if hosts.first and arguments.out:
         check_output(arguments.out, force=arguments.force)
+    if hosts.first:
+        report_findings(arguments.data, dataset, validation, size)
     precision = set_precision(arguments.precision)
     detector = make_detector(arguments, dataset, size, config.seed)
     if hosts.first:  # only after all checks: a refused command leaves no folder
@@ -320,6 +322,17 @@ def load_both(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
         has = ", ".join(splits) or "it has none"
         raise AnnotationError(f"--val {chosen}: neither a split of {arguments.data} ({has}) nor a dataset")
     return dataset, validation
+
+
+def report_findings(data: str, dataset: Dataset, validation: Dataset | None, size: tuple[int, int] | None) -> None:
+    """Log in one line how much looks wrong with the data, as far as that shows without reading images."""
+    from yolo.doctor.check import CANVAS, cheap_findings
+
+    parts = {"train": dataset} if validation is None else {"train": dataset, "val": validation}
+    found = cheap_findings(parts, size=size or CANVAS)
+    if found:
+        titles = "; ".join(f"{each.kind.title}: {each.count}" for each in found)
+        logger.warning("%s: yolov3 data check %s (%s)", counted(len(found), "finding"), data, titles)
 
 
 def describe(arguments: Namespace, detector: Detector) -> dict[str, Any]:

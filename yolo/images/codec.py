@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +27,12 @@ LARGEST_PICTURE = 1024 * bounded.MIB
 """Largest size of an image file in bytes: 179 million pixels without compression."""
 UNREADABLE = "not a picture that can be decoded"
 PNG = b"\x89PNG\r\n\x1a\n"
+REDUCED = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
 ORIENTATION = 0x0112
 """EXIF tag of the rotation; its values 5 to 8 swap height and width."""
 
@@ -43,6 +49,16 @@ class Header(NamedTuple):
     def size(self) -> tuple[int, int]:
         """(height, width) after the EXIF rotation."""
         return (self.stored[1], self.stored[0]) if self.turned else self.stored
+
+
+class Look(NamedTuple):
+    """Contents of an image file's header, as far as they matter to people who collect pictures."""
+
+    header: Header
+    mode: str
+    """Pillow's name of the colours: ``RGB``, ``L`` (grey), ``P`` (palette), ``RGBA``, ``CMYK``, ``I;16``, ..."""
+    orientation: int
+    """EXIF orientation: 1 is upright, 5 to 8 swap height and width."""
 
 
 def read_image(path: str | Path, *, annotated_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
@@ -78,20 +94,46 @@ def decode_image(data: bytes, *, name: str, annotated_size: tuple[int, int] | No
     Raises:
         MediaError: the bytes are not an image, are truncated, or declare more than about 179 million pixels.
     """
-    if not data:
-        raise MediaError(f"{name}: the file is empty")
-    if is_truncated_jpeg(data):
-        raise MediaError(f"{name}: the JPEG ends too early; copy or export the file again")
+    check_complete(data, name=name)
     header = read_header(io.BytesIO(data), name=name)
-    check_lengths(data, name=name)
     flags = cv2.IMREAD_COLOR_RGB
     if header and header.turned and annotated_size == header.stored != header.size:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    return _decode(data, flags, name=name)
+
+
+def decode_reduced(data: bytes, *, name: str, by: Literal[1, 2, 4, 8]) -> NDArray[np.uint8]:
+    """Decode the bytes of an image file as (h, w) uint8 grey, a fraction of its size, without the EXIF rotation.
+
+    All data of the file are gone through, so that it fails for the same files as `decode_image`. Call `read_header`
+    before: it guards against decompression bombs.
+
+    Raises:
+        MediaError: the bytes are not an image, or are truncated.
+    """
+    check_complete(data, name=name)
+    return _decode(data, REDUCED[by] | cv2.IMREAD_IGNORE_ORIENTATION, name=name)
+
+
+def _decode(data: bytes, flags: int, *, name: str) -> NDArray[np.uint8]:
     with decoding(name):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise MediaError(f"{name}: {UNREADABLE}")
     return image
+
+
+def check_complete(data: bytes, *, name: str) -> None:
+    """Check what decoders do not: that the file has an end, and its parts the lengths that it declares.
+
+    Raises:
+        MediaError: it is empty or truncated.
+    """
+    if not data:
+        raise MediaError(f"{name}: the file is empty")
+    if is_truncated_jpeg(data):
+        raise MediaError(f"{name}: the JPEG ends too early; copy or export the file again")
+    check_lengths(data, name=name)
 
 
 @contextmanager
@@ -172,6 +214,12 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def read_header(file: IO[bytes], *, name: str) -> Header | None:
+    """Read the size and rotation in the header of an image file; arguments, None and errors as in `read_look`."""
+    look = read_look(file, name=name)
+    return None if look is None else look.header
+
+
+def read_look(file: IO[bytes], *, name: str) -> Look | None:
     """Read the header of an image file; None if Pillow does not know the format.
 
     Raises:
@@ -182,29 +230,36 @@ def read_header(file: IO[bytes], *, name: str) -> Header | None:
     add_filter("ignore", r"PIL\.")  # of large pictures and odd EXIF; neither hinders us
     try:
         with decoding(name), Image.open(file) as image:
-            return _header(image)
+            return _look(image)
     except MediaError as error:
         if isinstance(error.__cause__, Image.DecompressionBombError):
             raise
         return None  # OpenCV may know the format
 
 
-def _header(image: Image) -> Header:
-    from PIL import Image as PillowImage
+def _look(image: Image) -> Look:
     from PIL import TiffImagePlugin
 
     if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow's size already has the rotation applied
         tags = image.tag_v2
         stored = (int(tags[TiffImagePlugin.IMAGELENGTH]), int(tags[TiffImagePlugin.IMAGEWIDTH]))
-        return Header(stored, tags.get(ORIENTATION) in (5, 6, 7, 8))
+        orientation = tags.get(ORIENTATION)
+    else:
+        stored, orientation = (image.height, image.width), _exif_orientation(image)
+    known = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+    return Look(Header(stored, known >= 5), image.mode, known)
+
+
+def _exif_orientation(image: Image) -> object:
+    from PIL import Image as PillowImage
+
     # Not `getexif`: it decodes a whole PNG to read what follows the pixels, and uses XMP, which OpenCV does not.
     exif = PillowImage.Exif()
     try:
         exif.load(image.info.get("exif", b""))
-        turned = exif.get(ORIENTATION) in (5, 6, 7, 8)
+        return exif.get(ORIENTATION)
     except (SyntaxError, ValueError, OSError, struct.error):
-        turned = False
-    return Header((image.height, image.width), turned)
+        return None
 
 
 def write_image(path: str | Path, image: Image) -> None:

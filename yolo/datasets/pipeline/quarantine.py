@@ -18,6 +18,8 @@ from yolo.structs import Dataset
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("file", "reason", "picture")
+NEVER_LOADED = -1
+"""Index of what was left out when the dataset was loaded, in the column ``picture``."""
 NAMED = 3
 """Largest number of unreadable images that are logged; the list has all of them."""
 
@@ -110,13 +112,16 @@ class Quarantine:
     def write(self, path: str | Path | None = None) -> None:
         """Write the list as CSV, sorted by file; without entries there is no file.
 
+        The images and annotations that were left out when the dataset was loaded are listed too.
+
         Raises:
             ConfigError: the file cannot be written.
         """
-        target, entries = path or self.path, self.entries()
-        if target is None or not entries:
-            return
-        write_csv(target, COLUMNS, sorted((*entry, index) for index, entry in entries.items()))
+        target = path or self.path
+        rows = [(*entry, index) for index, entry in self.entries().items()]
+        rows += [(file, reason, NEVER_LOADED) for file, reason in self.dataset.left_out.items()]
+        if target is not None and rows:
+            write_csv(target, COLUMNS, sorted(rows))
 
     def forget(self) -> None:
         """Delete a list left by another run."""

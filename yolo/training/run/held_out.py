@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,18 @@ LIST = "held-out.txt"
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """Split a dataset into training images and the held-out tenth; depends on the number of images only."""
+    """Split a dataset into training images and the held-out tenth; depends on the number of images only.
+
+    What was left out when it was loaded stays with the training images, so that it is listed once.
+    """
     count = len(dataset)
     if count < 2:
         logger.warning("%s: a single image: it is trained on and validated on", dataset.name)
         return dataset, dataset
     order = np.random.default_rng(0).permutation(count)
     taken = max(1, round(count * FRACTION))
-    return dataset.subset(np.sort(order[taken:])), dataset.subset(np.sort(order[:taken]), split=HELD_OUT)
+    held_out = dataset.subset(np.sort(order[:taken]), split=HELD_OUT)
+    return dataset.subset(np.sort(order[taken:])), replace(held_out, left_out={})
 
 
 def held_out_of(dataset: Dataset, held_out: Mapping[str, Any]) -> Dataset | None:
