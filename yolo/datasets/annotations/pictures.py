@@ -65,7 +65,7 @@ def spellings(name: str) -> Iterator[str]:
 
 def unquote_query(name: str) -> str:
     """Path in the query of a local storage address of Label Studio (``/data/local-files/?d=folder/a.jpg``)."""
-    return unquote(name.partition("?d=")[2]) if "?d=" in name else ""
+    return unquote(name.partition("?d=")[2]).replace("\\", "/") if "?d=" in name else ""
 
 
 def stem_of(name: str) -> str:
