@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 from format_examples import SUPERVISELY, SUPERVISELY_META, make_example, objects_of, write
-from PIL import Image
 from pictures import write_picture
+from PIL import Image
 
 from yolo import load_dataset
 from yolo.datasets.load import available_splits

@@ -145,21 +145,28 @@ def record_source(
         readings = {each: read(parts[each], finders[each]) for each in chosen}
         classes = class_list([*readings.values(), *read_others(parts, finders, readings, read)])
         columns = [
-            to_columns(
-                reading.records,
-                finders[each],
-                folder=base,
-                name=str(place.path),
-                options=options,
-                classes=classes,
-                repairs=reading.repairs,
-                left_out=reading.left_out,
-            )
+            reading_columns(reading, finders[each], base, name=str(place.path), options=options, classes=classes)
             for each, reading in readings.items()
         ]
         return columns[0] if len(columns) == 1 else concatenate(columns, folder=base, classes=classes)
 
     return Source(name, splits, read_parts) if files else None
+
+
+def reading_columns(
+    reading: Reading, finder: PictureFinder, folder: Path, *, name: str, options: ReadOptions, classes: Sequence[str]
+) -> Columns:
+    """Columns of one split."""
+    return to_columns(
+        reading.records,
+        finder,
+        folder=folder,
+        name=name,
+        options=options,
+        classes=classes,
+        repairs=reading.repairs,
+        left_out=reading.left_out,
+    )
 
 
 def read_others(
