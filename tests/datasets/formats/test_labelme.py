@@ -196,3 +196,11 @@ def test_escapes_in_a_file_do_not_hide_its_keys(tmp_path):
     content = json.dumps(labelme(shape("rectangle", [[20, 10], [60, 50]], 'c"ä\\'), imagePath="ä.jpg"))
     assert "\\u00e4" in content
     assert objects_of(load_dataset(write(tmp_path / "a.json", content))) == [("ä.jpg", 'c"ä\\', [20, 10, 60, 50])]
+
+
+def test_a_picture_of_the_exact_name_comes_before_one_of_another_suffix(tmp_path):
+    """Masks often lie beside the pictures' folder under the same stems."""
+    write(tmp_path / "labels" / "a.json", {**LABELME, "imagePath": "C:\\pets\\a.png"})
+    write_picture(tmp_path / "images" / "a.jpg")
+    write_picture(tmp_path / "photos" / "b" / "a.png")
+    assert load_dataset(tmp_path).files == ["photos/b/a.png"]

@@ -16,7 +16,7 @@ from yolo.datasets.annotations.records import Object, Record, to_columns
 from yolo.datasets.annotations.repair import NAMELESS, OUTLINED, Repairs
 from yolo.datasets.annotations.shapes import Corners
 from yolo.datasets.annotations.source import ReadOptions, Source
-from yolo.datasets.annotations.splits import split_files, synonyms
+from yolo.datasets.annotations.splits import SPLITS, split_files, synonyms
 from yolo.errors import AnnotationError
 from yolo.images.codec import SUFFIXES
 
@@ -101,12 +101,21 @@ def files_of(place: Place, is_own: Callable[[Path], bool], *, per_picture: bool 
 
 
 def levels(place: Place) -> Iterator[list[Place]]:
-    """Folders in which annotation files may lie: the place, its folders, the folders named after splits in those."""
+    """Folders in which annotation files may lie: the place, its folders, those named after splits in these, and so on.
+
+    In a folder of annotations any folder counts, as in ``labels/det_20``.
+    """
     yield [place]
     names = {each.path.name.lower() for each in place.places}
     if names & (PICTURE_FOLDERS | ANNOTATION_FOLDERS):
         yield place.places
-        yield [each for below in place.places for each in below.below("train", *synonyms("val"), "test")]
+        third = [
+            below
+            for each in place.places
+            for below in (each.places if each.path.name.lower() in ANNOTATION_FOLDERS else each.below(*SPLITS))
+        ]
+        yield third
+        yield [below for each in third for below in each.below(*SPLITS)]
 
 
 def matching(places: Sequence[Place], is_own: Callable[[Path], bool], per_picture: bool) -> list[Path]:
@@ -198,8 +207,7 @@ def picture_folders(base: Path, split: str, files: Sequence[Path], options: Read
     """
     if options.images is not None:
         return [options.images]
-    place = Place(base)
-    named = [below.path for each in [*place.places, place] for below in (each.below(*synonyms(split)) if split else [])]
+    named = [each.path for each in named_folders(Place(base), synonyms(split), 3)] if split else []
     inner = [below.path for folder in named for below in Place(folder).below(*sorted(PICTURE_FOLDERS))]
     beside = {file.parent: None for file in files}
     found = [*named, *inner, *(beside if len(beside) <= TRIED else ()), base]
@@ -207,3 +215,10 @@ def picture_folders(base: Path, split: str, files: Sequence[Path], options: Read
         return found
     siblings = [each for each in Place(base.absolute().parent).folders if each.name.lower() in PICTURE_FOLDERS]
     return [*found, *siblings]
+
+
+def named_folders(place: Place, names: Sequence[str], deepest: int) -> list[Place]:
+    """Folders with one of these names at a place or in its folders, those deeper down first: ``images/train``."""
+    own = place.below(*names)
+    inner = [each for each in place.places if each not in own] if deepest > 1 else []
+    return [*(found for each in inner for found in named_folders(each, names, deepest - 1)), *own]
