@@ -49,7 +49,7 @@ class PictureFinder:
         return None
 
     def _directly(self, form: str, alike: Sequence[Path]) -> list[Path]:
-        """Those of some images that lie where a name says below the best folder that has any."""
+        """Images of ``alike`` that lie where a name says, below the best folder that has any."""
         below = ([file for file in alike if file.parent == (folder / form).parent] for folder in self.folders)
         return next(filter(None, below), []) if alike else []
 
