@@ -151,6 +151,10 @@ def test_a_picture_that_kept_its_prefix(tmp_path):
             task(region(image_rotation=90), image="p0.jpg"),
             "[20]: annotations[0] region 1: it was drawn on a picture that was rotated on the screen; draw it anew",
         ),
+        (
+            task(region(to_name="after"), region(to_name="before"), image="p0.jpg"),
+            "[20]: its regions are on several pictures (after[0], before[0]), which is not read",
+        ),
         (task(region(), image="lost.jpg"), "[20]: there is no picture 'lost.jpg'"),
     ],
 )

@@ -204,3 +204,11 @@ def test_a_picture_of_the_exact_name_comes_before_one_of_another_suffix(tmp_path
     write_picture(tmp_path / "images" / "a.jpg")
     write_picture(tmp_path / "photos" / "b" / "a.png")
     assert load_dataset(tmp_path).files == ["photos/b/a.png"]
+
+
+def test_labels_that_name_no_object(tmp_path):
+    corners = [[20, 10], [60, 50]]
+    names = ("__ignore__", "_background_", "cat")
+    dataset = load_one(tmp_path, *(shape("rectangle", corners, name) for name in names))
+    assert dataset.classes == ("cat",)
+    assert dataset.repairs == {"regions labelled __ignore__ or _background_, dropped": 2}

@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 
 PICTURE_FOLDERS = frozenset({"images", "image", "img", "imgs", "pictures", "photos", "jpegimages", "data"})
 """Usual names of folders of images, in lower case."""
-ANNOTATION_FOLDERS = frozenset({"annotations", "annotation", "anns", "ann", "labels", "label", "json", "jsons"})
+ANNOTATION_FOLDERS = frozenset(
+    {"annotations", "annotation", "anns", "ann", "labels", "label", "json", "jsons", "data_annotated"}
+)
 """Usual names of folders of annotation files, in lower case."""
 TRIED = 20
 """Number of files of a folder that are looked at to recognise them."""

@@ -26,6 +26,9 @@ from yolo.structs import Size
 
 IGNORED = ("difficult", "ignore", "iscrowd")
 """Flags of objects whose detection counts neither as right nor as wrong."""
+NO_CLASSES = frozenset({"__ignore__", "_background_"})
+"""Labels that labelme's own converters take for no object."""
+NO_OBJECTS = "regions labelled __ignore__ or _background_, dropped"
 WITHOUT_AREA = frozenset({"point", "points", "line"})
 
 
@@ -84,7 +87,9 @@ def read_shape(reading: Reading, record: Record, shape: Any, place: str) -> None
     corners = points(shape.get("points")) if isinstance(shape, dict) else None
     if corners is None:
         reading.skip(f"{record.place}: {place}", f"expected a shape with points, got {quoted(shape, 80)}")
-    elif (kind in WITHOUT_AREA) or len(corners) < 2 or (kind == "linestrip" and len(corners) < 3):
+    elif text(shape.get("label")) in NO_CLASSES:
+        reading.count(NO_OBJECTS, record, place)
+    elif kind in WITHOUT_AREA or len(corners) < 2 or (kind == "linestrip" and len(corners) < 3):
         reading.count(NO_AREA_SHAPES, record, place)
     else:
         outlined = kind != "rectangle" and (len(corners) > 2 or kind in ("circle", "mask"))
