@@ -72,7 +72,7 @@ def test_the_architecture_lists_every_unit_in_the_order_of_the_layers():
 
 @pytest.mark.parametrize("page", ["README.md", "docs/formats.md"])
 def test_the_examples_of_formats_load(page, tmp_path):
-    (description,), (coco,) = blocks(page, "yaml"), blocks(page, "json")
+    (description,), (coco, *labelme) = blocks(page, "yaml"), blocks(page, "json")
     for split in ("train", "val"):
         picture = tmp_path / "yolo" / "images" / split / "0001.jpg"
         picture.parent.mkdir(parents=True)
@@ -86,6 +86,13 @@ def test_the_examples_of_formats_load(page, tmp_path):
     assert (read.classes, read.boxes.tolist()) == (("cat", "dog"), [[240, 120, 400, 360]])
     read = load_dataset(tmp_path / "mine.json")
     assert (read.classes, read.boxes.tolist()) == (("cat",), [[10, 20, 210, 120]])
+    for content in labelme:
+        (tmp_path / "labelme" / "labels").mkdir(parents=True)
+        (tmp_path / "labelme" / "labels" / "0001.json").write_text(content)
+        (tmp_path / "labelme" / "images").mkdir()
+        Image.new("RGB", (640, 480)).save(tmp_path / "labelme" / "images" / "0001.jpg")
+        read = load_dataset(tmp_path / "labelme")
+        assert (read.classes, read.boxes.tolist()) == (("cat",), [[20, 10, 60, 50]])
 
 
 def messages(page: str) -> list[str]:

@@ -134,6 +134,15 @@ SUPERVISELY_META = {
     "tags": [],
     "projectType": "images",
 }
+BDD100K_LABEL = {
+    "category": "cat",
+    "attributes": {"occluded": False, "truncated": False, "trafficLightColor": "none"},
+    "manualShape": True,
+    "manualAttributes": True,
+    "box2d": {"x1": 20.0, "y1": 10.0, "x2": 60.0, "y2": 50.0},
+    "id": 0,
+}
+BDD100K = [{"name": "a.jpg", "attributes": {"weather": "clear"}, "timestamp": 10000, "labels": [BDD100K_LABEL]}]
 COCO = {
     "images": [{"id": 1, "file_name": "a.jpg", "height": 100, "width": 200}],
     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 10, 40, 40], "area": 1600, "iscrowd": 0}],
@@ -163,6 +172,7 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "Supervisely",
         {"meta.json": SUPERVISELY_META, "ds0/ann/a.jpg.json": SUPERVISELY, "ds0/img/a.jpg": None},
     ),
+    "bdd100k": ("BDD100K", {"bdd100k_labels.json": BDD100K}),
     "coco": ("COCO", {"annotations/instances_train.json": COCO, "images/a.jpg": None}),
     "voc": ("VOC", {"Annotations/a.xml": VOC, "JPEGImages/a.jpg": None}),
     "yolo": (

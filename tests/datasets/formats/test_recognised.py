@@ -1,7 +1,13 @@
 """Every format's example is recognised as that format and no other, and gives its one box."""
 
+import json
+
 import pytest
-from format_examples import BOX, EXAMPLES, make_example, objects_of
+from damage import damaged, with_another_value
+from format_examples import BOX, EXAMPLES, make_example, objects_of, write
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pictures import dataset_or_fault
 
 from yolo import load_dataset
 from yolo.datasets.annotations.place import Place
@@ -93,7 +99,9 @@ def test_annotations_beside_a_folder_of_pictures(tmp_path, name):
 def test_no_picture_at_all(tmp_path, name):
     make_example(tmp_path / "pets", name)
     next((tmp_path / "pets").rglob("*.jpg")).unlink()
-    with pytest.raises(AnnotationError, match=r"none of its 1 pictures is found, .*name their folder \(--images DIR\)"):
+    with pytest.raises(
+        AnnotationError, match=r"none of its 1 pictures is found, such as .*name their folder \(--images DIR\)"
+    ):
         load_dataset(tmp_path / "pets")
 
 
@@ -104,3 +112,26 @@ def test_pictures_in_a_folder_that_is_named(tmp_path, name):
     next((tmp_path / "pets").rglob("*.jpg")).rename(tmp_path / "elsewhere" / "a.jpg")
     dataset = load_dataset(tmp_path / "pets", images=tmp_path / "elsewhere")
     assert objects_of(dataset) == [("a.jpg", "cat", BOX)]
+
+
+OWN = [name for name in CONTENT if name != "coco"]
+
+
+@pytest.mark.parametrize("name", OWN)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_gives_a_dataset_or_our_own_error(tmp_path, name, data):
+    make_example(tmp_path, name)
+    file = data.draw(st.sampled_from(sorted(tmp_path.rglob("*.json"))))
+    file.write_bytes(damaged(data, file.read_bytes()))
+    dataset_or_fault(tmp_path)
+
+
+@pytest.mark.parametrize("name", OWN)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_value_in_any_place_gives_a_dataset_or_our_own_error(tmp_path, name, data):
+    make_example(tmp_path, name)
+    file = data.draw(st.sampled_from(sorted(tmp_path.rglob("*.json"))))
+    write(file, with_another_value(data, json.loads(file.read_text())))
+    dataset_or_fault(tmp_path)

@@ -33,7 +33,7 @@ class PictureFinder:
         """Find an image by its name in an annotation: a relative or absolute path, a Windows path or a URL.
 
         Tried are the path below each folder; the image whose path ends with as many of its parts as possible; and
-        the same with another suffix. None if there is no image, or several are as good.
+        both with another suffix. None if there is no image, or several are as good.
         """
         for form in spellings(name):
             for folder in self.folders:
@@ -41,11 +41,17 @@ class PictureFinder:
                     return folder / form
         for form in spellings(name):
             last = form.rpartition("/")[2]
-            for group in (self._by_name.get(last.lower(), []), self._by_stem.get(stem_of(last), [])):
+            alike = self._by_stem.get(stem_of(last), [])
+            for group in (self._by_name.get(last.lower(), []), self._directly(form, alike), alike):
                 found = longest_tail(form, group)
                 if found:
                     return found
         return None
+
+    def _directly(self, form: str, alike: Sequence[Path]) -> list[Path]:
+        """Images of ``alike`` that lie where a name says, below the best folder that has any."""
+        below = ([file for file in alike if file.parent == (folder / form).parent] for folder in self.folders)
+        return next(filter(None, below), []) if alike else []
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
@@ -65,7 +71,7 @@ def spellings(name: str) -> Iterator[str]:
 
 def unquote_query(name: str) -> str:
     """Path in the query of a local storage address of Label Studio (``/data/local-files/?d=folder/a.jpg``)."""
-    return unquote(name.partition("?d=")[2]) if "?d=" in name else ""
+    return unquote(name.partition("?d=")[2]).replace("\\", "/") if "?d=" in name else ""
 
 
 def stem_of(name: str) -> str:

@@ -16,7 +16,7 @@ from yolo.datasets.annotations.records import Object, Record, to_columns
 from yolo.datasets.annotations.repair import NAMELESS, OUTLINED, Repairs
 from yolo.datasets.annotations.shapes import Corners
 from yolo.datasets.annotations.source import ReadOptions, Source
-from yolo.datasets.annotations.splits import split_files, synonyms
+from yolo.datasets.annotations.splits import SPLITS, split_files, synonyms
 from yolo.errors import AnnotationError
 from yolo.images.codec import SUFFIXES
 
@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 
 PICTURE_FOLDERS = frozenset({"images", "image", "img", "imgs", "pictures", "photos", "jpegimages", "data"})
 """Usual names of folders of images, in lower case."""
-ANNOTATION_FOLDERS = frozenset({"annotations", "annotation", "anns", "ann", "labels", "label", "json", "jsons"})
+ANNOTATION_FOLDERS = frozenset(
+    {"annotations", "annotation", "anns", "ann", "labels", "label", "json", "jsons", "data_annotated"}
+)
 """Usual names of folders of annotation files, in lower case."""
 TRIED = 20
 """Number of files of a folder that are looked at to recognise them."""
@@ -101,12 +103,21 @@ def files_of(place: Place, is_own: Callable[[Path], bool], *, per_picture: bool 
 
 
 def levels(place: Place) -> Iterator[list[Place]]:
-    """Folders in which annotation files may lie: the place, its folders, the folders named after splits in those."""
+    """Folders in which annotation files may lie: the place, its folders, those named after splits in these, and so on.
+
+    In a folder of annotations any folder counts, as in ``labels/det_20``.
+    """
     yield [place]
     names = {each.path.name.lower() for each in place.places}
     if names & (PICTURE_FOLDERS | ANNOTATION_FOLDERS):
         yield place.places
-        yield [each for below in place.places for each in below.below("train", *synonyms("val"), "test")]
+        third = [
+            below
+            for each in place.places
+            for below in (each.places if each.path.name.lower() in ANNOTATION_FOLDERS else each.below(*SPLITS))
+        ]
+        yield third
+        yield [below for each in third for below in each.below(*SPLITS)]
 
 
 def matching(places: Sequence[Place], is_own: Callable[[Path], bool], per_picture: bool) -> list[Path]:
@@ -145,21 +156,28 @@ def record_source(
         readings = {each: read(parts[each], finders[each]) for each in chosen}
         classes = class_list([*readings.values(), *read_others(parts, finders, readings, read)])
         columns = [
-            to_columns(
-                reading.records,
-                finders[each],
-                folder=base,
-                name=str(place.path),
-                options=options,
-                classes=classes,
-                repairs=reading.repairs,
-                left_out=reading.left_out,
-            )
+            reading_columns(reading, finders[each], base, name=str(place.path), options=options, classes=classes)
             for each, reading in readings.items()
         ]
         return columns[0] if len(columns) == 1 else concatenate(columns, folder=base, classes=classes)
 
     return Source(name, splits, read_parts) if files else None
+
+
+def reading_columns(
+    reading: Reading, finder: PictureFinder, folder: Path, *, name: str, options: ReadOptions, classes: Sequence[str]
+) -> Columns:
+    """Columns of one split."""
+    return to_columns(
+        reading.records,
+        finder,
+        folder=folder,
+        name=name,
+        options=options,
+        classes=classes,
+        repairs=reading.repairs,
+        left_out=reading.left_out,
+    )
 
 
 def read_others(
@@ -191,8 +209,7 @@ def picture_folders(base: Path, split: str, files: Sequence[Path], options: Read
     """
     if options.images is not None:
         return [options.images]
-    place = Place(base)
-    named = [below.path for each in [*place.places, place] for below in (each.below(*synonyms(split)) if split else [])]
+    named = [each.path for each in named_folders(Place(base), synonyms(split), 3)] if split else []
     inner = [below.path for folder in named for below in Place(folder).below(*sorted(PICTURE_FOLDERS))]
     beside = {file.parent: None for file in files}
     found = [*named, *inner, *(beside if len(beside) <= TRIED else ()), base]
@@ -200,3 +217,10 @@ def picture_folders(base: Path, split: str, files: Sequence[Path], options: Read
         return found
     siblings = [each for each in Place(base.absolute().parent).folders if each.name.lower() in PICTURE_FOLDERS]
     return [*found, *siblings]
+
+
+def named_folders(place: Place, names: Sequence[str], deepest: int) -> list[Place]:
+    """Folders with one of these names at a place or in its folders, those deeper down first: ``images/train``."""
+    own = place.below(*names)
+    inner = [each for each in place.places if each not in own] if deepest > 1 else []
+    return [*(found for each in inner for found in named_folders(each, names, deepest - 1)), *own]

@@ -81,6 +81,9 @@ def to_columns(
     files = list(found)
     headers = read_headers(files)
     annotated = np.array([merged_size(each) for each in found.values()], np.int32).reshape(-1, 2)
+    # Fractions need no annotated size: one that is missing there, as where nothing is annotated, is no fault.
+    fractions = np.array([all(each.relative for each in part) for part in found.values()], bool)
+    annotated = np.where(fractions[:, None] & (annotated <= 0), headers.shown, annotated)
     for index, reason in headers.faults.items():
         if not annotated[index].all():
             left_out.add(files[index], reason)

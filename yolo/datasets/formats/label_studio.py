@@ -61,6 +61,12 @@ def read_task(reading: Reading, place: str, task: Any, finder: PictureFinder) ->
     else:
         where, regions = "", [each for value in task.values() for each in regions_in(value)]
     regions = [each for each in regions if is_region(each)]
+    pictures = {f"{each.get('to_name')}[{each.get('item_index') or 0}]" for each in regions}
+    if len(pictures) > 1:
+        reading.skip(
+            place, f"its regions are on several pictures ({', '.join(sorted(pictures)):.80}), which is not read"
+        )
+        return
     record = Record(place, name, original_size(regions), relative=True)
     labelled = {str(region.get("id")) for region in regions if labels_of(region)}
     for index, region in enumerate(regions):

@@ -21,10 +21,14 @@ from yolo.datasets.annotations.shapes import Corners, Point, bounds, ellipse_bou
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
+from yolo.images.codec import SUFFIXES
 from yolo.structs import Size
 
 IGNORED = ("difficult", "ignore", "iscrowd")
 """Flags of objects whose detection counts neither as right nor as wrong."""
+NO_CLASSES = frozenset({"__ignore__", "_background_"})
+"""Labels that labelme's own converters take for no object."""
+NO_OBJECTS = "regions labelled __ignore__ or _background_, dropped"
 WITHOUT_AREA = frozenset({"point", "points", "line"})
 
 
@@ -44,8 +48,8 @@ def read_labelme(files: Sequence[Path], finder: PictureFinder) -> Reading:
         if picture is None and content.get("imageData"):
             reading.skip(str(file), in_file_only(file, content))
             continue
-        named = content.get("imagePath")
-        record = Record(str(file), picture or (named if isinstance(named, str) else file.stem), size_of(content))
+        named = text(content.get("imagePath")).strip() or file.stem
+        record = Record(str(file), picture or named, size_of(content))
         for index, shape in enumerate(content["shapes"]):
             read_shape(reading, record, shape, f"shapes[{index}]")
         reading.records.append(record)
@@ -53,18 +57,16 @@ def read_labelme(files: Sequence[Path], finder: PictureFinder) -> Reading:
 
 
 def find_picture(file: Path, content: dict[str, Any], finder: PictureFinder) -> str | None:
-    """Name by which the finder knows a file's image: ``imagePath`` from the file's own folder, that name, its stem."""
-    named = content.get("imagePath")
-    names = [file.stem]
-    if isinstance(named, str) and named.strip():
-        beside = os.path.normpath(file.parent / PureWindowsPath(named).as_posix())
-        names = [beside, named, *names]
-    if isinstance(named, str) and PureWindowsPath(named).stem != file.stem:
-        # A copy of the file beside a copy of the image, both with new names, still names the old one.
-        names = [os.path.normpath(file.with_suffix("." + named.rpartition(".")[2])), *names]
-        if Path(names[0]) not in finder.pictures:
-            names = names[1:]
-    return next((name for name in names if finder.find(name)), None)
+    """Name by which the finder knows a file's image; None if there is none.
+
+    It is ``imagePath`` from the file's own folder, as labelme opens it; else the image beside the file with its stem,
+    as after renaming both; else any of the name of ``imagePath``, or of the file's stem.
+    """
+    named = text(content.get("imagePath")).strip()
+    beside = [os.path.normpath(file.parent / PureWindowsPath(named).as_posix())] if named else []
+    beside += [str(file.with_suffix(form)) for suffix in sorted(SUFFIXES) for form in (suffix, suffix.upper())]
+    exact = next((name for name in beside if Path(name) in finder.pictures), None)
+    return exact or next((name for name in (named, file.stem) if name and finder.find(name)), None)
 
 
 def in_file_only(file: Path, content: dict[str, Any]) -> str:
@@ -85,7 +87,9 @@ def read_shape(reading: Reading, record: Record, shape: Any, place: str) -> None
     corners = points(shape.get("points")) if isinstance(shape, dict) else None
     if corners is None:
         reading.skip(f"{record.place}: {place}", f"expected a shape with points, got {quoted(shape, 80)}")
-    elif (kind in WITHOUT_AREA) or len(corners) < 2 or (kind == "linestrip" and len(corners) < 3):
+    elif text(shape.get("label")) in NO_CLASSES:
+        reading.count(NO_OBJECTS, record, place)
+    elif kind in WITHOUT_AREA or len(corners) < 2 or (kind == "linestrip" and len(corners) < 3):
         reading.count(NO_AREA_SHAPES, record, place)
     else:
         outlined = kind != "rectangle" and (len(corners) > 2 or kind in ("circle", "mask"))
