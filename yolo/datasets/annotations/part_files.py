@@ -1,0 +1,154 @@
+"""Datasets in a few annotation files: the splits by the files' names, the images near them, the classes of all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from yolo.datasets.annotations.columns import Columns, concatenate
+from yolo.datasets.annotations.left_out import LeftOut
+from yolo.datasets.annotations.pictures import PictureFinder
+from yolo.datasets.annotations.place import Place
+from yolo.datasets.annotations.records import Record, to_columns
+from yolo.datasets.annotations.repair import Repairs
+from yolo.datasets.annotations.source import ReadOptions, Source
+from yolo.datasets.annotations.splits import SPLITS, VALIDATION, split_in
+from yolo.errors import AnnotationError
+from yolo.files.atomic import is_folder
+
+logger = logging.getLogger(__name__)
+
+Reader = Callable[[Path, Repairs, LeftOut], list[Record]]
+"""Function that reads one annotation file, and adds to the repairs and to what is left out."""
+
+ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "labels", "data", "csv")
+"""Folders in which annotation files lie, beside the images'."""
+PICTURE_FOLDERS = ("images", "image", "imgs", "img", "pictures", "JPEGImages")
+SYNONYMS = {"train": ("train", "training"), "test": ("test", "testing")} | dict.fromkeys(VALIDATION, VALIDATION)
+
+
+class PreferringFinder(PictureFinder):
+    """Finder that takes the first folder's image where several folders have one that is as good."""
+
+    def find(self, name: str) -> Path | None:
+        """Find an image as `PictureFinder` does; of several that are as good, that of the first folder with one."""
+        return super().find(name) or next((file for each in self._single if (file := each.find(name))), None)
+
+    @cached_property
+    def _single(self) -> list[PictureFinder]:
+        return [PictureFinder([folder]) for folder in self.folders]
+
+
+def annotation_files(place: Place, is_one: Callable[[Path], bool], *suffixes: str) -> list[Path]:
+    """Files of a format at a place: the file itself, those in the folder, or those in a folder for annotations."""
+    for each in (place, *place.below(*ANNOTATION_FOLDERS)):
+        files = [file for file in each.with_suffix(*suffixes) if is_one(file)]
+        if files:
+            return files
+    return []
+
+
+def by_split(place: Place, files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Group annotation files by the split in their names; all are under "" where there are none."""
+    parts: dict[str, list[Path]] = {}
+    for split in (*SPLITS, None):
+        own = [file for file in files if split_in(file.stem) == split]
+        if own:
+            parts[split or ""] = own
+    if not place.is_folder or (len(parts) == 1 and split_in(place.path.name)):  # train/train.csv is one part
+        return {"": list(files)}
+    whole = parts.pop("", []) if len(parts) > 1 else []
+    if whole:
+        logger.info("%s: not read beside the files of splits: %s", place.path, ", ".join(each.name for each in whole))
+    return parts
+
+
+def file_source(
+    name: str,
+    place: Place,
+    files: Sequence[Path],
+    read: Reader,
+    *,
+    classes: Callable[[], Sequence[str]] | None = None,
+) -> Source:
+    """Source of a few annotation files, one or more a split.
+
+    Args:
+        name: name of the format.
+        place: where they were found.
+        files: the annotation files.
+        read: function that reads one of them.
+        classes: function that finds the class names in their order; None: those of all objects, sorted.
+    """
+    parts = by_split(place, files)
+    root = place.path if place.is_folder else place.path.parent
+
+    def columns(split: str | None, options: ReadOptions) -> Columns:
+        chosen = [each for each in parts if split in (None, each)]
+        repairs, left_out = {each: Repairs() for each in parts}, {each: LeftOut() for each in parts}
+        records: dict[str, list[Record]] = {each: [] for each in parts}
+        for each, part in parts.items():
+            for file in part:
+                # Faults of another split are reported when that is loaded.
+                with suppress(*() if each in chosen else (AnnotationError,)):
+                    records[each] += read(file, repairs[each], left_out[each])
+        names = sorted({each.name for part in records.values() for record in part for each in record.objects})
+        listed = list(names if classes is None else classes())
+        found = [
+            to_columns(
+                records[each],
+                finder := find_near(parts[each][0], root, each, options),
+                folder=root,
+                name=str(place.path),
+                options=options,
+                classes=listed,
+                repairs=repairs[each],
+                left_out=left_out[each],
+            )
+            for each in chosen
+        ]
+        if len(found) == 1:
+            report_unlisted(found[0], finder, place.path)
+            return found[0]
+        return concatenate(found, folder=root, classes=listed)
+
+    return Source(name, tuple(filter(None, parts)), columns)
+
+
+def find_near(file: Path, root: Path, split: str, options: ReadOptions) -> PictureFinder:
+    """Finder of the images that an annotation file names.
+
+    Raises:
+        AnnotationError: the folder that the user has named does not exist.
+    """
+    if options.images is not None:
+        if not is_folder(options.images):
+            raise AnnotationError(f"{options.images}: there is no such folder of pictures")
+        return PictureFinder([options.images])
+    bases = [root, file.parent]
+    aside = [root.parent] if root.name.lower() in ANNOTATION_FOLDERS else []
+    splits = SYNONYMS.get(split or split_in(file.stem) or "", ())
+    near = [each for base in [*bases, *aside] for each in likely_folders(Place(base), splits)]
+    return PreferringFinder([*near, *bases])
+
+
+def likely_folders(base: Place, splits: Sequence[str]) -> Iterable[Path]:
+    """Folders of images in a folder, those of the splits first."""
+    named = base.below(*splits)
+    images = base.below(*PICTURE_FOLDERS)
+    inner = [each for part in named for each in part.below(*PICTURE_FOLDERS)]
+    inner += [each for folder in images for each in folder.below(*splits)]
+    return [each.path for each in (*inner, *named, *images)]
+
+
+def report_unlisted(columns: Columns, finder: PictureFinder, name: Path) -> None:
+    """Report images beside those in use that no annotation names: it is unknown whether they are empty."""
+    used = {columns.folder / file for file in columns.files}
+    folders = {file.parent for file in used}
+    left = [file for file in finder.pictures if file.parent in folders and file not in used]
+    left = [file for file in left if str(file) not in columns.left_out]
+    if left:
+        logger.info("%s: %d pictures that no annotation names, left out (%s)", name, len(left), min(left))
