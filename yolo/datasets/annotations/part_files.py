@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from yolo.datasets.annotations.columns import Columns, concatenate
 from yolo.datasets.annotations.left_out import LeftOut
@@ -21,13 +23,26 @@ from yolo.files.atomic import is_folder
 
 logger = logging.getLogger(__name__)
 
-Reader = Callable[[Path, Repairs, LeftOut], list[Record]]
-"""Function that reads one annotation file, and adds to the repairs and to what is left out."""
+FILES_TRIED = 20
+"""Largest number of files by which a folder is found to hold none of a format."""
 
 ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "labels", "data", "csv")
 """Folders in which annotation files lie, beside the images'."""
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "pictures", "JPEGImages")
 SYNONYMS = {"train": ("train", "training"), "test": ("test", "testing")} | dict.fromkeys(VALIDATION, VALIDATION)
+
+
+@dataclass
+class Reading:
+    """Reading of one part of a dataset, with the records that its readers add to."""
+
+    finder: PictureFinder
+    repairs: Repairs = field(default_factory=Repairs)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+
+Reader = Callable[[Path, Reading], list[Record]]
+"""Function that reads one annotation file."""
 
 
 class PreferringFinder(PictureFinder):
@@ -45,9 +60,9 @@ class PreferringFinder(PictureFinder):
 def annotation_files(place: Place, is_one: Callable[[Path], bool], *suffixes: str) -> list[Path]:
     """Files of a format at a place: the file itself, those in the folder, or those in a folder for annotations."""
     for each in (place, *place.below(*ANNOTATION_FOLDERS)):
-        files = [file for file in each.with_suffix(*suffixes) if is_one(file)]
-        if files:
-            return files
+        files = each.with_suffix(*suffixes)
+        if any(map(is_one, files[:FILES_TRIED])):
+            return [file for file in files if is_one(file)]
     return []
 
 
@@ -64,6 +79,14 @@ def by_split(place: Place, files: Sequence[Path]) -> dict[str, list[Path]]:
     if whole:
         logger.info("%s: not read beside the files of splits: %s", place.path, ", ".join(each.name for each in whole))
     return parts
+
+
+class Part(NamedTuple):
+    """Part of a dataset, such as a split."""
+
+    near: Path
+    """Annotation file near which the images are looked for."""
+    read: Callable[[Reading], list[Record]]
 
 
 def file_source(
@@ -83,37 +106,46 @@ def file_source(
         read: function that reads one of them.
         classes: function that finds the class names in their order; None: those of all objects, sorted.
     """
-    parts = by_split(place, files)
+
+    def part(own: Sequence[Path]) -> Part:
+        return Part(own[0], lambda reading: [record for file in own for record in read(file, reading)])
+
+    parts = {split: part(own) for split, own in by_split(place, files).items()}
+    return part_source(name, place, parts, classes=classes)
+
+
+def part_source(
+    name: str, place: Place, parts: Mapping[str, Part], *, classes: Callable[[], Sequence[str]] | None = None
+) -> Source:
+    """Source of parts by the name of the split, "" for an undivided dataset; further arguments as in `file_source`."""
     root = place.path if place.is_folder else place.path.parent
 
     def columns(split: str | None, options: ReadOptions) -> Columns:
         chosen = [each for each in parts if split in (None, each)]
-        repairs, left_out = {each: Repairs() for each in parts}, {each: LeftOut() for each in parts}
-        records: dict[str, list[Record]] = {each: [] for each in parts}
+        readings = {each: Reading(find_near(part.near, root, each, options)) for each, part in parts.items()}
+        records: dict[str, list[Record]] = {}
         for each, part in parts.items():
-            for file in part:
-                # Faults of another split are reported when that is loaded.
-                with suppress(*() if each in chosen else (AnnotationError,)):
-                    records[each] += read(file, repairs[each], left_out[each])
+            # Faults of another split are reported when that is loaded.
+            with suppress(*() if each in chosen else (AnnotationError,)):
+                records[each] = part.read(readings[each])
         names = sorted({each.name for part in records.values() for record in part for each in record.objects})
         listed = list(names if classes is None else classes())
         found = [
             to_columns(
                 records[each],
-                finder := find_near(parts[each][0], root, each, options),
+                readings[each].finder,
                 folder=root,
                 name=str(place.path),
                 options=options,
                 classes=listed,
-                repairs=repairs[each],
-                left_out=left_out[each],
+                repairs=readings[each].repairs,
+                left_out=readings[each].left_out,
             )
             for each in chosen
         ]
-        if len(found) == 1:
-            report_unlisted(found[0], finder, place.path)
-            return found[0]
-        return concatenate(found, folder=root, classes=listed)
+        for each, one in zip(chosen, found, strict=True):
+            report_unlisted(one, readings[each].finder, place.path)
+        return found[0] if len(found) == 1 else concatenate(found, folder=root, classes=listed)
 
     return Source(name, tuple(filter(None, parts)), columns)
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from yolo.datasets.annotations.left_out import LeftOut
-from yolo.datasets.annotations.part_files import annotation_files, file_source
+from yolo.datasets.annotations.part_files import Reading, annotation_files, file_source
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Record
-from yolo.datasets.annotations.repair import Repairs
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.datasets.annotations.tables import RowRecords, glance, read_rows, to_number
 from yolo.errors import AnnotationError
@@ -48,7 +46,7 @@ def is_table(path: Path) -> bool:
     return right * 2 > len(table.first)
 
 
-def read_file(path: Path, repairs: Repairs, left_out: LeftOut) -> list[Record]:
+def read_file(path: Path, reading: Reading) -> list[Record]:
     """Read the records of one file.
 
     Raises:
@@ -57,11 +55,11 @@ def read_file(path: Path, repairs: Repairs, left_out: LeftOut) -> list[Record]:
     table = glance(path)
     if table is None:
         raise AnnotationError(f"{path}: it has changed while it was read; load it again")
-    rows = RowRecords(table, repairs, left_out)
+    rows = RowRecords(table, reading.repairs, reading.left_out)
     for line, row in read_rows(table):
         if len(row) != FIELDS and any(row[1:]):
             place = f"{path}:{line}"
-            left_out.add(
+            reading.left_out.add(
                 place, f"{place}: expected path, x1, y1, x2, y2, class, got {len(row)} fields; mend or remove the line"
             )
             continue

@@ -15,11 +15,9 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from yolo.datasets.annotations.left_out import LeftOut
-from yolo.datasets.annotations.part_files import annotation_files, file_source
+from yolo.datasets.annotations.part_files import Reading, annotation_files, file_source
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Record
-from yolo.datasets.annotations.repair import Repairs
 from yolo.datasets.annotations.sizes import LARGEST_SIDE
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.datasets.annotations.tables import RowRecords, glance, read_rows, to_number
@@ -99,7 +97,7 @@ def plain(name: str) -> str:
     return re.sub("[^a-z0-9]", "", name.lower())
 
 
-def read_file(path: Path, repairs: Repairs, left_out: LeftOut) -> list[Record]:
+def read_file(path: Path, reading: Reading) -> list[Record]:
     """Read the records of one file.
 
     Raises:
@@ -109,13 +107,13 @@ def read_file(path: Path, repairs: Repairs, left_out: LeftOut) -> list[Record]:
     layout = None if table is None else find_layout(table.first[0])
     if table is None or layout is None:
         raise AnnotationError(f"{path}: it has changed while it was read; load it again")
-    rows, header = RowRecords(table, repairs, left_out), table.first[0]
+    rows, header = RowRecords(table, reading.repairs, reading.left_out), table.first[0]
     for line, row in read_rows(table):
         if row == header:  # also further down, in files that were joined
             continue
         if len(row) < layout.width:
             place = f"{path}:{line}"
-            left_out.add(place, f"{place}: expected {len(header)} fields, got {len(row)}; mend or remove the line")
+            reading.left_out.add(place, f"{place}: expected {len(header)} fields, got {len(row)}; mend the line")
             continue
         box = [row[each] for each in layout.box]
         if layout.has_sides:
