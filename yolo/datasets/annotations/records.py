@@ -28,7 +28,7 @@ class Object(NamedTuple):
     corners: tuple[float, float, float, float]
     """Two opposite corners x, y, x, y in continuous pixels, or as fractions of the image's sides."""
     place: str
-    """Where it stands in the file, such as ``shapes[2]``."""
+    """Where it stands in the file, such as ``shapes[2]``, or ``:17`` for a line."""
     ignore: bool = False
 
 
@@ -47,6 +47,14 @@ class Record:
     """Whether the corners are fractions of the image's sides."""
     image_id: int | str | None = None
     """Id in the source; None: it has none, and the file's stem is taken."""
+    file: str = ""
+    """File that the objects' lines are counted in, where ``place`` names a line of its own."""
+
+    def locate(self, each: Object) -> str:
+        """Describe where an object stands: file and line, or file and entry."""
+        if each.place.startswith(":"):
+            return f"{self.file or self.place}{each.place}"
+        return f"{self.place}: {each.place}"
 
 
 def to_columns(
@@ -122,7 +130,7 @@ def to_columns(
         labels=np.array([label_of[each.name] for _, _, each in rows], np.int32),
         boxes=corners * factors[:, [1, 0, 1, 0]],
         ignore=np.array([each.ignore for _, _, each in rows], bool),
-        place=lambda row: f"{rows[row][1].place}: {rows[row][2].place}",
+        place=lambda row: rows[row][1].locate(rows[row][2]),
         repairs=repairs,
         left_out=left_out.entries,
     )
@@ -172,7 +180,7 @@ def objects_of(records: Sequence[Record], repairs: Repairs) -> list[tuple[Record
         for each in record.objects:
             key = (each.name, each.corners, each.ignore)
             if key in seen:
-                repairs.add(REPEATED, f"{record.place}: {each.place}")
+                repairs.add(REPEATED, record.locate(each))
                 continue
             seen.add(key)
             kept.append((record, each))

@@ -10,6 +10,9 @@ SPLITS = ("train", "val", "valid", "validation", "test")
 """Usual names of splits; others, such as trainval of VOC, repeat the same images."""
 SYNONYMS = (("train", "training"), ("val", "valid", "validation", "dev"), ("test", "testing"))
 """Names that mean the same split, in lower case."""
+WORDS = {name: name for name in SPLITS}
+WORDS |= {"training": "train", "testing": "test", "evaluation": "val", "eval": "val", "dev": "val"}
+"""Words in the names of files that say which split they hold."""
 
 
 def find_split(name: str, splits: Sequence[str]) -> str | None:
@@ -41,9 +44,8 @@ def without_year(split: str) -> str:
 
 def split_in_name(stem: str) -> str | None:
     """The one split that a name speaks of, as in ``via_train`` or ``instances_val2017``; None: none, or several."""
-    words = {without_year(word) for word in re.split(r"[^a-z0-9]+", stem.lower())}
-    named = [split for split in SPLITS if split in words]
-    return named[0] if len(named) == 1 else None
+    words = {WORDS[word] for word in re.split(r"[^a-z]+", stem.lower()) if word in WORDS}
+    return words.pop() if len(words) == 1 else None
 
 
 def split_files(files: Iterable[Path], base: Path, *, per_picture: bool = False) -> dict[str, list[Path]]:

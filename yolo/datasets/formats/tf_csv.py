@@ -1,0 +1,185 @@
+"""CSV files with a header: those of TensorFlow's object detection tutorials, Roboflow, VoTT, makesense.ai and others.
+
+``filename,width,height,class,xmin,ymin,xmax,ymax`` in any order and under the usual other names; a row is an object,
+and one without class and box an image without objects. Corners are continuous pixels from 0, as the scripts that make
+TFRecords of these files divide them by the image's sides unchanged (``generate_tfrecord.py`` of the tutorials); all of
+them between 0 and 1 are fractions. (`xml_to_csv.py` of datitran/raccoon_dataset; Roboflow's "Tensorflow Object
+Detection CSV"; VoTT's "CSV" export.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from yolo.datasets.annotations.part_files import Reading, annotation_files, file_source
+from yolo.datasets.annotations.place import Place
+from yolo.datasets.annotations.records import Record
+from yolo.datasets.annotations.sizes import LARGEST_SIDE
+from yolo.datasets.annotations.source import FILES, Format, Source
+from yolo.datasets.annotations.tables import RowRecords, glance, read_rows, to_number
+from yolo.errors import AnnotationError
+from yolo.files.quoted import quoted
+from yolo.structs import Size
+
+SUFFIXES = (".csv", ".tsv", ".txt")
+MOST_TEXTS = 20
+"""Largest number of ``.txt`` files in a folder that are looked at: more are label files of single images."""
+PICTURE = (
+    *("filename", "file", "imagename", "imagepath", "imgpath", "image", "path", "filepath", "imagefile", "img"),
+    *("imgname", "imagefilename", "picture", "frame", "imageid", "externalid"),
+)
+NAME = (
+    *("class", "label", "classname", "labelname", "category", "name", "categoryname", "object", "objectclass"),
+    *("classid", "labelid", "categoryid"),
+)
+CORNERS = (
+    ("xmin", "x1", "x0", "left", "xtl", "bboxxmin", "bboxx1", "minx", "topleftx"),
+    ("ymin", "y1", "y0", "top", "ytl", "bboxymin", "bboxy1", "miny", "toplefty"),
+    ("xmax", "x2", "right", "xbr", "bboxxmax", "bboxx2", "maxx", "bottomrightx"),
+    ("ymax", "y2", "bottom", "ybr", "bboxymax", "bboxy2", "maxy", "bottomrighty"),
+)
+CORNER_AND_SIZE = (
+    ("bboxx", "x", "xmin", "left", "bboxleft"),
+    ("bboxy", "y", "ymin", "top", "bboxtop"),
+    ("bboxwidth", "w", "bboxw", "boxwidth", "width"),
+    ("bboxheight", "h", "bboxh", "boxheight", "height"),
+)
+SIZE = (("height", "imageheight", "imgheight", "imgh"), ("width", "imagewidth", "imgwidth", "imgw"))
+"""Names of columns, in small letters and digits alone, the likeliest first."""
+OPEN_IMAGES = {"imageid", "labelname", "xmin", "xmax", "ymin", "ymax"}
+WANTED = "filename, class, xmin, ymin, xmax, ymax (and width, height)"
+
+
+class Layout(NamedTuple):
+    """Columns of a table by their meaning."""
+
+    picture: int
+    name: int
+    box: tuple[int, ...]
+    """Those of two corners x, y, x, y, or of a corner and the sides."""
+    has_sides: bool
+    """Whether the box is a corner and the sides."""
+    size: tuple[int, ...]
+    """Those of the image's height and width; empty if there are none."""
+
+    @property
+    def width(self) -> int:
+        """Smallest number of fields of a row."""
+        return max(self.picture, self.name, *self.box) + 1
+
+
+def find_layout(header: Sequence[str]) -> Layout | None:
+    """Find the columns by their names; None if some are missing, or it is Open Images' header."""
+    names = [plain(each) for each in header]
+    if set(names) >= OPEN_IMAGES:
+        return None
+
+    def column(accepted: Sequence[str], taken: Sequence[int] = ()) -> int:
+        places = (names.index(each) for each in accepted if each in names)
+        return next((place for place in places if place not in taken), -1)
+
+    picture, name = column(PICTURE), column(NAME)
+    box = tuple(map(column, CORNERS))
+    has_sides = min(box) < 0
+    if has_sides:
+        box = tuple(map(column, CORNER_AND_SIZE))
+    if min(picture, name, *box) < 0:
+        return None
+    size = tuple(column(each, taken=box) for each in SIZE)
+    return Layout(picture, name, box, has_sides, size if min(size) >= 0 else ())
+
+
+def plain(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def read_file(path: Path, reading: Reading) -> list[Record]:
+    """Read the records of one file.
+
+    Raises:
+        AnnotationError: the file cannot be read, or is no CSV.
+    """
+    table = glance(path)
+    layout = None if table is None else find_layout(table.first[0])
+    if table is None or layout is None:
+        raise AnnotationError(f"{path}: it has changed while it was read; load it again")
+    rows, header = RowRecords(table, reading.repairs, reading.left_out), table.first[0]
+    for line, row in read_rows(table):
+        if row == header:  # also further down, in files that were joined
+            continue
+        if len(row) < layout.width:
+            place = f"{path}:{line}"
+            reading.left_out.add(place, f"{place}: expected {len(header)} fields, got {len(row)}; mend the line")
+            continue
+        box = [row[each] for each in layout.box]
+        if layout.has_sides:
+            box = far_corner(box, table.delimiter)
+        size = read_size([row[each] if each < len(row) else "" for each in layout.size], table.delimiter)
+        rows.add(line, picture=row[layout.picture], name=row[layout.name], box=box, size=size)
+    records = list(rows.records.values())
+    mark_fractions(records)
+    return records
+
+
+def far_corner(box: Sequence[str], delimiter: str) -> list[str]:
+    """Two corners of a box from one corner and the sides; as it is if that is no box."""
+    try:
+        x, y, width, height = (to_number(text, delimiter) for text in box)
+    except ValueError:
+        return list(box)
+    return [*box[:2], repr(x + width), repr(y + height)]
+
+
+def read_size(fields: Sequence[str], delimiter: str) -> Size | None:
+    """Height and width of an image; None if missing or no numbers of pixels."""
+    try:
+        height, width = (to_number(text, delimiter) for text in fields)
+    except ValueError:
+        return None
+    return (int(height), int(width)) if 1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE else None
+
+
+def mark_fractions(records: Sequence[Record]) -> None:
+    """Mark the corners as fractions of the images' sides if all of a file lie between 0 and 1, and not all on them."""
+    numbers = {side for record in records for each in record.objects for side in each.corners}
+    if numbers and not numbers <= {0.0, 1.0} and all(0 <= side <= 1 for side in numbers):
+        for record in records:
+            record.relative = True
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table with the columns of this format."""
+    table = glance(path)
+    return table is not None and find_layout(table.first[0]) is not None
+
+
+def recognise(place: Place) -> Source | None:
+    """Recognise a table, or a folder with some."""
+    files = annotation_files(place, is_table, *looked_at(place))
+    return file_source("CSV", place, files, read_file) if files else None
+
+
+def looked_at(place: Place) -> tuple[str, ...]:
+    """Suffixes of the files that may be tables, without ``.txt`` in a folder of label files."""
+    return SUFFIXES if not place.is_folder or len(place.with_suffix(".txt")) <= MOST_TEXTS else SUFFIXES[:2]
+
+
+def near_miss(place: Place) -> str | None:
+    """Say which columns a table has and which it needs; in a folder only of one that seems to be about pictures."""
+    tables = [each for each in map(glance, place.with_suffix(*SUFFIXES[:2])) if each is not None]
+    known = {*PICTURE, *chain(*CORNERS, *CORNER_AND_SIZE)}
+    for table in tables:
+        header = table.first[0]
+        if not place.is_folder or known & set(map(plain, header)):
+            return (
+                f"{table.path}: a table whose columns are not known: {quoted(', '.join(header), 200)}; "
+                f"wanted are {WANTED}; or, without a header, path, x1, y1, x2, y2, class"
+            )
+    return None
+
+
+FORMAT = Format("CSV", FILES, recognise, near_miss)
