@@ -57,7 +57,9 @@ def add_reading_options(parser: ArgumentParser, *, split: str | None, names: boo
     )
 
 
-def load_data(arguments: Namespace, split: str | None, *, classes: Sequence[str] | None = None) -> Dataset:
+def load_data(
+    arguments: Namespace, split: str | None, *, classes: Sequence[str] | None = None, need_images: bool = True
+) -> Dataset:
     """Load a split of DATA as the options say.
 
     Args:
@@ -65,11 +67,13 @@ def load_data(arguments: Namespace, split: str | None, *, classes: Sequence[str]
         split: name of the split; None: everything.
         classes: class names in the wanted order, such as those of the training images, which every box has to have;
             None: those of --classes, else the dataset's own.
+        need_images: whether the images are going to be read.
 
     Raises:
         YoloError: the dataset cannot be read, or an option does not fit it.
     """
-    return load_other(arguments.data, arguments, split, images=arguments.images, classes=classes)
+    images = arguments.images
+    return load_other(arguments.data, arguments, split, images=images, classes=classes, need_images=need_images)
 
 
 def load_other(
@@ -79,6 +83,7 @@ def load_other(
     *,
     images: str | None = None,
     classes: Sequence[str] | None = None,
+    need_images: bool = True,
 ) -> Dataset:
     """Load a split of another dataset than DATA, such as that of --val, with the same options about classes."""
     from yolo.datasets.load import load_dataset
@@ -93,6 +98,7 @@ def load_other(
         rename=new_names(arguments),
         names=class_names(arguments.names),
         strict=arguments.strict,
+        need_images=need_images,
     )
 
 

@@ -71,7 +71,7 @@ def run(arguments: Namespace) -> None:
         check_output(arguments.out, force=arguments.force)
     if arguments.detections:
         split = choose_split(arguments, "val", "test")
-        dataset = load_data(arguments, split)
+        dataset = load_data(arguments, split, need_images=False)
         found = read_results(arguments.detections, dataset)
     else:
         dataset, found = detect_all(arguments, nms)

@@ -39,6 +39,7 @@ def load_dataset(
     rename: Mapping[str, str] | None = None,
     names: Sequence[str] | None = None,
     strict: bool = False,
+    need_images: bool = True,
 ) -> Dataset:
     """Load an annotated dataset; its format is recognised.
 
@@ -55,13 +56,18 @@ def load_dataset(
         names: class names of a source that only numbers its classes, and has no list of them.
         strict: refuse a dataset with an unreadable image, annotation file or entry; otherwise these are left out,
             up to a twentieth of the dataset.
+        need_images: whether the images will be read; otherwise entries of a COCO file without an image are kept, as
+            measuring a results file takes all of them and no image.
 
     Raises:
         AnnotationError: something is missing or malformed; the message names the file and place.
         MediaError: an image whose size is needed cannot be read.
     """
     options = ReadOptions(
-        images if images is None else Path(images), None if names is None else tuple(names), strict=strict
+        images if images is None else Path(images),
+        None if names is None else tuple(names),
+        strict=strict,
+        need_images=need_images,
     )
     with named_faults(Path(path)):
         source = recognise(path)

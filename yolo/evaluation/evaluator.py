@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import NmsConfig
+from yolo.datasets.annotations.sizes import was_resized
 from yolo.datasets.pipeline.batches import evaluation_batches
 from yolo.datasets.pipeline.picture_loader import PADDING, Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
@@ -22,7 +23,7 @@ from yolo.evaluation.results import DetectionColumns
 from yolo.evaluation.splits import warn_if_trained_on
 from yolo.images.letterbox import Letterbox
 from yolo.model.detector import Detector
-from yolo.structs import Dataset, Detections
+from yolo.structs import Dataset, Detections, Size
 
 logger = logging.getLogger(__name__)
 
@@ -127,15 +128,23 @@ def find_all(
     with reported_failures():
         for done, (images, about) in enumerate(batches.as_numpy_iterator(), start=1):
             real = about["index"] != PADDING  # rows that pad the last batch are at its end
+            rows = about["index"][real].tolist()
             letterboxes = [
-                Letterbox((h, w), detector.canvas, detector.letterbox) for h, w in about["sizes"][real].tolist()
+                Letterbox(frame_of_boxes(dataset, row, (h, w)), detector.canvas, detector.letterbox)
+                for row, (h, w) in zip(rows, about["sizes"][real].tolist(), strict=True)
             ]
-            pictures += about["index"][real].tolist()
+            pictures += rows
             found += detector.unpad(detector.find(images, nms), letterboxes)
             logger.debug("evaluated %d of %d pictures", len(found) * hosts.world, len(dataset))
             if after_batch is not None:
                 after_batch(done)
     return gathered(DetectionColumns.from_detections(found), np.array(pictures, np.int64), hosts)
+
+
+def frame_of_boxes(dataset: Dataset, index: int, size: Size) -> Size:
+    """Size that the boxes of image ``index`` refer to: the annotated one if the image was resized since."""
+    height, width = dataset.sizes[index].tolist()
+    return (height, width) if was_resized((height, width), size) else size
 
 
 def gathered(found: DetectionColumns, pictures: NDArray[np.int64], hosts: Hosts) -> DetectionColumns:

@@ -18,7 +18,7 @@ LARGEST_JSON = 8192 * MIB
 """Largest size of a JSON file in bytes; those of the largest public datasets have a few thousand MiB."""
 GLANCE = MIB
 """Number of bytes at the beginning of a file in which keys are looked for."""
-TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]')
+TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
 
 
 class Outline(NamedTuple):
@@ -50,7 +50,7 @@ def outline(path: Path) -> Outline:
 @lru_cache(maxsize=4096)
 def _outline(path: str, size: int, changed: int) -> Outline:  # noqa: ARG001 - a changed file is read again
     with open_file(path) as file:
-        head = file.read(GLANCE).removeprefix(b"\xef\xbb\xbf").lstrip()
+        head = in_utf8(file.read(GLANCE)).lstrip()
     is_list, keys, depth, text = head.startswith(b"["), (set[str](), set[str]()), 0, b""
     for token in TOKENS.findall(head) if head[:1] in (b"{", b"[") else ():
         if token in b"{[":
@@ -62,6 +62,14 @@ def _outline(path: str, size: int, changed: int) -> Outline:  # noqa: ARG001 - a
             keys[min(level, 1)].add(text[1:-1].decode("utf-8", "replace"))
         text = token
     return Outline(is_list, frozenset(keys[0]), frozenset(keys[1]))
+
+
+def in_utf8(head: bytes) -> bytes:
+    """Beginning of a JSON file in UTF-8 without a byte order mark; Windows' programs also write UTF-16."""
+    encoding = json.detect_encoding(head)
+    if encoding != "utf-8":
+        head = head.decode(encoding, "replace").encode("utf-8", "replace")
+    return head.removeprefix(b"\xef\xbb\xbf")
 
 
 @contextmanager
@@ -89,5 +97,9 @@ def read_json(path: Path) -> Any:
         raise AnnotationError(
             f"{path}:{error.lineno}:{error.colno}: not valid JSON ({error.msg}); mend or export it again"
         ) from error
-    except (ValueError, RecursionError) as error:  # invalid UTF-8, a number of 5000 digits, 10,000 nested brackets
+    except UnicodeDecodeError as error:
+        raise AnnotationError(
+            f"{path}: not valid JSON (byte {error.start} is no {error.encoding}); save it again as UTF-8"
+        ) from error
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits, 10,000 nested brackets
         raise AnnotationError(f"{path}: not valid JSON ({error!s:.80})") from error

@@ -12,6 +12,7 @@ from yolo.datasets.annotations.repair import OTHER_SHAPE, RESIZED, SWAPPED_SIDES
 from yolo.errors import MediaError
 from yolo.files.bounded import open_file, unreadable
 from yolo.images.codec import UNREADABLE, read_header
+from yolo.structs import Size
 
 LARGEST_SIDE = 2**24
 """Largest side of an image in pixels: up to here float32 represents every integer."""
@@ -62,6 +63,17 @@ def read_headers(files: Sequence[object]) -> Headers:
     return Headers(stored, turned, faults)
 
 
+def same_shape(annotated: NDArray[np.int32], found: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether sizes (..., 2) have the aspect ratios of others, so that one image may be the other resized."""
+    ratio = found / np.maximum(annotated, 1)
+    return np.asarray(np.abs(ratio[..., 0] / np.maximum(ratio[..., 1], 1e-9) - 1) <= SAME_SHAPE)
+
+
+def was_resized(annotated: Size, found: Size) -> bool:
+    """Whether an image of another size than annotated is one that was resized, so that its boxes have to be scaled."""
+    return annotated != found and bool(same_shape(np.array(annotated, np.int32), np.array(found, np.int32)))
+
+
 def fit_sizes(
     annotated: NDArray[np.int32],
     headers: Headers,
@@ -93,10 +105,8 @@ def fit_sizes(
     factors = np.ones((len(annotated), 2))
     # In both frames, as the resizing may have applied the EXIF rotation or not.
     for frame in (headers.stored, headers.shown):
-        ratio = frame / np.maximum(annotated, 1)
-        alike = np.abs(ratio[:, 0] / np.maximum(ratio[:, 1], 1e-9) - 1) <= SAME_SHAPE
-        resized = other & alike & (extents <= annotated + 1.5).all(axis=1)
-        sizes[resized], factors[resized] = frame[resized], ratio[resized]
+        resized = other & same_shape(annotated, frame) & (extents <= annotated + 1.5).all(axis=1)
+        sizes[resized], factors[resized] = frame[resized], (frame / np.maximum(annotated, 1))[resized]
     scaled = (factors != 1).any(axis=1)
     swapped = other & ~scaled & (annotated == headers.shown[:, ::-1]).all(axis=1)
     strange = other & ~scaled & ~swapped

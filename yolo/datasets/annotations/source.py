@@ -31,6 +31,8 @@ class ReadOptions:
     """Class names of a source that only numbers its classes, and has no list of them."""
     strict: bool = False
     """Refuse a dataset with an unreadable image, annotation file or entry, instead of leaving it out."""
+    need_images: bool = True
+    """Whether the images will be read, so that those which are not found have to be left out."""
 
 
 @dataclass(frozen=True)

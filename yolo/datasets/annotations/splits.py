@@ -8,7 +8,9 @@ from pathlib import Path
 
 SPLITS = ("train", "val", "valid", "validation", "test")
 """Usual names of splits; others, such as trainval of VOC, repeat the same images."""
-SYNONYMS = (("train", "training"), ("val", "valid", "validation", "dev"), ("test", "testing"))
+VALIDATION = ("val", "valid", "validation", "dev")
+"""Names of the validation split, which are interchangeable."""
+SYNONYMS = (("train", "training"), VALIDATION, ("test", "testing"))
 """Names that mean the same split, in lower case."""
 WORDS = {name: name for name in SPLITS}
 WORDS |= {"training": "train", "testing": "test", "evaluation": "val", "eval": "val", "dev": "val"}

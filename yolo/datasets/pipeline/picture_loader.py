@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode
+from yolo.datasets.annotations.sizes import was_resized
 from yolo.datasets.picture import Picture
 from yolo.datasets.pipeline.cache import PictureCache, Pixels, picture_key
 from yolo.datasets.pipeline.quarantine import Quarantine
@@ -76,9 +77,7 @@ class Loader:
         """
         sample = self.dataset[index]
         inner, size = self._pixels(index, canvas_size)
-        boxes, kept = _inside(sample.boxes, size)
-        if size != sample.size:
-            self._report_mismatch(index, sample, size)
+        boxes, kept = _inside(self._fitted(index, sample, size), size)
         letterbox = Letterbox(size, canvas_size, self.mode)
         top, left = letterbox.offset
         moved = letterbox.boxes_to_canvas(boxes) - np.array([left, top, left, top], np.float32)
@@ -158,15 +157,27 @@ class Loader:
             size=np.array(canvas_size, np.int32),
         )
 
-    def _report_mismatch(self, index: int, sample: Sample, size: Size) -> None:
+    def _fitted(self, index: int, sample: Sample, size: Size) -> Boxes:
+        """Boxes of an image of this size: scaled with one that was resized after annotating, which is said once."""
+        if size == sample.size:
+            return sample.boxes
+        resized = was_resized(sample.size, size)
+        self._report_mismatch(index, sample, size, "scaled with" if resized else "clipped to")
+        if not resized:
+            return sample.boxes
+        height, width = (new / old for new, old in zip(size, sample.size, strict=True))
+        return sample.boxes * np.array([width, height, width, height], np.float32)
+
+    def _report_mismatch(self, index: int, sample: Sample, size: Size, change: str) -> None:
         if index in self._mismatches or len(self._mismatches) >= NAMED_MISMATCHES:
             return
         self._mismatches.add(index)
         logger.warning(
-            "%s: height x width is %d x %d, annotated as %d x %d; its boxes are clipped to the picture",
+            "%s: height x width is %d x %d, annotated as %d x %d; its boxes are %s the picture",
             sample.path,
             *size,
             *sample.size,
+            change,
         )
 
 
