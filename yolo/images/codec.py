@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from yolo.errors import MediaError
 from yolo.files import bounded
 from yolo.files.atomic import write_whole
+from yolo.images.suffixes import SUFFIXES
 from yolo.system.warning_filters import add_filter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
 LARGEST_PICTURE = 1024 * bounded.MIB
 """Largest size of an image file in bytes: 179 million pixels without compression."""
 UNREADABLE = "not a picture that can be decoded"
@@ -89,9 +90,21 @@ def decode_image(data: bytes, *, name: str, annotated_size: tuple[int, int] | No
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     with decoding(name):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if image is None:
-        raise MediaError(f"{name}: {UNREADABLE}")
+    if image is None or image.dtype != np.uint8 or image.ndim != 3:
+        raise MediaError(f"{name}: {deep_samples(data) or UNREADABLE}")
     return image
+
+
+def deep_samples(data: bytes) -> str | None:
+    """Reason for an image of 32-bit samples, whose range nobody knows; None: the fault is another."""
+    from PIL import Image
+
+    try:
+        with decoding(""), Image.open(io.BytesIO(data)) as image:
+            deep = image.mode in ("F", "I")
+    except MediaError:
+        return None
+    return "its samples have 32 bits; save it with 8 or 16 bits a sample" if deep else None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from yolo.datasets.annotations.place import walk
-from yolo.images.codec import SUFFIXES
+from yolo.images.suffixes import SUFFIXES
 
 
 class PictureFinder:
