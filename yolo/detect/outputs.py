@@ -11,7 +11,8 @@ from typing import Any
 from yolo.detect.predictor import Prediction
 from yolo.errors import ConfigError
 from yolo.files.atomic import to_json, write_text
-from yolo.images.codec import SUFFIXES, write_image
+from yolo.images.codec import write_image
+from yolo.images.suffixes import WRITTEN
 from yolo.structs import Detections
 
 LIST, LINES = "detections.json", "detections.jsonl"
@@ -99,10 +100,10 @@ def append_line(path: Path, text: str) -> None:
 def output_names(paths: Sequence[Path]) -> list[str]:
     """Choose an output file name for each image: its own, numbered if it repeats.
 
-    Names that differ only in case count as equal, as some file systems do not distinguish them. A name without an
-    image suffix gets ``.jpg``.
+    Names that differ only in case count as equal, as some file systems do not distinguish them. A name without a
+    suffix that keeps all colours gets ``.jpg``.
     """
-    wanted = [path.name if path.suffix.lower() in SUFFIXES else f"{path.name}.jpg" for path in paths]
+    wanted = [path.name if path.suffix.lower() in WRITTEN else f"{path.name}.jpg" for path in paths]
     taken = {LIST, LINES}
     names = []
     for name in wanted:

@@ -9,7 +9,8 @@ from itertools import dropwhile
 from pathlib import Path
 
 from yolo.errors import MediaError
-from yolo.images.codec import SUFFIXES, list_images, without_repeats
+from yolo.images.codec import list_images, without_repeats
+from yolo.images.suffixes import SUFFIXES
 
 RECURSIVE = "**"
 

@@ -40,7 +40,7 @@ def read_yaml(path: str | Path, error: type[YoloError] = ConfigError) -> Any:
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise error(f"{path}{place}: not valid YAML ({fault.problem})") from fault
+        raise error(f"{path}{place}: not valid YAML ({fault.problem}){remedy(fault.problem or '')}") from fault
     except yaml.reader.ReaderError as fault:
         line = text.count("\n", 0, fault.position) + 1
         raise error(f"{path}:{line}: not valid YAML ({fault.reason})") from fault
@@ -48,6 +48,15 @@ def read_yaml(path: str | Path, error: type[YoloError] = ConfigError) -> Any:
         raise error(f"{path}: not valid YAML (its lists are nested too deeply)") from fault
     except Exception as fault:  # PyYAML lets other errors out, e.g. a ValueError for a date with month 13
         raise error(f"{path}: not valid YAML ({type(fault).__name__}: {fault!s:.100})") from fault
+
+
+def remedy(problem: str) -> str:
+    """Advice about the two most frequent mistakes."""
+    if "unknown escape character" in problem or "escape sequence" in problem:
+        return r"; in double quotes \ begins an escape: write / in place of \, or use single quotes"
+    if "\\t" in problem:
+        return "; indent with blanks, not with tabs"
+    return ""
 
 
 def check_node(root: yaml.Node) -> None:

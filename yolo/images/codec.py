@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from yolo.errors import MediaError
 from yolo.files import bounded
 from yolo.files.atomic import write_whole
+from yolo.images.suffixes import SUFFIXES
 from yolo.system.warning_filters import add_filter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
 LARGEST_PICTURE = 1024 * bounded.MIB
 """Largest size of an image file in bytes: 179 million pixels without compression."""
 UNREADABLE = "not a picture that can be decoded"
@@ -118,8 +119,8 @@ def decode_reduced(data: bytes, *, name: str, by: Literal[1, 2, 4, 8]) -> NDArra
 def _decode(data: bytes, flags: int, *, name: str) -> NDArray[np.uint8]:
     with decoding(name):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if image is None:
-        raise MediaError(f"{name}: {UNREADABLE}")
+    if image is None or image.dtype != np.uint8:
+        raise MediaError(f"{name}: {deep_samples(data) or UNREADABLE}")
     return image
 
 
@@ -134,6 +135,18 @@ def check_complete(data: bytes, *, name: str) -> None:
     if is_truncated_jpeg(data):
         raise MediaError(f"{name}: the JPEG ends too early; copy or export the file again")
     check_lengths(data, name=name)
+
+
+def deep_samples(data: bytes) -> str | None:
+    """Reason for an image of 32-bit samples, whose range nobody knows; None: the fault is another."""
+    from PIL import Image
+
+    try:
+        with decoding(""), Image.open(io.BytesIO(data)) as image:
+            deep = image.mode in ("F", "I")
+    except MediaError:
+        return None
+    return "its samples have 32 bits; save it with 8 or 16 bits a sample" if deep else None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from yolo.datasets.annotations.place import walk
-from yolo.images.codec import SUFFIXES
+from yolo.images.suffixes import SUFFIXES
 
 MOST_FILES = 1_000_000
 """Largest number of files in a folder that are looked through, such as a home folder in which one JSON file lies."""

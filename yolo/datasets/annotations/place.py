@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from yolo.files.path_text import join
+
 CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 """Names that systems and archives leave behind, in lower case; hidden files are skipped too."""
 
@@ -90,6 +92,32 @@ def walk(folder: Path, *, depth: int = 8) -> Iterator[Path]:
         yield from files
         for each in folders if left else ():
             yield from below(each, left - 1)
+
+    return below(folder, depth)
+
+
+def walk_names(folder: str, *, depth: int = 16) -> Iterator[tuple[str, list[str]]]:
+    """Folders in a folder, itself first, each with the names of its files, sorted: `walk` for very many files.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    seen: set[str] = set()
+
+    def below(current: str, left: int) -> Iterator[tuple[str, list[str]]]:
+        real = os.path.realpath(current)
+        if real in seen:
+            return
+        seen.add(real)
+        files: list[str] = []
+        folders: list[str] = []
+        with os.scandir(current) as entries:
+            for entry in entries:
+                if not is_clutter(entry.name):
+                    (folders if entry.is_dir() else files).append(entry.name)
+        yield current, sorted(files)
+        for name in sorted(folders) if left else ():
+            yield from below(join(current, name), left - 1)
 
     return below(folder, depth)
 

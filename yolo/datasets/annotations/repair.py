@@ -39,8 +39,14 @@ NO_AREA_SHAPES = "points, lines and painted masks, which give no box, dropped"
 UNWANTED = "boxes of classes that were not asked for, dropped"
 MERGED_CATEGORIES = "categories with the name of another, merged"
 SHARED_ID = "annotations with the id of another, kept"
+OTHER_SUFFIX = "pictures left out for their suffix, convert them to .jpg or .png"
+UNLABELLED = "pictures without a label file, taken as without objects"
+ORPHANED = "label files without a picture, ignored"
+CONFIDENCE = "rows with a confidence as sixth number, dropped from them"
+KEYPOINTS = "rows with keypoints, of which the box is taken"
+LIKE_CORNERS = "rows that look like x1 y1 x2 y2, read as centre and size"
 
-MINOR = frozenset({ROUNDED, UNWANTED})
+MINOR = frozenset({ROUNDED, UNWANTED, UNLABELLED, KEYPOINTS})
 """Faults that are not worth a warning on their own."""
 
 

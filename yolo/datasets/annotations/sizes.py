@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from yolo.datasets.annotations.repair import OTHER_SHAPE, RESIZED, SWAPPED_SIDES, WRONG_SIZE, Repairs
 from yolo.errors import MediaError
 from yolo.files.bounded import open_file, unreadable
-from yolo.images.codec import UNREADABLE, read_header
+from yolo.images.codec import read_header, read_image
 from yolo.structs import Size
 
 LARGEST_SIDE = 2**24
@@ -56,8 +56,11 @@ def read_headers(files: Sequence[object]) -> Headers:
         except MediaError as error:
             faults[index] = str(error)
             continue
-        if header is None:
-            faults[index] = f"{file}: {UNREADABLE}"
+        if header is None:  # of a format that only OpenCV knows, or no image: then this says why
+            try:
+                stored[index] = read_image(str(file)).shape[:2]
+            except MediaError as error:
+                faults[index] = str(error)
             continue
         stored[index], turned[index] = header
     return Headers(stored, turned, faults)

@@ -27,7 +27,8 @@ from yolo.datasets.formats.voc_xml import Annotation, from_one_based, parse_xml,
 from yolo.errors import AnnotationError
 from yolo.files.bounded import open_file
 from yolo.files.shipped import shipped_folder
-from yolo.images.codec import SUFFIXES, read_header
+from yolo.images.codec import read_header
+from yolo.images.suffixes import SUFFIXES
 from yolo.structs import Size
 
 logger = logging.getLogger(__name__)
