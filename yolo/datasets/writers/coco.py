@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from yolo.datasets.writers.writer import IMAGE_IDS, Layout, Part, Target, Writer, shortest
+from yolo.datasets.writers.writer import IMAGE_IDS, Layout, Part, Target, Writer, count_image_ids, shortest, total
 from yolo.structs import Dataset
 
 WHOLE = "default"
@@ -70,9 +70,8 @@ def image_ids(data: Dataset) -> list[int | str]:
     return ids if len({str(each) for each in ids}) == len(ids) else list(range(1, len(ids) + 1))
 
 
-def cannot_hold(part: Part) -> Mapping[str, int]:
-    kept = image_ids(part.dataset)
-    return {IMAGE_IDS: sum(new != old for new, old in zip(kept, part.dataset.image_ids, strict=True))}
+def cannot_hold(parts: Sequence[Part]) -> Mapping[str, int]:
+    return {IMAGE_IDS: total(parts, lambda part: count_image_ids(part, image_ids(part.dataset)))}
 
 
 WRITER = Writer("coco", write, cannot_hold, Layout("images/{split}", "images"))
