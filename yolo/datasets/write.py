@@ -178,11 +178,12 @@ def refuse_source(parts: Mapping[str | None, Dataset], folder: Path) -> None:
     """Refuse to write into a dataset that is being read.
 
     Raises:
-        ConfigError: the folder is that of a dataset, or of its images.
+        ConfigError: the folder is that of a dataset, or lies in a folder of its images.
     """
     target = folder.resolve()
     for part in parts.values():
-        if target == part.folder.resolve():
+        own = set() if part.store is not None else {str(part.path(index).parent) for index in range(len(part))}
+        if target == part.folder.resolve() or {Path(each).resolve() for each in own} & {target, *target.parents}:
             raise ConfigError(f"{folder}: the dataset itself is there; give another OUT")
 
 
