@@ -152,7 +152,9 @@ def count_areas(part: Part) -> int:
 
 
 def count_category_ids(parts: Sequence[Part]) -> int:
-    return sum(given != label for label, given in enumerate(parts[0].dataset.category_ids))
+    """Number of classes with an id of their own; without ids in the source they are numbered in some order."""
+    ids = parts[0].dataset.category_ids
+    return 0 if set(ids) == set(range(len(ids))) else sum(given != label for label, given in enumerate(ids))
 
 
 def count_unlisted_classes(parts: Sequence[Part]) -> int:
