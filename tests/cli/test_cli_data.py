@@ -11,9 +11,11 @@ import tensorflow as tf
 from noise_pictures import write_noise
 
 from yolo import load_dataset
+from yolo.cli.data_convert import FORMATS
 from yolo.cli.main import main
 from yolo.datasets.formats.voc_xml import write_voc_annotation
 from yolo.datasets.tfrecord.writer import Conversion
+from yolo.datasets.write import writers
 from yolo.errors import ConfigError
 
 
@@ -220,3 +222,7 @@ def test_files_are_not_written_into_the_data(voc, tmp_path, capsys, out):
 def test_files_need_a_folder(voc, capsys):
     assert main(["data", "convert", str(voc), "gs://bucket/out", "--to", "yolo"]) == 2
     assert "out must be a folder of this machine for this format, got gs://bucket/out" in capsys.readouterr().err
+
+
+def test_every_format_of_the_table_can_be_named():
+    assert sorted(FORMATS) == sorted(writers())
