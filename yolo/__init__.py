@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from yolo.anchors import fit_anchors
     from yolo.datasets.load import load_dataset
+    from yolo.datasets.write import write_dataset
     from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
     from yolo.evaluation.evaluator import evaluate
     from yolo.model.detector import Detector
@@ -36,6 +37,7 @@ _MODULES = {
     "make_detector": "yolo.training.setup",
     "resume": "yolo.training.trainer",
     "train": "yolo.training.trainer",
+    "write_dataset": "yolo.datasets.write",
 }
 _ON_KERAS = {"Detector", "evaluate", "load", "make_detector", "resume", "train"}
 
@@ -56,6 +58,7 @@ __all__ = [
     "make_detector",
     "resume",
     "train",
+    "write_dataset",
 ]
 
 

@@ -11,9 +11,11 @@ import tensorflow as tf
 from noise_pictures import write_noise
 
 from yolo import load_dataset
+from yolo.cli.data_convert import FORMATS
 from yolo.cli.main import main
 from yolo.datasets.formats.voc_xml import write_voc_annotation
 from yolo.datasets.tfrecord.writer import Conversion
+from yolo.datasets.write import writers
 from yolo.errors import ConfigError
 
 
@@ -113,7 +115,10 @@ def test_what_lies_in_the_way(voc, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--to", "voc"], "to must be one of tfrecord"),
+        (["--to", "kitti"], "to must be one of voc, coco, yolo, labelme, csv, tfrecord, got kitti"),
+        (["--to", "voc", "--pictures", "move"], "pictures must be one of copy, link, none, got move"),
+        (["--to", "voc", "--shards", "2"], "shards must be left out: only tfrecord has them, got 2"),
+        (["--to", "tfrecord", "--pictures", "link"], "pictures must be copy: TFRecord holds the pictures, got link"),
         (["--to", "tfrecord", "--shards", "0"], "shards must be in 1..99999, got 0"),
         (["--to", "tfrecord", "--seed", "-1"], "seed must be in 0"),
         (["--to", "tfrecord", "--workers", "-1"], "workers must be >= 0"),
@@ -160,3 +165,64 @@ def test_splits_that_are_whole_are_told_when_another_one_breaks_off(voc, tmp_pat
     assert len(load_dataset(tmp_path / "out", "train")) == 5
     assert main([*words, "--split", "val", "--force"]) == (130 if ends is KeyboardInterrupt else 2)
     assert capsys.readouterr().out == ""
+
+
+def test_from_format_to_format(voc, tmp_path, capsys):
+    before = snapshot(voc)
+    for source, out, to in (("voc", "coco", "coco"), ("coco", "yolo", "yolo"), ("yolo", "again", "voc")):
+        assert main(["data", "convert", str(tmp_path / source), str(tmp_path / out), "--to", to]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            f"{tmp_path / out}: train: 5 pictures, 5 boxes",
+            f"{tmp_path / out}: val: 2 pictures, 2 boxes",
+        ]
+    for split in ("train", "val"):
+        assert load_dataset(tmp_path / "again", split).fingerprint == load_dataset(voc, split).fingerprint
+    assert snapshot(voc) == before
+
+
+def test_the_report_of_files(voc, tmp_path, capsys):
+    (voc / "JPEGImages" / "3.jpg").write_bytes(b"broken")
+    (voc / "ImageSets" / "Main" / "trainval.txt").write_text("0\n3\n")
+    words = ["data", "convert", str(voc), str(tmp_path / "out"), "--split", "trainval", "--to", "yolo"]
+    assert main(words) == 0
+    fault = f"{voc / 'JPEGImages' / '3.jpg'}: not a picture that can be decoded"
+    assert capsys.readouterr().out.splitlines() == [
+        f"{tmp_path / 'out'}: all: 1 picture, 1 box",
+        "yolo cannot hold: splits of other names than train, val and test: 1",
+        "yolo cannot hold: parts that are no split, written as train: 1",
+        f"1 picture could not be read and left out: {fault}",
+    ]
+    assert main([*words, "--json", "--force"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "folder": str(tmp_path / "out"),
+        "format": "yolo",
+        "parts": [{"name": None, "pictures": 1, "boxes": 1}],
+        "not_held": {
+            "splits of other names than train, val and test": 1,
+            "parts that are no split, written as train": 1,
+        },
+        "renamed": {},
+        "left_out": {str(voc / "JPEGImages" / "3.jpg"): fault},
+    }
+
+
+def test_a_split_of_an_unusual_name_is_kept_unless_others_have_its_pictures(voc, tmp_path, capsys):
+    (voc / "ImageSets" / "Main" / "val.txt").unlink()
+    assert main(["data", "convert", str(voc), str(tmp_path / "out"), "--to", "coco", "--json"]) == 0
+    assert [part["name"] for part in json.loads(capsys.readouterr().out)["parts"]] == ["train", "trainval"]
+
+
+@pytest.mark.parametrize("out", ["voc/new", "voc/JPEGImages/new"])
+def test_files_are_not_written_into_the_data(voc, tmp_path, capsys, out):
+    assert main(["data", "convert", str(voc), str(tmp_path / out), "--to", "yolo"]) == 2
+    assert f"{tmp_path / out}: lies in the dataset itself; give an OUT outside of {voc}" in capsys.readouterr().err
+    assert not (tmp_path / out).exists()
+
+
+def test_files_need_a_folder(voc, capsys):
+    assert main(["data", "convert", str(voc), "gs://bucket/out", "--to", "yolo"]) == 2
+    assert "out must be a folder of this machine for this format, got gs://bucket/out" in capsys.readouterr().err
+
+
+def test_every_format_of_the_table_can_be_named():
+    assert sorted(FORMATS) == sorted(writers())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import parse_size, prepare_output
-from yolo.cli.data_options import add_data_arguments, load_data
+from yolo.cli.data_options import add_data_arguments, chosen_splits, load_data, repeats
 from yolo.config import check
 from yolo.errors import ConfigError, YoloError
 from yolo.files.atomic import to_json
@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
 
     size = parse_size(arguments.size)
     check_options(arguments)
-    parts, faults = load_parts(arguments)
+    parts, faults = load_what_loads(arguments)
     with shown_progress() as progress:
         scans = scan_parts(parts, quick=arguments.quick, workers=arguments.workers, progress=progress)
     report = check_dataset(parts, scans, size=size, format_name=format_name(arguments.data), faults=faults)
@@ -89,7 +89,7 @@ def check_options(arguments: Namespace) -> None:
         raise ConfigError(f"{arguments.fix}: the dataset itself is there; give another OUT")
 
 
-def load_parts(arguments: Namespace) -> tuple[dict[str | None, Dataset], list[Finding]]:
+def load_what_loads(arguments: Namespace) -> tuple[dict[str | None, Dataset], list[Finding]]:
     """Load all splits, or the one that was asked for, or a dataset without splits as None; and what does not load."""
     from yolo.doctor.findings import Spot, finding
 
@@ -114,29 +114,6 @@ def load_parts(arguments: Namespace) -> tuple[dict[str | None, Dataset], list[Fi
 def reason(error: YoloError, data: str) -> str:
     """Message of a fault in one line, without the dataset's name before it."""
     return " ".join(str(error).split()).removeprefix(f"{data}: ")
-
-
-def chosen_splits(arguments: Namespace) -> list[str | None]:
-    """Splits to load: the one that was asked for, else the usual ones and then the others, each under one name."""
-    from yolo.datasets.annotations.splits import SPLITS, without_year
-    from yolo.datasets.load import available_splits
-
-    if arguments.split is not None:
-        return [arguments.split]
-    splits = available_splits(arguments.data)
-    usual = [name for name in SPLITS if name in splits]
-    others = [name for name in splits if name not in usual and without_year(name) not in usual]
-    return [*usual, *others] or [None]
-
-
-def repeats(part: Dataset, parts: Mapping[str | None, Dataset]) -> bool:
-    """Whether a split of an unusual name consists of images of the usual ones, as VOC's trainval does."""
-    from yolo.datasets.annotations.splits import SPLITS
-
-    if part.split in (*SPLITS, None) or part.store is not None or not parts:
-        return False
-    known = {each.path(index) for each in parts.values() for index in range(len(each))}
-    return all(part.path(index) in known for index in range(len(part)))
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
@@ -11,6 +12,8 @@ from yolo.errors import ConfigError
 
 if TYPE_CHECKING:
     from yolo.structs import Dataset
+
+logger = logging.getLogger(__name__)
 
 DATA_HELP = "dataset: a folder or file as labelling tools write it, such as a VOC folder, a COCO .json or a data.yaml"
 READING = ("images", "names", "classes", "rename", "merge", "strict")
@@ -100,6 +103,44 @@ def load_other(
         strict=arguments.strict,
         need_images=need_images,
     )
+
+
+def load_parts(arguments: Namespace) -> dict[str | None, Dataset]:
+    """Load the split of --split, else all that the dataset has; one without any is loaded as None.
+
+    Splits of unusual names are left out if others have all of their images, as those of VOC's trainval.
+    """
+    parts: dict[str | None, Dataset] = {}
+    for name in chosen_splits(arguments):
+        part = load_data(arguments, name)
+        if repeats(part, parts):
+            logger.info("%s: the split %s repeats pictures of others and is left out", arguments.data, name)
+        else:
+            parts[name] = part
+    return parts
+
+
+def chosen_splits(arguments: Namespace) -> list[str | None]:
+    """Splits to load: the one that was asked for, else the usual ones and then the others, each under one name."""
+    from yolo.datasets.annotations.splits import SPLITS, without_year
+    from yolo.datasets.load import available_splits
+
+    if arguments.split is not None:
+        return [arguments.split]
+    splits = available_splits(arguments.data)
+    usual = [name for name in SPLITS if name in splits]
+    others = [name for name in splits if name not in usual and without_year(name) not in usual]
+    return [*usual, *others] or [None]
+
+
+def repeats(part: Dataset, parts: Mapping[str | None, Dataset]) -> bool:
+    """Whether a split of an unusual name consists of images of the usual ones, as VOC's trainval does."""
+    from yolo.datasets.annotations.splits import SPLITS
+
+    if part.split in (*SPLITS, None) or part.store is not None or not parts:
+        return False
+    known = {each.path(index) for each in parts.values() for index in range(len(each))}
+    return all(part.path(index) in known for index in range(len(part)))
 
 
 def chosen_classes(arguments: Namespace) -> list[str] | None:

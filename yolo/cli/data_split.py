@@ -11,8 +11,7 @@ import numpy as np
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import check_output, prepare_output
-from yolo.cli.data_convert import chosen_splits
-from yolo.cli.data_options import add_data_arguments, load_data
+from yolo.cli.data_options import add_data_arguments, load_parts
 from yolo.config import check
 from yolo.errors import ConfigError
 from yolo.files.atomic import to_json
@@ -88,7 +87,7 @@ def load_whole(arguments: Namespace) -> Dataset:
     from yolo.datasets.split import join_datasets
     from yolo.datasets.split_files import check_files
 
-    parts = [load_data(arguments, split) for split in chosen_splits(arguments)]
+    parts = list(load_parts(arguments).values())
     for part in parts:
         check_files(part)
     joined = join_datasets(parts, name=parts[0].name)

@@ -10,8 +10,7 @@ import numpy as np
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import check_output, parse_size, prepare_output
-from yolo.cli.data_convert import chosen_splits
-from yolo.cli.data_options import add_data_arguments, load_data
+from yolo.cli.data_options import add_data_arguments, load_parts
 from yolo.config import LetterboxMode
 from yolo.errors import AnnotationError
 from yolo.files.atomic import to_json, write_text
@@ -45,7 +44,7 @@ def run(arguments: Namespace) -> None:
         check_output(arguments.out, force=arguments.force)
     from yolo.datasets.statistics import describe_boxes
 
-    parts = [load_data(arguments, split) for split in chosen_splits(arguments)]
+    parts = list(load_parts(arguments).values())
     anchors = anchor_sets(parts, arguments)
     report = {
         "data": arguments.data,

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import parse_size
-from yolo.cli.data_convert import chosen_splits
-from yolo.cli.data_options import add_data_arguments, choose_split, listed, load_data
+from yolo.cli.data_options import add_data_arguments, choose_split, listed, load_data, load_parts
 from yolo.cli.options import add_config, make_config
 from yolo.config import AugmentConfig, check
 from yolo.errors import AnnotationError, ConfigError
@@ -79,7 +78,7 @@ def check_options(arguments: Namespace) -> None:
     Raises:
         ConfigError: one is out of range, or two exclude each other.
     """
-    from yolo.images.codec import SUFFIXES
+    from yolo.images.suffixes import SUFFIXES
 
     check(0 < arguments.count <= MOST_TILES, "count", f"in 1..{MOST_TILES}", arguments.count)
     check(0 <= arguments.seed < 2**32, "seed", "in 0..2**32 - 1", arguments.seed)
@@ -117,7 +116,7 @@ def choose_tiles(arguments: Namespace) -> tuple[int, Iterator[Image]]:
         from yolo.datasets.finding_views import read_findings
 
         found = read_findings(Path(arguments.findings), arguments.count)
-    parts = [load_data(arguments, split) for split in chosen_splits(arguments)]
+    parts = list(load_parts(arguments).values())
     if found is not None:
         return len(found), finding_tiles(parts, found, arguments.tile)
     if arguments.pictures is not None:

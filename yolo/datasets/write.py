@@ -16,10 +16,11 @@ import numpy as np
 
 import yolo.datasets.writers
 from yolo.config import check
+from yolo.datasets.annotations.splits import SPLITS, without_year
 from yolo.datasets.writers.journal import empty_target
 from yolo.datasets.writers.names import Names, own_names, plan_names
 from yolo.datasets.writers.pictures import Pictures, Stored, store_picture, turn_boxes, with_suffixes
-from yolo.datasets.writers.writer import Layout, Part, Target, Writer, safe_name
+from yolo.datasets.writers.writer import SPLIT_NAMES, Layout, Part, Target, Writer, safe_name
 from yolo.errors import AnnotationError, ConfigError
 from yolo.structs import Dataset
 
@@ -103,33 +104,52 @@ def write_dataset(
     if not filled:
         names = ", ".join(part.name for part in parts.values()) or "nothing"
         raise AnnotationError(f"{names}: no pictures to write; check the folder and the split")
+    splits = held_splits(list(filled), writer.layout)
     refuse_source(filled, target.folder)
     empty_target(target.folder, writer.layout, force=force)
     renamed: dict[str, str] = {}
     if writer.layout is None:
         written = [Part(split, part, "", part.files, part.files) for split, part in filled.items()]
     else:
-        planned = plan_parts(filled, writer.layout, pictures, renamed)
+        named = {splits[split]: part for split, part in filled.items()}
+        planned = plan_parts(named, writer.layout, pictures, renamed)
         written = store_parts(planned, writer.layout, target, pictures, workers)
+    lost = not_held(writer, written, splits)
     writer.write(written, target)
     return Report(
         folder=target.folder,
         format=to,
-        parts={part.split: Counts(len(part.dataset), len(part.dataset.boxes)) for part in written},
-        not_held=not_held(writer, written),
+        parts={part.split: Counts(*target.counts.get(part.split, part.counts)) for part in written},
+        not_held=lost,
         renamed=renamed,
         left_out=target.left_out,
     )
 
 
-def not_held(writer: Writer, parts: Sequence[Part]) -> dict[str, int]:
-    """Sum up what a format cannot hold of all parts."""
-    total: dict[str, int] = {}
-    for part in parts:
-        for kind, number in writer.cannot_hold(part).items():
-            if number:
-                total[kind] = total.get(kind, 0) + number
-    return total
+def not_held(writer: Writer, parts: Sequence[Part], splits: Mapping[str | None, str | None]) -> dict[str, int]:
+    """Count what a format cannot hold of some parts, the names of their splits included."""
+    counts = {SPLIT_NAMES: sum(old != new for old, new in splits.items()), **writer.cannot_hold(parts)}
+    return {kind: number for kind, number in counts.items() if number}
+
+
+def held_splits(splits: Sequence[str | None], layout: Layout | None) -> dict[str | None, str | None]:
+    """Names by which a format holds the splits: a single one of an unusual name becomes undivided.
+
+    Raises:
+        ConfigError: the format cannot tell the splits apart.
+    """
+    if layout is None or not layout.usual_splits:
+        return {split: split for split in splits}
+    short = {split: split if split is None else without_year(split) for split in splits}
+    unusual = [split for split, name in short.items() if name is not None and name not in SPLITS]
+    if len(splits) == 1:
+        return {split: None if unusual else short[split] for split in splits}
+    if unusual or len(set(short.values())) < len(splits):
+        named = unusual[0] if unusual else splits[0]
+        raise ConfigError(
+            f"split {named!r}: the format holds {', '.join(SPLITS)} alone; write it by itself (--split {named})"
+        )
+    return short
 
 
 def with_one_list(parts: Mapping[str | None, Dataset]) -> dict[str | None, Dataset]:
@@ -145,6 +165,7 @@ def with_one_list(parts: Mapping[str | None, Dataset]) -> dict[str | None, Datas
     return {
         split: replace(
             part,
+            split=split,
             classes=classes,
             category_ids=category_ids,
             labels=np.array([label_of[name] for name in part.classes], np.int32)[part.labels],
@@ -157,11 +178,12 @@ def refuse_source(parts: Mapping[str | None, Dataset], folder: Path) -> None:
     """Refuse to write into a dataset that is being read.
 
     Raises:
-        ConfigError: the folder is that of a dataset, or of its images.
+        ConfigError: the folder is that of a dataset, or lies in a folder of its images.
     """
     target = folder.resolve()
     for part in parts.values():
-        if target == part.folder.resolve():
+        own = set() if part.store is not None else {str(part.path(index).parent) for index in range(len(part))}
+        if target == part.folder.resolve() or {Path(each).resolve() for each in own} & {target, *target.parents}:
             raise ConfigError(f"{folder}: the dataset itself is there; give another OUT")
 
 

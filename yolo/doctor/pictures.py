@@ -10,7 +10,7 @@ import numpy as np
 
 from yolo.doctor.findings import Finding, Parts, Spot, finding
 from yolo.doctor.scan import Scan
-from yolo.images.codec import SUFFIXES
+from yolo.images.suffixes import SUFFIXES
 from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from yolo.doctor.findings import Finding, Parts, Spot, finding
 from yolo.doctor.kinds import kind_of_repair
-from yolo.images.codec import SUFFIXES
+from yolo.images.suffixes import SUFFIXES
 
 
 def reading_findings(parts: Parts) -> list[Finding]:

@@ -238,7 +238,7 @@ def test_voc_files_are_of_voc(tmp_path):
     assert recognise(tmp_path).format == "VOC"
 
 
-SOUND = f'<annotations><version>1.1</version>{META}{image("a.jpg", BOX)}{track(box_at(0, 3))}</annotations>'.encode()
+SOUND = f"<annotations><version>1.1</version>{META}{image('a.jpg', BOX)}{track(box_at(0, 3))}</annotations>".encode()
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

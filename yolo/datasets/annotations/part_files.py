@@ -48,9 +48,11 @@ Reader = Callable[[Path, Reading], list[Record]]
 class PreferringFinder(PictureFinder):
     """Finder that takes the first folder's image where several folders have one that is as good."""
 
-    def find(self, name: str) -> Path | None:
+    def find(self, name: str, *, other_suffixes: bool = True) -> Path | None:
         """Find an image as `PictureFinder` does; of several that are as good, that of the first folder with one."""
-        return super().find(name) or next((file for each in self._single if (file := each.find(name))), None)
+        found = super().find(name, other_suffixes=other_suffixes)
+        alone = (each.find(name, other_suffixes=other_suffixes) for each in self._single)
+        return found or next(filter(None, alone), None)
 
     @cached_property
     def _single(self) -> list[PictureFinder]:

@@ -18,7 +18,7 @@ from yolo.datasets.annotations.shapes import Corners
 from yolo.datasets.annotations.source import ReadOptions, Source
 from yolo.datasets.annotations.splits import SPLITS, split_files, synonyms
 from yolo.errors import AnnotationError
-from yolo.images.codec import SUFFIXES
+from yolo.images.suffixes import SUFFIXES
 
 logger = logging.getLogger(__name__)
 

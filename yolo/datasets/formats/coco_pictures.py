@@ -38,7 +38,7 @@ class Listings:
     def has(self, folder: str, name: str) -> bool:
         """Whether there is a file of that name, with slashes, below a folder."""
         head, slash, last = name.rpartition("/")
-        place = os.path.join(folder, head or slash)
+        place = os.path.join(folder, head or slash)  # noqa: PTH118 - much faster than Path
         if place not in self.folders:
             self.folders[place] = frozenset(file_names(place))
         return last in self.folders[place]

@@ -18,7 +18,7 @@ from yolo.datasets.annotations.shapes import turned_bounds as turned
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
-from yolo.images.codec import SUFFIXES
+from yolo.images.suffixes import SUFFIXES
 from yolo.structs import Size
 
 LABELS = (

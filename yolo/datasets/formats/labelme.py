@@ -21,7 +21,7 @@ from yolo.datasets.annotations.shapes import Corners, Point, bounds, ellipse_bou
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
-from yolo.images.codec import SUFFIXES
+from yolo.images.suffixes import SUFFIXES
 from yolo.structs import Size
 
 IGNORED = ("difficult", "ignore", "iscrowd")

@@ -18,6 +18,7 @@ from yolo.datasets.annotations.tables import RowRecords, glance, read_rows, to_n
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
 from yolo.images.codec import SUFFIXES as PICTURES
+from yolo.images.suffixes import SUFFIXES
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 MOST_TEXTS = 20

@@ -107,9 +107,10 @@ def write_voc_annotation(
     *,
     filename: str,
     size: Size,
-    boxes: Boxes,
+    boxes: Boxes | NDArray[np.float64],
     labels: NDArray[np.int32],
     classes: Sequence[str],
+    difficult: NDArray[np.bool_] | None = None,
 ) -> None:
     """Write an image's objects as an annotation file.
 
@@ -120,6 +121,7 @@ def write_voc_annotation(
         boxes: (N, 4) xyxy in image pixels; written as VOC's corners, which count pixels from 1.
         labels: (N,) indices into the classes.
         classes: class names.
+        difficult: (N,) objects that count neither as right nor as wrong; None: none.
 
     Raises:
         AnnotationError: the file cannot be written.
@@ -127,10 +129,11 @@ def write_voc_annotation(
     root = Element("annotation")
     SubElement(root, "filename").text = filename
     add_numbers(SubElement(root, "size"), width=size[1], height=size[0], depth=3)
-    for (x1, y1, x2, y2), label in zip(boxes.tolist(), labels.tolist(), strict=True):
+    flags = np.zeros(len(boxes), bool) if difficult is None else difficult
+    for (x1, y1, x2, y2), label, flag in zip(boxes.tolist(), labels.tolist(), flags.tolist(), strict=True):
         item = SubElement(root, "object")
         SubElement(item, "name").text = classes[label]
-        SubElement(item, "difficult").text = "0"
+        SubElement(item, "difficult").text = str(int(flag))
         add_numbers(SubElement(item, "bndbox"), xmin=x1 + 1, ymin=y1 + 1, xmax=x2, ymax=y2)
     indent(root)
     tree = ElementTree(root)

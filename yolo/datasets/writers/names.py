@@ -86,5 +86,7 @@ def clean_parts(file: str) -> Iterator[str]:
 
 def clean(name: str) -> str:
     """Name without characters that annotation files cannot hold, and not one that readers skip."""
-    held = "".join(each if each.isprintable() and each != "\\" else "_" for each in name).strip()
+    held = "".join(each if each.isprintable() and each != "\\" else "_" for each in name)
+    stem, dot, suffix = held.rpartition(".")
+    held = f"{stem.strip()}{dot}{suffix.strip()}"  # lists of names are read without blanks around them
     return f"_{held}" if not held or is_clutter(held) else held

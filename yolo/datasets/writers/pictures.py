@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from yolo.errors import MediaError
 from yolo.files.atomic import write_whole
 from yolo.files.bounded import open_file
-from yolo.images.codec import ORIENTATION, SUFFIXES, decode_image, read_bytes, read_header
+from yolo.images.codec import ORIENTATION, decode_image, read_bytes, read_header
+from yolo.images.suffixes import SUFFIXES
 from yolo.structs import Dataset, Size
 
 Pictures = Literal["copy", "link", "none"]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from yolo.errors import ConfigError
 from yolo.files.atomic import write_whole
-from yolo.files.quoted import quoted
 from yolo.structs import Dataset
 
 JOURNAL = ".converted"
@@ -20,12 +19,12 @@ JOURNAL = ".converted"
 AREAS = "areas of objects that are not those of their boxes"
 CATEGORY_IDS = "category ids, numbered anew"
 DUPLICATES = "objects with the class and box of another, taken once by readers"
-EMPTY_PICTURES = "pictures without objects"
 FLAGS = "difficult and crowd flags"
 IMAGE_IDS = "image ids, the names of the files being taken instead"
 SUBFOLDERS = "subfolders of pictures"
-UNDIVIDED = "the lack of a division, written as the split train"
-UNUSED_CLASSES = "classes without objects, and the order of classes"
+SPLIT_NAMES = "splits of other names than train, val and test"
+UNDIVIDED = "parts that are no split, written as train"
+UNUSED_CLASSES = "classes that have no objects or are not in alphabetical order"
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,8 @@ class Layout:
     """Whether images have to differ in their names without the suffix."""
     shown: bool = False
     """Whether boxes are in the frame after the EXIF rotation, as there is no annotated size."""
+    usual_splits: bool = False
+    """Whether only splits of the usual names (train, val, test) can be held."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class Part:
         return "" if self.split is None else safe_name(self.split)
 
     @property
+    def counts(self) -> tuple[int, int]:
+        """Numbers of images and boxes."""
+        return len(self.dataset), len(self.dataset.boxes)
+
+    @property
     def stems(self) -> list[str]:
         """(N) names of the images without the suffix, subfolders included."""
         return [str(PurePosixPath(file).with_suffix("")) for file in self.files]
@@ -77,6 +83,8 @@ class Target:
     """Function that is called with the numbers of images done and of all images."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Images that cannot be read, with the reason of each."""
+    counts: dict[str | None, tuple[int, int]] = field(default_factory=dict)
+    """Numbers of images and boxes of the splits for which a writer knows better than its parts."""
     _made: set[Path] = field(default_factory=set)
 
     def put(self, name: str, content: bytes) -> None:
@@ -112,8 +120,8 @@ class Writer:
     """Name in ``--to``."""
     write: Callable[[Sequence[Part], Target], None]
     """Function that writes everything but the image files, the description of the whole dataset last."""
-    cannot_hold: Callable[[Part], Mapping[str, int]]
-    """Function that counts what the format cannot hold of a part, by kind."""
+    cannot_hold: Callable[[Sequence[Part]], Mapping[str, int]]
+    """Function that counts what the format cannot hold, by kind; 0 where there is nothing of it."""
     layout: Layout | None
     """Place of the image files; None: the format contains the images, and the parts are the datasets as they are."""
 
@@ -129,6 +137,10 @@ def safe_name(text: str) -> str:
     return "".join(each if each.isalnum() or each in "-_" else "_" for each in text)
 
 
+def total(parts: Sequence[Part], count: Callable[[Part], int]) -> int:
+    return sum(count(part) for part in parts)
+
+
 def count_flags(part: Part) -> int:
     return int(part.dataset.ignore.sum())
 
@@ -139,21 +151,27 @@ def count_areas(part: Part) -> int:
     return int((~np.isclose(areas, (boxes[:, 2:] - boxes[:, :2]).prod(axis=1), rtol=1e-3, atol=0.5)).sum())
 
 
-def count_category_ids(part: Part) -> int:
-    return sum(given != label for label, given in enumerate(part.dataset.category_ids))
+def count_category_ids(parts: Sequence[Part]) -> int:
+    """Number of classes with an id of their own; without ids in the source they are numbered in some order."""
+    ids = parts[0].dataset.category_ids
+    return 0 if set(ids) == set(range(len(ids))) else sum(given != label for label, given in enumerate(ids))
 
 
-def count_image_ids(part: Part, names: Sequence[str]) -> int:
-    """Number of images whose id is not the name that readers of the format take."""
+def count_unlisted_classes(parts: Sequence[Part]) -> int:
+    """Number of classes that another list takes the place of: that of the classes with objects, sorted."""
+    classes = parts[0].dataset.classes
+    used = {classes[label] for part in parts for label in np.unique(part.dataset.labels).tolist()}
+    listed = sorted(used)
+    return sum(index >= len(listed) or name != listed[index] for index, name in enumerate(classes))
+
+
+def count_image_ids(part: Part, names: Sequence[int | str]) -> int:
+    """Number of images whose id is not the one that readers of the format take."""
     return sum(given != name for given, name in zip(part.dataset.image_ids, names, strict=True))
 
 
 def count_subfolders(part: Part) -> int:
     return sum("/" in name for name in part.own)
-
-
-def count_empty(part: Part) -> int:
-    return int((part.dataset.box_counts == 0).sum())
 
 
 def count_duplicates(part: Part, *, flags: bool = False) -> int:
@@ -168,14 +186,3 @@ def reader_ids(part: Part) -> list[str]:
     """Ids that readers give to images known by their files: the stems, or the whole paths if stems repeat."""
     stems = [PurePosixPath(file).stem for file in part.files]
     return stems if len(set(stems)) == len(stems) else [str(PurePosixPath(part.folder, each)) for each in part.files]
-
-
-def listable(name: str, place: str) -> str:
-    """Check that a class name fits on a line of a list of classes, which readers strip.
-
-    Raises:
-        ConfigError: it does not.
-    """
-    if name != name.strip() or not name.isprintable():
-        raise ConfigError(f"{place}: class {quoted(name)} cannot stand in a list of lines; rename it (--rename)")
-    return name
