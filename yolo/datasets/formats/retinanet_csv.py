@@ -17,8 +17,7 @@ from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.datasets.annotations.tables import RowRecords, glance, read_rows, to_number
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
-from yolo.images.codec import SUFFIXES as PICTURES
-from yolo.images.suffixes import SUFFIXES
+from yolo.images.suffixes import SUFFIXES as PICTURES
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 MOST_TEXTS = 20
