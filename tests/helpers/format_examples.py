@@ -143,6 +143,24 @@ BDD100K_LABEL = {
     "id": 0,
 }
 BDD100K = [{"name": "a.jpg", "attributes": {"weather": "clear"}, "timestamp": 10000, "labels": [BDD100K_LABEL]}]
+LABELBOX_OBJECT = {
+    "feature_id": "cm2",
+    "name": "cat",
+    "value": "cat",
+    "annotation_kind": "ImageBoundingBox",
+    "classifications": [],
+    "bounding_box": {"top": 10.0, "left": 20.0, "height": 40.0, "width": 40.0},
+}
+LABELBOX = {
+    "data_row": {"id": "clx", "external_id": "a.jpg", "row_data": "https://storage.example/a.jpg?token=1"},
+    "media_attributes": {"height": 100, "width": 200, "mime_type": "image/jpeg"},
+    "projects": {
+        "cm1": {
+            "name": "pets",
+            "labels": [{"label_kind": "Default", "annotations": {"objects": [LABELBOX_OBJECT], "classifications": []}}],
+        }
+    },
+}
 COCO = {
     "images": [{"id": 1, "file_name": "a.jpg", "height": 100, "width": 200}],
     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 10, 40, 40], "area": 1600, "iscrowd": 0}],
@@ -173,6 +191,7 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         {"meta.json": SUPERVISELY_META, "ds0/ann/a.jpg.json": SUPERVISELY, "ds0/img/a.jpg": None},
     ),
     "bdd100k": ("BDD100K", {"bdd100k_labels.json": BDD100K}),
+    "labelbox": ("Labelbox", {"Export project - pets.json": LABELBOX}),
     "coco": ("COCO", {"annotations/instances_train.json": COCO, "images/a.jpg": None}),
     "voc": ("VOC", {"Annotations/a.xml": VOC, "JPEGImages/a.jpg": None}),
     "yolo": (

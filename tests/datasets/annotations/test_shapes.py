@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from yolo.datasets.annotations.shapes import bounds, ellipse_bounds, number, points, turned_bounds
+from yolo.datasets.annotations.shapes import bounds, ellipse_bounds, number, points, size_in, turned_bounds
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,9 @@ def test_a_rectangle_turned_about_its_corner():
     """30 degrees clockwise: the lower left corner goes left by 10 sin 30, the right one right by 20 cos 30."""
     box = turned_bounds(100, 50, 20, 10, math.pi / 6)
     assert box == pytest.approx((95, 50, 100 + 20 * math.sqrt(0.75), 60 + 10 * math.sqrt(0.75)))
+
+
+def test_sizes():
+    assert size_in({"height": 100, "width": "200"}) == (100, 200)
+    for holder in (None, [], {}, {"height": 100}, {"height": 0, "width": 5}, {"height": None, "width": 5}):
+        assert size_in(holder) is None

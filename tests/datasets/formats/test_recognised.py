@@ -118,7 +118,7 @@ OWN = [name for name in CONTENT if name != "coco"]
 
 
 @pytest.mark.parametrize("name", OWN)
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_gives_a_dataset_or_our_own_error(tmp_path, name, data):
     make_example(tmp_path, name)
@@ -128,7 +128,7 @@ def test_damage_gives_a_dataset_or_our_own_error(tmp_path, name, data):
 
 
 @pytest.mark.parametrize("name", OWN)
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_in_any_place_gives_a_dataset_or_our_own_error(tmp_path, name, data):
     make_example(tmp_path, name)

@@ -88,18 +88,25 @@ Reader = Callable[[Sequence[Path], PictureFinder], Reading]
 """Function that reads some annotation files; the finder knows their images."""
 
 
-def files_of(place: Place, is_own: Callable[[Path], bool], *, per_picture: bool = False) -> list[Path]:
-    """``.json`` files of a format: at a place, or in its folders of annotations and in those named after splits there.
+def files_of(
+    place: Place,
+    is_own: Callable[[Path], bool],
+    *,
+    per_picture: bool = False,
+    suffixes: tuple[str, ...] = (".json",),
+) -> list[Path]:
+    """Annotation files of a format: at a place, or in its folders of annotations and in those named after splits there.
 
     Args:
         place: file or folder.
         is_own: function that recognises a file by its content.
         per_picture: whether there is a file an image: one of the first `TRIED` that is recognised speaks for all of
             its folder, so that a broken one among them is read and reported.
+        suffixes: suffixes of the files in lower case.
     """
     if not place.is_folder:
-        return [file for file in place.with_suffix(".json") if is_own(file)]
-    return next((found for level in levels(place) if (found := matching(level, is_own, per_picture))), [])
+        return [file for file in place.with_suffix(*suffixes) if is_own(file)]
+    return next((found for level in levels(place) if (found := matching(level, is_own, per_picture, suffixes))), [])
 
 
 def levels(place: Place) -> Iterator[list[Place]]:
@@ -120,10 +127,15 @@ def levels(place: Place) -> Iterator[list[Place]]:
         yield [below for each in third for below in each.below(*SPLITS)]
 
 
-def matching(places: Sequence[Place], is_own: Callable[[Path], bool], per_picture: bool) -> list[Path]:
+def matching(
+    places: Sequence[Place],
+    is_own: Callable[[Path], bool],
+    per_picture: bool,
+    suffixes: tuple[str, ...] = (".json",),
+) -> list[Path]:
     found: list[Path] = []
     for place in places:
-        files = place.with_suffix(".json")
+        files = place.with_suffix(*suffixes)
         own = [file for file in files[:TRIED] if is_own(file)]
         if own:
             found += files if per_picture else [*own, *filter(is_own, files[TRIED:])]

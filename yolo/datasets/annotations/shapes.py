@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from yolo.structs import Size
+
 Corners = tuple[float, float, float, float]
 """Two opposite corners x, y, x, y."""
 Point = tuple[float, float]
@@ -36,6 +38,12 @@ def numbers(values: Sequence[Any]) -> list[float] | None:
     converted = [number(each) for each in values]
     known = [each for each in converted if each is not None]
     return known if len(known) == len(converted) else None
+
+
+def size_in(holder: Any, height: str = "height", width: str = "width") -> Size | None:
+    """Annotated (height, width) under two keys of an object; None if one is missing or no number of pixels."""
+    sides = numbers([holder.get(height), holder.get(width)]) if isinstance(holder, dict) else None
+    return (int(sides[0]), int(sides[1])) if sides and sides[0] >= 1 and sides[1] >= 1 else None
 
 
 def points(value: Any) -> list[Point] | None:

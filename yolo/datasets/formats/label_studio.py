@@ -13,7 +13,16 @@ from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.record_files import Reading, files_of, record_source
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.repair import NO_AREA_SHAPES
-from yolo.datasets.annotations.shapes import Corners, bounds, ellipse_bounds, from_size, number, numbers, points
+from yolo.datasets.annotations.shapes import (
+    Corners,
+    bounds,
+    ellipse_bounds,
+    from_size,
+    number,
+    numbers,
+    points,
+    size_in,
+)
 from yolo.datasets.annotations.shapes import turned_bounds as turned
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.errors import AnnotationError
@@ -142,11 +151,8 @@ def shape_of(region: dict[str, Any]) -> str | None:
 
 
 def original_size(regions: Sequence[dict[str, Any]]) -> Size | None:
-    for region in regions:
-        height, width = number(region.get("original_height")), number(region.get("original_width"))
-        if height and width and height >= 1 and width >= 1:
-            return int(height), int(width)
-    return None
+    sizes = (size_in(region, "original_height", "original_width") for region in regions)
+    return next(filter(None, sizes), None)
 
 
 def read_region(reading: Reading, record: Record, region: dict[str, Any], place: str) -> None:

@@ -17,12 +17,11 @@ from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.record_files import Reading, files_of, record_source
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.repair import NO_AREA_SHAPES
-from yolo.datasets.annotations.shapes import Corners, Point, bounds, ellipse_bounds, number, points, text
+from yolo.datasets.annotations.shapes import Corners, Point, bounds, ellipse_bounds, points, size_in, text
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
 from yolo.images.suffixes import SUFFIXES
-from yolo.structs import Size
 
 IGNORED = ("difficult", "ignore", "iscrowd")
 """Flags of objects whose detection counts neither as right nor as wrong."""
@@ -49,7 +48,7 @@ def read_labelme(files: Sequence[Path], finder: PictureFinder) -> Reading:
             reading.skip(str(file), in_file_only(file, content))
             continue
         named = text(content.get("imagePath")).strip() or file.stem
-        record = Record(str(file), picture or named, size_of(content))
+        record = Record(str(file), picture or named, size_in(content, "imageHeight", "imageWidth"))
         for index, shape in enumerate(content["shapes"]):
             read_shape(reading, record, shape, f"shapes[{index}]")
         reading.records.append(record)
@@ -74,11 +73,6 @@ def in_file_only(file: Path, content: dict[str, Any]) -> str:
         f"there is no picture {quoted(content.get('imagePath'), 200)}, only a copy inside the file (imageData); "
         f"write it out (labelme_export_json {file.name}) and lay it beside the file, or give --images DIR"
     )
-
-
-def size_of(content: dict[str, Any]) -> Size | None:
-    height, width = number(content.get("imageHeight")), number(content.get("imageWidth"))
-    return (int(height), int(width)) if height and width and height > 0 and width > 0 else None
 
 
 def read_shape(reading: Reading, record: Record, shape: Any, place: str) -> None:

@@ -15,11 +15,10 @@ from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.record_files import Reading, matching, record_source
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.repair import NO_AREA_SHAPES
-from yolo.datasets.annotations.shapes import Corners, Point, bounds, number, points, text
+from yolo.datasets.annotations.shapes import Corners, Point, bounds, points, size_in, text
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
-from yolo.structs import Size
 
 WITHOUT_AREA = frozenset({"point", "graph", "cuboid_3d"})
 IGNORED = frozenset({"difficult", "ignore", "iscrowd"})
@@ -43,7 +42,7 @@ def read_supervisely(files: Sequence[Path], finder: PictureFinder) -> Reading:
         if not isinstance(objects, list):
             reading.skip(str(file), 'not a Supervisely file: it has no list "objects"; mend or remove it')
             continue
-        record = Record(str(file), picture_of(file, finder), size_of(content))
+        record = Record(str(file), picture_of(file, finder), size_in(content.get("size")))
         for index, each in enumerate(objects):
             read_object(reading, record, each, f"objects[{index}]")
         reading.records.append(record)
@@ -70,12 +69,6 @@ def class_titles(files: Sequence[Path]) -> list[str]:
         [each.get("title") for each in classes or () if isinstance(each, dict)] if isinstance(classes, list) else []
     )
     return list(dict.fromkeys(title.strip() for title in titles if isinstance(title, str) and title.strip()))
-
-
-def size_of(content: dict[str, Any]) -> Size | None:
-    size = content.get("size")
-    height, width = (number(size.get(side)) for side in ("height", "width")) if isinstance(size, dict) else (None, None)
-    return (int(height), int(width)) if height and width and height > 0 and width > 0 else None
 
 
 def read_object(reading: Reading, record: Record, each: Any, place: str) -> None:
@@ -136,19 +129,21 @@ def bitmap_bounds(bitmap: dict[str, Any]) -> Corners | None:
 def is_annotation(path: Path) -> bool:
     """Whether a file is an annotation of Supervisely, by its keys."""
     keys = outline(path)
-    return not keys.is_list and keys.has("size", "objects") and not keys.keys & {"shapes", "images", "imgWidth"}
+    own = keys.has("objects") and (keys.has("size") or "classTitle" in keys.inner)
+    return own and not keys.is_list and not keys.keys & {"shapes", "images", "imgWidth"}
 
 
-def annotation_folders(place: Place, deepest: int) -> list[Place]:
-    """Folders ``ann`` of a dataset and of those in it, or of the datasets of a project."""
+def annotation_folders(place: Place, deepest: int = DEEPEST) -> list[Place]:
+    """Folders ``ann`` of a dataset and of those in it (``datasets/``)."""
     own = place.below("ann")
-    inner = [below for each in place.below("datasets") for below in each.places] if own else place.places
-    return [*own, *(found for each in inner if deepest for found in annotation_folders(each, deepest - 1))]
+    inner = [below for each in place.below("datasets") for below in each.places] if own and deepest else []
+    return [*own, *(found for each in inner for found in annotation_folders(each, deepest - 1))]
 
 
 def recognise(place: Place) -> Source | None:
     """Recognise a project, a dataset or a file of Supervisely."""
-    folders = [place, *annotation_folders(place, DEEPEST)]
+    datasets = [place] if place.below("ann") else place.places
+    folders = [place, *(found for each in datasets for found in annotation_folders(each))]
     files = [file for each in folders for file in matching([each], is_annotation, per_picture=True)]
     return record_source("Supervisely", place, files, read_supervisely, per_picture=True)
 
