@@ -27,14 +27,21 @@ def write_labels(folder, texts, labels="label_2", pictures="image_2"):
 
 def test_kittis_own_layout(tmp_path):
     """Only ``image_2`` belongs to the labels: the right camera and the test images have the same names."""
-    write_labels(tmp_path / "training", {"000000": CAR + WALKER + DONTCARE + CAR.replace("10.50", "11.50"), "000001": ""})
+    write_labels(
+        tmp_path / "training", {"000000": CAR + WALKER + DONTCARE + CAR.replace("10.50", "11.50"), "000001": ""}
+    )
     for folder in ("training/image_3", "testing/image_2"):
         write_picture(tmp_path / folder / "000000.png", height=10, width=10)
     dataset = load_dataset(tmp_path)
     assert recognise(tmp_path).format == "KITTI"
     assert dataset.classes == ("Car", "Pedestrian")
     assert dataset.files == ["training/image_2/000000.png", "training/image_2/000001.png"]
-    assert dataset.boxes.tolist() == [[10.5, 20, 30.25, 40], [100, 10, 120, 60], [150, 5, 180, 25], [11.5, 20, 30.25, 40]]
+    assert dataset.boxes.tolist() == [
+        [10.5, 20, 30.25, 40],
+        [100, 10, 120, 60],
+        [150, 5, 180, 25],
+        [11.5, 20, 30.25, 40],
+    ]
     assert dataset.labels.tolist() == [0, 1, 0, 0]  # the region is the commonest class's
     assert dataset.ignore.tolist() == [False, False, True, False]
     assert dataset.repairs == {"regions without labels (DontCare), ignored": 1}
@@ -130,7 +137,7 @@ def test_yolo_labels_are_not_kittis(tmp_path):
     assert recognise(tmp_path).format == "YOLO txt"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_gives_a_dataset_or_an_error(tmp_path, data):
     write_labels(tmp_path, {} if (tmp_path / "label_2").exists() else {"a": CAR, "b": CAR})

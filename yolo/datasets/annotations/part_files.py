@@ -17,7 +17,7 @@ from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Record, to_columns
 from yolo.datasets.annotations.repair import Repairs
 from yolo.datasets.annotations.source import ReadOptions, Source
-from yolo.datasets.annotations.splits import SPLITS, VALIDATION, split_in
+from yolo.datasets.annotations.splits import SPLITS, VALIDATION, find_split, split_in
 from yolo.errors import AnnotationError
 from yolo.files.atomic import is_folder
 
@@ -73,7 +73,10 @@ def by_split(place: Place, files: Sequence[Path]) -> dict[str, list[Path]]:
         own = [file for file in files if split_in(file.stem) == split]
         if own:
             parts[split or ""] = own
-    if not place.is_folder or (len(parts) == 1 and split_in(place.path.name)):  # train/train.csv is one part
+    around = split_in(place.path.name)
+    if not place.is_folder or (
+        len(parts) == 1 and around and find_split(around, list(parts))
+    ):  # train/train.csv is one part
         return {"": list(files)}
     whole = parts.pop("", []) if len(parts) > 1 else []
     if whole:
