@@ -122,6 +122,13 @@ def test_roboflows_folders(tmp_path):
     assert load_dataset(tmp_path / "train").files == ["a.jpg"]
 
 
+def test_folders_with_a_split_in_their_names(tmp_path):
+    for split in ("train", "val"):
+        write_picture(tmp_path / f"{split}_images" / "a.jpg")
+        write_table(tmp_path, HEADER + CAT, f"{split}.csv")
+    assert load_dataset(tmp_path, "val").files == ["val_images/a.jpg"]
+
+
 def test_a_folder_train_with_a_train_csv(tmp_path):
     for split in ("train", "val"):
         write_picture(tmp_path / split / "a.jpg")

@@ -38,9 +38,7 @@ def test_faces_and_images_without_any(tmp_path):
 
 
 def test_splits(tmp_path):
-    write_set(
-        tmp_path, LIST.replace("1--Handshaking/1_Handshaking_9.jpg\n0\n0 0 0 0 0 0 0 0 0 0 \n", ""), ("train", "val")
-    )
+    write_set(tmp_path, LIST[: LIST.index("1--")], ("train", "val"))
     assert available_splits(tmp_path) == ("train", "val")
     assert load_dataset(tmp_path, "val").files == ["WIDER_val/images/0--Parade/0_Parade_1.jpg"]
 
