@@ -137,7 +137,7 @@ def test_yolo_labels_are_not_kittis(tmp_path):
     assert recognise(tmp_path).format == "YOLO txt"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_gives_a_dataset_or_an_error(tmp_path, data):
     write_labels(tmp_path, {} if (tmp_path / "label_2").exists() else {"a": CAR, "b": CAR})

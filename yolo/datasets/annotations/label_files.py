@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Object, Record
+from yolo.datasets.annotations.repair import Repairs
 from yolo.datasets.annotations.text_files import LARGEST_ANNOTATION, read_lines
 from yolo.errors import AnnotationError
 from yolo.files.bounded import open_file
@@ -69,3 +71,32 @@ def numbers(fields: Sequence[str], what: str) -> list[float]:
         return [float(each) for each in fields]
     except ValueError as error:
         raise ValueError(f"expected {what} ({error!s:.80})") from None
+
+
+def assign_regions(
+    records: Sequence[Record], counts: Counter[str], fault: str, repairs: Repairs, *, others: Sequence[Record] = ()
+) -> list[str]:
+    """Give regions without labels, which are ignored objects without a name, the class with the most objects.
+
+    Training takes no background from an ignored box, whatever its class; evaluation ignores detections of that class.
+    Regions of a dataset without any object are dropped.
+
+    Args:
+        records: records that are changed.
+        counts: objects of the classes that must exist, such as those of other splits; counted further here.
+        fault: description under which regions are counted.
+        repairs: record that they are counted in.
+        others: records that only count for the classes.
+
+    Returns:
+        The class names, sorted.
+    """
+    counts.update(each.name for record in (*records, *others) for each in record.objects if each.name)
+    common = min(counts, key=lambda name: (-counts[name], name), default="")
+    for record in records:
+        for each in record.objects:
+            if not each.name:
+                repairs.add(fault, record.locate(each))
+        named = [each if each.name else each._replace(name=common) for each in record.objects]
+        record.objects = [each for each in named if each.name]
+    return sorted(counts)

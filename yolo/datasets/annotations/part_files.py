@@ -17,7 +17,7 @@ from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Record, to_columns
 from yolo.datasets.annotations.repair import Repairs
 from yolo.datasets.annotations.source import ReadOptions, Source
-from yolo.datasets.annotations.splits import SPLITS, VALIDATION, split_in_name
+from yolo.datasets.annotations.splits import SPLITS, VALIDATION, find_split, split_in_name
 from yolo.errors import AnnotationError
 from yolo.files.atomic import is_folder
 
@@ -29,7 +29,7 @@ FILES_TRIED = 20
 ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "labels", "data", "csv")
 """Folders in which annotation files lie, beside the images'."""
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "pictures", "JPEGImages")
-SYNONYMS = {"train": ("train", "training"), "test": ("test", "testing")} | dict.fromkeys(VALIDATION, VALIDATION)
+SYNONYMS = {"train": ("train",), "test": ("test",)} | dict.fromkeys(VALIDATION, VALIDATION)
 
 
 @dataclass
@@ -75,7 +75,10 @@ def by_split(place: Place, files: Sequence[Path]) -> dict[str, list[Path]]:
         own = [file for file in files if split_in_name(file.stem) == split]
         if own:
             parts[split or ""] = own
-    if not place.is_folder or (len(parts) == 1 and split_in_name(place.path.name)):  # train/train.csv is one part
+    around = split_in_name(place.path.name)
+    if not place.is_folder or (
+        len(parts) == 1 and around and find_split(around, list(parts))
+    ):  # train/train.csv is one part
         return {"": list(files)}
     whole = parts.pop("", []) if len(parts) > 1 else []
     if whole:
@@ -170,12 +173,16 @@ def find_near(file: Path, root: Path, split: str, options: ReadOptions) -> Pictu
 
 
 def likely_folders(base: Place, splits: Sequence[str]) -> Iterable[Path]:
-    """Folders of images in a folder, those of the splits first."""
-    named = base.below(*splits)
-    images = base.below(*PICTURE_FOLDERS)
+    """Folders of images in a folder, those with the name of a split in theirs first."""
+    named, images = of_splits(base, splits), base.below(*PICTURE_FOLDERS)
     inner = [each for part in named for each in part.below(*PICTURE_FOLDERS)]
-    inner += [each for folder in images for each in folder.below(*splits)]
+    inner += [each for folder in images for each in of_splits(folder, splits)]
     return [each.path for each in (*inner, *named, *images)]
+
+
+def of_splits(place: Place, splits: Sequence[str]) -> list[Place]:
+    """Folders in a folder whose names say one of these splits, such as ``images_train`` or ``WIDER_val``."""
+    return [Place(folder) for folder in place.folders if split_in_name(folder.name) in splits]
 
 
 def report_unlisted(columns: Columns, finder: PictureFinder, name: Path) -> None:

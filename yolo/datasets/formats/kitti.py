@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yolo.datasets.annotations.columns import Columns
-from yolo.datasets.annotations.label_files import holds_labels, numbers, read_label_files
+from yolo.datasets.annotations.label_files import assign_regions, holds_labels, numbers, read_label_files
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
-from yolo.datasets.annotations.records import Object, Record, to_columns
+from yolo.datasets.annotations.records import Object, to_columns
 from yolo.datasets.annotations.repair import Repairs
 from yolo.datasets.annotations.source import PLAIN, Format, ReadOptions, Source
 from yolo.datasets.annotations.splits import SPLITS
@@ -79,7 +79,9 @@ def read_line(line: str, place: str) -> Object:
     if not name or len(rest) < FIELDS - 1:
         raise ValueError(f"expected a class and {FIELDS - 1} numbers, got {quoted(line)}")
     x1, y1, x2, y2 = numbers(rest[3:7], "left, top, right, bottom")
-    return Object(name, (x1, y1, x2, y2), place, ignore=name == UNLABELLED)
+    if name == UNLABELLED:
+        return Object("", (x1, y1, x2, y2), place, ignore=True)
+    return Object(name, (x1, y1, x2, y2), place)
 
 
 def find_folders(place: Place) -> Folders | None:
@@ -128,11 +130,7 @@ def read_kitti(folders: Folders, stems: Sequence[str] | None, options: ReadOptio
     chosen = set(files if stems is None else stems)
     records = read_label_files((file for stem, file in files.items() if stem in chosen), read_line, left_out)
     rest = read_label_files((file for stem, file in files.items() if stem not in chosen), read_line, others)
-    counts = Counter(each.name for record in (*records, *rest) for each in record.objects if not each.ignore)
-    common = min(counts, key=lambda name: (-counts[name], name), default=None)
-    for record in records:
-        kept = [each for each in record.objects if common or not each.ignore]
-        record.objects = [with_class(record, each, common, repairs) for each in kept]
+    classes = assign_regions(records, Counter(), REGIONS, repairs, others=rest)
     pictures = folders.pictures if options.images is None else (options.images,)
     if not all(folder.is_dir() for folder in pictures):
         raise AnnotationError(f"{pictures[0]}: there is no such folder of pictures")
@@ -142,18 +140,10 @@ def read_kitti(folders: Folders, stems: Sequence[str] | None, options: ReadOptio
         folder=folders.root,
         name=str(folders.root),
         options=options,
-        classes=sorted(counts),
+        classes=classes,
         repairs=repairs,
         left_out=left_out,
     )
-
-
-def with_class(record: Record, each: Object, common: str | None, repairs: Repairs) -> Object:
-    """Object, of the most common class if it is a region to ignore."""
-    if not each.ignore or common is None:
-        return each
-    repairs.add(REGIONS, record.locate(each))
-    return each._replace(name=common)
 
 
 def recognise(place: Place) -> Source | None:

@@ -60,11 +60,11 @@ class Layout(NamedTuple):
     picture: int
     name: int
     box: tuple[int, ...]
-    """Those of two corners x, y, x, y, or of a corner and the sides."""
+    """Two corners x, y, x, y, or a corner and the sides."""
     has_sides: bool
     """Whether the box is a corner and the sides."""
     size: tuple[int, ...]
-    """Those of the image's height and width; empty if there are none."""
+    """Height and width of the image; empty if there are none."""
 
     @property
     def width(self) -> int:
