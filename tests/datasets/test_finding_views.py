@@ -55,7 +55,10 @@ def test_the_box_of_a_place_is_in_colour(tmp_path):
         ("[]", 'no report of `yolov3 data check --json`: it has no list "findings"'),
         ('{"findings": 3}', 'no report of `yolov3 data check --json`: it has no list "findings"'),
         ('{"findings": []}', "it names no place in a picture: there is nothing to show"),
-        ('{"findings": [{"kind": "a", "places": [{"file": ""}]}]}', "it names no place in a picture"),
+        (
+            '{"findings": [{"kind": "a", "places": [{"file": ""}, {"file": "fire hydrant"}]}]}',
+            "it names no place in a picture",
+        ),
     ],
 )
 def test_other_files_are_refused(tmp_path, content, message):

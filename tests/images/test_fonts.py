@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from yolo.images import fonts
 from yolo.images.draw import draw_boxes, patch_size
 from yolo.images.fonts import Face, Lettering, drawable, fallback_face, missing, package_for, split_by_face
-from yolo.images.plots import _figure, save_figure
+from yolo.images.plots import make_figure, save_figure
 
 CAT, DOG, NAGARI = "猫", "犬", "\u0915\u093f"
 
@@ -153,7 +153,7 @@ def test_a_strike_of_one_size_is_scaled(tmp_path, monkeypatch):
 
 def test_figures_draw_names_in_any_script(tmp_path, system, recwarn):
     system(build_font(tmp_path / "cat.ttf", CAT, family="Tiny Cat"))
-    figure = _figure(3, 2)
+    figure = make_figure(3, 2)
     axes = figure.subplots()
     axes.set_title(f"class {CAT}")
     save_figure(figure, tmp_path / "figure.png")

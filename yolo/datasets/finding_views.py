@@ -44,13 +44,13 @@ def read_findings(path: Path, count: int) -> list[Found]:
 
 
 def places_of(finding: dict[str, Any]) -> Iterator[Found]:
-    """Places of one finding, each once; examples that are texts are names of files."""
+    """Places of one finding, each once; examples that are texts are names of files, and names of classes no places."""
     places = finding.get("places") or finding.get("examples")
     seen = set()
     for each in places if isinstance(places, list) else ():
         entry = each if isinstance(each, dict) else {"file": each}
         file, place, detail = (str(entry.get(key) or "") for key in ("file", "place", "detail"))
-        if file and (file, place) not in seen:
+        if Path(file).suffix and (file, place) not in seen:
             seen.add((file, place))
             yield Found(str(finding.get("kind")), file, place, detail)
 

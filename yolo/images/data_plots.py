@@ -91,7 +91,7 @@ def plot_boxes_per_picture(numbers: Mapping[str, NDArray[np.int64]], path: str |
     _whole_numbers(axes)
     axes.margins(y=0.12)
     if len(numbers) > 1:
-        axes.legend(labelcolor=INK, framealpha=0.9, edgecolor=PALE)
+        axes.legend(loc="upper right", labelcolor=INK, framealpha=0.9, edgecolor=PALE)
     save_figure(figure, path)
 
 
