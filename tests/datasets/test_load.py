@@ -51,9 +51,9 @@ def write_coco(path: Path, name: str = "cat") -> Path:
     ("make", "message"),
     [
         (lambda _: None, "no such file or folder"),
-        (lambda path: path.mkdir(), "no dataset in this folder: it is empty; known are data.yaml; VOC; COCO; "),
+        (lambda path: path.mkdir(), "no dataset in this folder: it is empty; known are .*VOC; "),
         (lambda path: (path / "Annotations").mkdir(parents=True), r"Annotations: holds no \.xml file"),
-        (lambda path: path.write_text("x"), r"not a dataset of a format that is known \(data\.yaml; VOC; "),
+        (lambda path: path.write_text("x"), r"not a dataset of a format that is known \(.*VOC; "),
     ],
 )
 @pytest.mark.parametrize("function", [load_dataset, available_splits])

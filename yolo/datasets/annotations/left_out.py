@@ -44,7 +44,7 @@ class LeftOut:
         if not self.entries:
             return
         count = len(self.entries)
-        if strict and count == 1:
+        if count == 1 and (strict or total <= 1):
             raise AnnotationError(next(iter(self.entries.values())))
         reasons = "; ".join(list(self.entries.values())[:NAMED])
         more = f"; and {count - NAMED} more" if count > NAMED else ""

@@ -17,7 +17,7 @@ from yolo.datasets.annotations.records import Object, Record
 from yolo.datasets.annotations.source import PLAIN, Format, Source
 from yolo.datasets.annotations.splits import SPLITS
 from yolo.files.quoted import quoted
-from yolo.images.codec import SUFFIXES
+from yolo.images.suffixes import SUFFIXES
 
 
 def is_line(line: str) -> bool:

@@ -15,7 +15,7 @@ from yolo.datasets.annotations.part_files import Part, Reading, part_source
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Object, Record
 from yolo.datasets.annotations.source import PLAIN, Format, Source
-from yolo.datasets.annotations.splits import split_in
+from yolo.datasets.annotations.splits import split_in_name
 from yolo.files.quoted import quoted
 
 CLASSES = (*("pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle", "awning-tricycle", "bus", "motor"),)
@@ -66,14 +66,14 @@ def recognise(place: Place) -> Source | None:
     if not place.is_folder:
         return None
     own = find_labels(place)
-    found = {"": own} if own else {split_in(each.name) or "": find_labels(Place(each)) for each in named(place)}
+    found = {"": own} if own else {split_in_name(each.name) or "": find_labels(Place(each)) for each in named(place)}
     parts = {split: part(labels) for split, labels in found.items() if labels is not None}
     return part_source("VisDrone", place, parts, classes=lambda: CLASSES) if parts else None
 
 
 def named(place: Place) -> list[Path]:
     """Folders of VisDrone's splits."""
-    return [each for each in place.folders if "visdrone" in each.name.lower() and split_in(each.name)]
+    return [each for each in place.folders if "visdrone" in each.name.lower() and split_in_name(each.name)]
 
 
 def part(labels: Place) -> Part:

@@ -17,7 +17,7 @@ from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.datasets.annotations.text_files import read_lines
 from yolo.files.bounded import open_file
 from yolo.files.quoted import quoted
-from yolo.images.codec import SUFFIXES
+from yolo.images.suffixes import SUFFIXES
 
 GLANCE = 1024
 FACE = "face"
