@@ -328,7 +328,9 @@ def report_findings(data: str, dataset: Dataset, validation: Dataset | None, siz
     """Log in one line how much looks wrong with the data, as far as that shows without reading images."""
     from yolo.doctor.check import CANVAS, cheap_findings
 
-    parts = {"train": dataset} if validation is None else {"train": dataset, "val": validation}
+    parts: dict[str | None, Dataset] = {"train": dataset}
+    if validation is not None:
+        parts["val"] = validation
     found = cheap_findings(parts, size=size or CANVAS)
     if found:
         titles = "; ".join(f"{each.kind.title}: {each.count}" for each in found)
