@@ -22,14 +22,14 @@ BOX = [10.0, 10, 50, 50]
 
 @pytest.fixture
 def voc(tmp_path) -> Path:
-    """A VOC folder of 30 pictures to train on and 5 to validate, without any fault."""
+    """A VOC folder of 40 pictures to train on and 5 to validate, without any fault."""
     folder = tmp_path / "voc"
     for place in ("Annotations", "ImageSets/Main"):
         (folder / place).mkdir(parents=True)
-    for number in range(35):
+    for number in range(45):
         annotate(folder, number, [BOX, [60, 20, 90, 60], [20, 60, 50, 90]], ["cat", "dog", "cat"])
         write_scene(folder / "JPEGImages" / f"{number}.jpg", number)
-    for split, numbers in {"train": range(30), "val": range(30, 35), "trainval": range(35)}.items():
+    for split, numbers in {"train": range(40), "val": range(40, 45), "trainval": range(45)}.items():
         (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("".join(f"{each}\n" for each in numbers))
     return folder
 
@@ -50,7 +50,7 @@ def break_it(voc: Path) -> None:
     """Plant: an unreadable picture, one in both splits, a box twice, a name in capitals."""
     picture = voc / "JPEGImages" / "3.jpg"
     picture.write_bytes(picture.read_bytes()[:-300])
-    shutil.copy(voc / "JPEGImages" / "5.jpg", voc / "JPEGImages" / "31.jpg")
+    shutil.copy(voc / "JPEGImages" / "5.jpg", voc / "JPEGImages" / "41.jpg")
     annotate(voc, 7, [BOX, [10, 10, 50, 50.5], [20, 60, 50, 90]], ["cat", "cat", "Cat"])
 
 
@@ -61,7 +61,7 @@ def snapshot(folder: Path) -> dict[Path, tuple[bytes, int]]:
 def test_nothing_found(voc, capsys):
     assert main(["data", "check", str(voc)]) == 0
     assert capsys.readouterr().out == (
-        f"{voc}: 35 pictures, 105 boxes, 2 classes, splits: train 30, val 5; VOC\nnothing found\n"
+        f"{voc}: 45 pictures, 135 boxes, 2 classes, splits: train 40, val 5; VOC\nnothing found\n"
     )
 
 
@@ -106,7 +106,7 @@ def test_a_split_that_does_not_load(voc, capsys):
     (voc / "ImageSets" / "Main" / "trainval.txt").unlink()
     assert main(["data", "check", str(voc), "--json"]) == 3
     report = json.loads(capsys.readouterr().out)
-    assert (report["pictures"], report["splits"]) == (30, ["train"])
+    assert (report["pictures"], report["splits"]) == (40, ["train"])
     assert report["findings"][0]["places"][0]["split"] == "val"
 
 
@@ -117,8 +117,8 @@ def test_the_corrected_copy(voc, tmp_path, capsys, to):
     assert main(["data", "check", str(voc), "--fix", str(out), "--to", to]) == 3
     assert snapshot(voc) == before
     train, val = load_dataset(out, "train"), load_dataset(out, "val")
-    assert (len(train), len(val), train.classes) == (28, 5, ("cat", "dog"))
-    assert (len(train.boxes), len(val.boxes)) == (28 * 3 - 1, 15)
+    assert (len(train), len(val), train.classes) == (38, 5, ("cat", "dog"))
+    assert (len(train.boxes), len(val.boxes)) == (38 * 3 - 1, 15)
     with (out / "changes.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["kind"], Path(row["file"]).name) for row in rows] == [
@@ -138,7 +138,7 @@ def test_the_corrected_copy(voc, tmp_path, capsys, to):
         (["--fix", "{voc}"], "{voc}: the dataset itself is there; give another OUT"),
         (["--fix", "{voc}/new"], "{voc}/new: the dataset itself is there; give another OUT"),
         (["--fix", "{voc}2", "--quick"], "--quick must be left out with --fix: all pictures have to be read, got True"),
-        (["--to", "excel"], "--to must be one of coco, yolo, voc, got 'excel'"),
+        (["--to", "excel"], "--to must be one of coco, yolo, voc, got excel"),
         (["--workers", "-1"], "--workers must be >= 0, got -1"),
     ],
 )
