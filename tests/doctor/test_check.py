@@ -192,8 +192,8 @@ def test_class_names(tmp_path):
     content = {"a.jpg": [("cat", [10.0, 10, 50, 50]), ("Cat ", [60, 10, 90, 50]), ("tv", [10, 60, 50, 90])]}
     part = make(tmp_path, content, ("cat", "Cat ", "tv", "tvmonitor", "owl"))
     found = {each.name: each for each in check({None: part}, scan_parts({None: part}, quick=True)).findings}
-    assert [each.detail for each in found["class_spelling"].spots] == ["cat (1 box) and Cat  (1 box)"]
-    assert [each.detail for each in found["class_synonym"].spots] == ["tv (1 box) and tvmonitor (0 boxes)"]
+    assert [each.detail for each in found["class_spelling"].spots] == ["1 box, Cat : 1 box"]
+    assert [each.detail for each in found["class_synonym"].spots] == ["1 box, tvmonitor: 0 boxes"]
     assert [each.file for each in found["class_unused"].spots] == ["tvmonitor", "owl"]
 
 
@@ -257,6 +257,19 @@ def test_pictures_that_no_annotation_names(tmp_path):
     (tmp_path / "train" / "notes.txt").write_text("no picture")
     found = found_in({None: part})
     assert {name: files_of(each) for name, each in found.items()} == {"unlisted": ["more.jpg"]}
+
+
+def test_faults_of_a_file_in_two_splits_are_told_once(tmp_path):
+    part = sound(tmp_path, "train", 0, 28)
+    part.path(3).write_bytes(b"no picture")
+    found = found_in({"train": part, "val": part})
+    assert {name: each.count for name, each in found.items()} == {"unreadable": 1, "same_in_splits": 28}
+
+
+def test_one_split_alone_is_not_all_there_is(tmp_path):
+    part = sound(tmp_path, "train", 0, 30).subset(range(28))
+    assert set(found_in({"train": part})) == {"unlisted"}
+    assert found_in({"train": part}, whole=False) == {}
 
 
 def test_what_the_readers_found(tmp_path):

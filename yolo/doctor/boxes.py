@@ -56,8 +56,7 @@ def few_boxes(parts: Parts, total: int) -> list[Finding]:
     """Finding about a dataset with few boxes."""
     if total >= FEW or not parts:
         return []
-    folder = next(iter(parts.values())).folder
-    return finding("few_boxes", [Spot(str(folder), detail=counted(total, "box"))])
+    return finding("few_boxes", [Spot(next(iter(parts.values())).name, detail=counted(total, "box"))])
 
 
 def pair_of_boxes(part: Dataset, later: int, earlier: int, split: str | None) -> Spot:

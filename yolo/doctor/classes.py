@@ -61,8 +61,9 @@ def name_findings(names: Sequence[str], total: Counter[str]) -> list[Finding]:
     """Findings about different names of one class."""
 
     def described(group: Sequence[str]) -> Spot:
-        one, *more = (f"{name} ({counted(total[name], 'box')})" for name in group)
-        return Spot(group[0], detail=f"{one} and {', '.join(more)}")
+        first, *others = group
+        more = (f"{name}: {counted(total[name], 'box')}" for name in others)
+        return Spot(first, detail=", ".join([counted(total[first], "box"), *more]))
 
     spelled = spelled_alike(names)
     others = {name for group in spelled for name in group[1:]}
