@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -297,6 +298,13 @@ def test_every_repair_has_a_severity_and_a_remedy():
     assert len({kind for kind, _, _ in REPAIRS.values()}) == len(titles)
     assert all(kind.severity in SEVERITIES and kind.title and kind.remedy for kind in KINDS.values())
     assert kind_of_repair("boxes of cheese") == ("repaired", ("warning", "boxes of cheese", "look at them"))
+
+
+def test_the_documentation_lists_every_kind():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (.+) \|$", page, re.MULTILINE)
+    documented = {name: (severity, title, remedy.replace("`", "")) for name, severity, title, remedy in rows}
+    assert documented == KINDS
 
 
 def test_the_text_names_five_places_and_how_many_more(tmp_path):
