@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -11,7 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from damage import damaged
 from doctor_pictures import SIZE, make, sound, write_scene
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from yolo import load_dataset
@@ -21,6 +25,32 @@ from yolo.doctor.check import cheap_findings, check, scan_parts
 from yolo.doctor.findings import Finding, Parts
 from yolo.doctor.kinds import KINDS, REPAIRS, SEVERITIES, kind_of_repair
 from yolo.doctor.report import to_text
+from yolo.errors import MediaError
+from yolo.images.codec import decode_image
+
+
+def contents() -> list[bytes]:
+    """A small picture in each of several formats."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8))
+    found = []
+    for kind, options in (("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("TIFF", {}), ("WEBP", {})):
+        file = io.BytesIO()
+        image.save(file, kind, **options)
+        found.append(file.getvalue())
+    return found
+
+
+CONTENTS = contents()
+
+
+class OneStore:
+    """Storage of one picture."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def read(self, index: int) -> bytes:
+        return [self.content][index]
 
 
 def found_in(parts: Parts, *, quick: bool = False, **options: Any) -> dict[str, Finding]:
@@ -77,6 +107,25 @@ def test_other_formats_that_are_cut_off(tmp_path, suffix, share):
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
     part = make(tmp_path / "train", {file.name: [("cat", [1, 2, 30, 40])]})
     assert files_of(found_in({None: part})["unreadable"]) == [file.name]
+
+
+def fault_of(content: bytes, name: str) -> dict[int, str]:
+    """What reading a picture for training says against it."""
+    try:
+        decode_image(content, name=name)
+    except MediaError as error:
+        return {0: str(error)}
+    return {}
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_damaged_pictures_are_read_or_named(data):
+    """No damage ends the check, and what training cannot read is told."""
+    content = damaged(data, data.draw(st.sampled_from(CONTENTS), label="content"))
+    part = make(Path("x"), {"a": [("cat", [1, 2, 30, 40])]}, store=OneStore(content))
+    found = scan_parts({None: part}, workers=1)[None]
+    assert found.faults == fault_of(content, "x/a")
 
 
 def test_the_same_picture_twice(tmp_path):
