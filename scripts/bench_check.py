@@ -18,12 +18,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 
 from yolo.doctor.check import check, scan_parts
 from yolo.doctor.scan import SIDE
 from yolo.doctor.twins import Parts, near_pairs
 from yolo.structs import Dataset
-from yolo.system.used_memory import resident_memory
 
 BOXES = 7
 """Boxes per image, COCO's average."""
@@ -133,9 +133,10 @@ def report_comparison() -> None:
     random = np.random.default_rng(2)
     thumbnails = random.integers(0, 256, (MANY, SIDE * SIDE), dtype=np.uint8)
     splits = ["train" if number < MANY * 4 // 5 else "val" for number in range(MANY)]
-    before = resident_memory()
+    process = psutil.Process()
+    before = process.memory_info().rss
     clock, _ = timed(lambda: near_pairs(thumbnails, splits, [f"{number}.jpg" for number in range(MANY)]))
-    print(f"comparing {MANY} images: {clock:.1f} s, {(resident_memory() - before) / 1e6:.0f} MB")
+    print(f"comparing {MANY} images: {clock:.1f} s, {(process.memory_info().rss - before) / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

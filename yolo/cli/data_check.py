@@ -59,7 +59,14 @@ def run(arguments: Namespace) -> int:
     parts, faults = load_what_loads(arguments)
     with shown_progress() as progress:
         scans = scan_parts(parts, quick=arguments.quick, workers=arguments.workers, progress=progress)
-    report = check_dataset(parts, scans, size=size, format_name=format_name(arguments.data), faults=faults)
+    report = check_dataset(
+        parts,
+        scans,
+        size=size,
+        format_name=format_name(arguments.data),
+        faults=faults,
+        whole=arguments.split is None and not faults,
+    )
     if parts and arguments.fix is not None:
         write_corrected(parts, scans, arguments)
     if arguments.json:

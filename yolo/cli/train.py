@@ -329,7 +329,8 @@ def report_findings(data: str, dataset: Dataset, validation: Dataset | None, siz
     from yolo.doctor.check import CANVAS, cheap_findings
 
     parts: dict[str | None, Dataset] = {"train": dataset}
-    parts |= {} if validation is None else {"val": validation}
+    if validation is not None:
+        parts["val"] = validation
     found = cheap_findings(parts, size=size or CANVAS)
     if found:
         titles = "; ".join(f"{each.kind.title}: {each.count}" for each in found)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.doctor.findings import Finding, Parts, Spot, box_spot, finding
-from yolo.structs import Boxes, Dataset, Size
+from yolo.structs import Boxes, Dataset, Size, counted
 
 SAME_PLACE = 0.95
 """IoU above which two boxes are around one object."""
@@ -53,11 +53,10 @@ def box_findings(parts: Parts, size: Size) -> list[Finding]:
 
 
 def few_boxes(parts: Parts, total: int) -> list[Finding]:
-    """Finding about a dataset with few boxes, which are all of one place."""
-    if total >= FEW:
+    """Finding about a dataset with few boxes."""
+    if total >= FEW or not parts:
         return []
-    folder = next(iter(parts.values())).folder
-    return finding("few_boxes", [Spot(str(folder), detail=f"{total} boxes")], total or 1)
+    return finding("few_boxes", [Spot(next(iter(parts.values())).name, detail=counted(total, "box"))])
 
 
 def pair_of_boxes(part: Dataset, later: int, earlier: int, split: str | None) -> Spot:

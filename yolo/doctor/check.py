@@ -46,6 +46,7 @@ def check(
     size: Size = CANVAS,
     format_name: str = "",
     faults: Sequence[Finding] = (),
+    whole: bool = True,
 ) -> Report:
     """Check a dataset.
 
@@ -55,6 +56,7 @@ def check(
         size: canvas that it is to be trained at, (height, width).
         format_name: name of its format.
         faults: findings from loading it.
+        whole: whether the parts are all of it, so that no other image belongs in its folders.
     """
     names = {name for part in parts.values() for name in part.classes}
     findings = [
@@ -65,7 +67,7 @@ def check(
         *box_findings(parts, size),
         *class_findings(parts),
         *empty_findings(parts),
-        *unlisted_findings(parts),
+        *(unlisted_findings(parts) if whole else []),
     ]
     return Report(
         pictures=sum(map(len, parts.values())),
@@ -78,15 +80,21 @@ def check(
 
 
 def merged(findings: list[Finding]) -> list[Finding]:
-    """Findings with those of one kind joined, such as images that the reader and the scan could not read."""
-    joined: dict[tuple[str, str], Finding] = {}
+    """Findings with those of one kind joined, such as images that the reader and the scan could not read.
+
+    Faults of a file that is in two splits are told once.
+    """
+    joined: dict[tuple[str, str], list[Finding]] = {}
     for each in findings:
-        key = (each.name, each.kind.title)
-        first = joined.get(key)
-        joined[key] = (
-            each if first is None else replace(first, spots=[*first.spots, *each.spots], count=first.count + each.count)
-        )
-    return list(joined.values())
+        joined.setdefault((each.name, each.kind.title), []).append(each)
+    result = []
+    for first, *others in joined.values():
+        spots = [spot for each in (first, *others) for spot in each.spots]
+        by_file = not first.name.startswith("class_")
+        once = list({spot._replace(split=None) if by_file else spot: spot for spot in reversed(spots)}.values())[::-1]
+        count = sum(each.count for each in (first, *others)) - (len(spots) - len(once))
+        result.append(replace(first, spots=once, count=count))
+    return result
 
 
 def cheap_findings(parts: Parts, *, size: Size = CANVAS) -> list[Finding]:

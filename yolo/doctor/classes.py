@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,12 +23,15 @@ def class_findings(parts: Parts) -> list[Finding]:
     for each in counts.values():
         total.update(each)
     names = list(dict.fromkeys(name for part in parts.values() for name in part.classes))
+    # Spellings of one class are told once: none of them is rare or missing somewhere on its own.
+    first = {name: group[0] for group in spelled_alike(names) for name in group}
+    whole = [name for name in names if first.get(name, name) == name]
     return [
         *name_findings(names, total),
-        *split_findings(counts, names),
-        *finding("class_unused", [Spot(name) for name in names if not total[name]]),
-        *finding("class_rare", rare_classes(names, total)),
-        *finding("ignored", [spot for split, part in parts.items() for spot in ignored(part, split)], crowds(parts)),
+        *split_findings({split: joined(each, first) for split, each in counts.items()}, whole),
+        *finding("class_unused", [Spot(name) for name in whole if not joined(total, first)[name]]),
+        *finding("class_rare", rare_classes(whole, joined(total, first))),
+        *finding("ignored", [spot for split, part in parts.items() for spot in ignored(part, split)]),
     ]
 
 
@@ -36,6 +39,14 @@ def box_numbers(part: Dataset) -> Counter[str]:
     """Number of boxes of each class that has any, without crowds and difficult objects."""
     numbers = np.bincount(part.labels[~part.ignore], minlength=len(part.classes)).tolist()
     return Counter({name: number for name, number in zip(part.classes, numbers, strict=True) if number})
+
+
+def joined(numbers: Counter[str], first: Mapping[str, str]) -> Counter[str]:
+    """Numbers of boxes with those of all spellings of a class under its first."""
+    result: Counter[str] = Counter()
+    for name, number in numbers.items():
+        result[first.get(name, name)] += number
+    return result
 
 
 def spelled_alike(names: Sequence[str]) -> list[list[str]]:
@@ -50,12 +61,13 @@ def name_findings(names: Sequence[str], total: Counter[str]) -> list[Finding]:
     """Findings about different names of one class."""
 
     def described(group: Sequence[str]) -> Spot:
-        first, *others = (f"{name} ({counted(total[name], 'box')})" for name in group)
-        return Spot(group[0], detail=f"{first} and {', '.join(others)}")
+        first, *others = group
+        more = (f"{name}: {counted(total[name], 'box')}" for name in others)
+        return Spot(first, detail=", ".join([counted(total[first], "box"), *more]))
 
     spelled = spelled_alike(names)
-    joined = {name for group in spelled for name in group[1:]}
-    synonyms = alike([name for name in names if name not in joined])
+    others = {name for group in spelled for name in group[1:]}
+    synonyms = alike([name for name in names if name not in others])
     return finding("class_spelling", map(described, spelled)) + finding("class_synonym", map(described, synonyms))
 
 
@@ -79,11 +91,6 @@ def rare_classes(names: Sequence[str], total: Counter[str]) -> list[Spot]:
     most = max(total.values(), default=0)
     few = [name for name in names if 0 < total[name] < RARE * most]
     return [Spot(name, detail=counted(total[name], "box")) for name in few]
-
-
-def crowds(parts: Parts) -> int:
-    """Number of crowds and difficult objects."""
-    return sum(int(part.ignore.sum()) for part in parts.values())
 
 
 def ignored(part: Dataset, split: str | None) -> list[Spot]:

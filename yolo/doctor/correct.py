@@ -50,7 +50,8 @@ def corrected(parts: Parts, scans: Mapping[str | None, Scan]) -> tuple[dict[str 
     for split in parts:
         for index, reason in scans[split].faults.items():
             left_out[split].add(index)
-            changes.append(Change(str(parts[split].path(index)), "unreadable", f"picture left out ({reason})"))
+            path = str(parts[split].path(index))
+            changes.append(Change(path, "unreadable", f"picture left out ({reason.removeprefix(f'{path}: ')})"))
     for other, kept in exact_twins(parts, scans):
         if other.index in left_out[other.split]:
             continue

@@ -92,12 +92,12 @@ KINDS = {
     "tiny": Kind("note", "boxes too small to be found at this --size", "train with a larger --size, if they matter"),
     "fills_picture": Kind("note", "boxes that fill the picture", "correct for close-ups; else draw them again"),
     "odd_shape": Kind("note", "boxes over 20 times as long as wide", "look at them: a slip of the mouse looks so"),
-    "ignored": Kind("note", "crowds and difficult objects", "nothing to do: they are neither learned nor measured"),
+    "ignored": Kind("note", "pictures with crowds or difficult objects", "nothing to do: they count for nothing"),
     "class_unused": Kind("note", "classes without any box", "nothing to do, or leave them out (--classes A,B)"),
     "class_rare": Kind(
         "note", "classes with under a hundredth of the boxes of the most frequent", "collect more pictures of them"
     ),
-    "few_boxes": Kind("note", "few boxes to fit anchors to", "take published ones (--anchors yolov3-coco)"),
+    "few_boxes": Kind("note", "dataset with few boxes to fit anchors to", "take published ones (--anchors NAME)"),
     "colour_mode": Kind("note", "pictures that are not plain RGB, converted when read", "nothing to do"),
     "rotated": Kind("note", "pictures turned by their EXIF orientation", "nothing to do if the boxes fit"),
     "extreme_picture": Kind(

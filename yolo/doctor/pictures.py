@@ -90,10 +90,9 @@ def empty_findings(parts: Parts) -> list[Finding]:
 
 def unlisted_findings(parts: Parts) -> list[Finding]:
     """Findings about images that lie beside a dataset's but are not in it."""
-    known = {str(part.path(index)) for part in parts.values() if part.store is None for index in range(len(part))} | {
-        file for part in parts.values() for file in part.left_out
-    }
-    folders = sorted({str(Path(file).parent) for part in parts.values() if part.store is None for file in known})
+    known = {str(part.path(index)) for part in parts.values() if part.store is None for index in range(len(part))}
+    folders = sorted({str(Path(file).parent) for file in known})
+    known |= {file for part in parts.values() for file in part.left_out}
     spots = [Spot(str(file)) for folder in folders for file in pictures_in(Path(folder)) if str(file) not in known]
     return finding("unlisted", spots)
 

@@ -21,6 +21,7 @@ from yolo.datasets.annotations.splits import VALIDATION
 from yolo.datasets.overlap import image_hashes
 from yolo.doctor.findings import Finding, Parts, Spot, finding
 from yolo.doctor.scan import SIDE, Scan
+from yolo.structs import Dataset
 
 CELLS = 8
 """Cells per side that are compared with their neighbours on the right: 56 bits a hash."""
@@ -58,12 +59,11 @@ def exact_twins(parts: Parts, scans: Mapping[str | None, Scan]) -> list[tuple[Me
     Kept is the image in the preferred split, among several there the one with the most boxes. Without hashes of the
     files, images are the same if their paths are.
     """
-    groups: dict[bytes | str, list[Member]] = defaultdict(list)
+    groups: dict[bytes | tuple[int, str], list[Member]] = defaultdict(list)
     for split, part in parts.items():
         digests = scans[split].digests if split in scans else [b""] * len(part)
         for index, digest in enumerate(digests):
-            key = digest or f"{id(part.store)}:{os.path.realpath(part.path(index)) if part.store is None else index}"
-            groups[key].append(Member(split, index))
+            groups[digest or file_key(part, index, linked=split in scans)].append(Member(split, index))
     pairs = []
     for members in groups.values():
         if len(members) > 1:
@@ -72,6 +72,14 @@ def exact_twins(parts: Parts, scans: Mapping[str | None, Scan]) -> list[tuple[Me
             )
             pairs += [(other, kept) for other in others]
     return pairs
+
+
+def file_key(part: Dataset, index: int, *, linked: bool) -> tuple[int, str]:
+    """Key of an image by its file, or by its place in a storage; ``linked``: links to one file are the same."""
+    if part.store is not None:
+        return id(part.store), str(index)
+    path = part.path(index)
+    return 0, os.path.realpath(path) if linked else str(path)
 
 
 def pair_spot(parts: Parts, one: Member, other: Member) -> Spot:
@@ -152,6 +160,8 @@ def near_pairs(thumbnails: NDArray[np.uint8], splits: Sequence[str | None], name
         splits: (N) split of each.
         names: (N) file of each.
     """
+    if not len(thumbnails):
+        return []
     hashes = difference_hashes(thumbnails)
     part = np.array([sorted(set(splits), key=str).index(split) for split in splits], np.int16)
     pairs = []
@@ -203,9 +213,9 @@ def correlations(one: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[n
 
 
 def differ_by_number(one: str, other: str) -> bool:
-    """Whether two file names differ by one number alone, as frames of one recording do."""
+    """Whether two file names differ by one number alone, as frames of one recording do; bare numbers say nothing."""
     first, second = (re.split(r"(\d+)", TURN.sub("", PurePath(name).stem)) for name in (one, other))
-    if len(first) != len(second):
+    if len(first) != len(second) or not any(map(str.isalpha, "".join(first[::2]))):
         return False
     different = [place for place, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1]]
     return len(different) == 1 and different[0] % 2 == 1

@@ -24,6 +24,7 @@ from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.evaluation.evaluator import evaluate
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
+from yolo.training.run.held_out import hold_out
 from yolo.training.trainer import RunOptions, make_run, train
 
 CANVAS = (64, 96)
@@ -136,6 +137,25 @@ def test_the_list_and_the_last_word(tmp_path):
     )
     with pytest.raises(ConfigError, match="cannot be written"):
         quarantine.write(tmp_path / "nowhere" / "out.csv")
+
+
+def test_what_was_left_out_when_loading_is_listed_too(tmp_path):
+    """It counts for nothing else, and a resumed run writes it again by itself."""
+    left_out = {"b.xml": "b.xml: not XML", "data.csv:17": "data.csv:17: there is no picture 'x.jpg'"}
+    dataset = make_noise_dataset(tmp_path, 60, left_out=left_out)
+    quarantine = Quarantine(dataset, path=tmp_path / "out.csv")
+    quarantine.add(3, "three broken")
+    quarantine.write()
+    assert rows(tmp_path / "out.csv")[1:] == [
+        [str(dataset.path(3)), "three broken", "3"],
+        ["b.xml", "b.xml: not XML", "-1"],
+        ["data.csv:17", "data.csv:17: there is no picture 'x.jpg'", "-1"],
+    ]
+    resumed = Quarantine(dataset, path=tmp_path / "out.csv")
+    resumed.read()
+    assert list(resumed.entries()) == [3]
+    training, held_out = hold_out(dataset)
+    assert (training.left_out, held_out.left_out) == (left_out, {})
 
 
 def test_the_list_of_an_earlier_part_of_the_run(tmp_path):
