@@ -61,7 +61,7 @@ def fit_to_images(
     needed = options.need_images and bool(there.any())
     faults = {row: f"there is no picture {quoted(pictures.names[row], 200)}" for row in np.flatnonzero(~there).tolist()}
     opened = np.flatnonzero(there & (unknown | needed))
-    sizes, unread = scale(path, pictures, objects, lambda row: folder / str(found[row]), opened, repairs)
+    sizes, unread = scale(path, pictures, objects, lambda row: folder / str(found[row]), opened=opened, repairs=repairs)
     faults |= unread
     useless = {row: fault for row, fault in faults.items() if unknown[row] or (needed and not there[row])}
     for row, fault in sorted(useless.items()):
@@ -113,7 +113,7 @@ def once_each(
     """
     first: dict[str, int] = {}
     index = np.full(len(files), LEFT_OUT, np.int64)
-    rows = []
+    rows: list[int] = []
     for row in kept:
         if files[row] in first:
             repairs.add(LISTED_TWICE, f"{path}: images[{pictures.entries[row]}]")
@@ -129,6 +129,7 @@ def scale(
     pictures: Pictures,
     objects: Objects,
     path_of: Callable[[int], Path],
+    *,
     opened: NDArray[np.int64],
     repairs: Repairs,
 ) -> tuple[NDArray[np.int32], dict[int, str]]:

@@ -38,7 +38,7 @@ class Listings:
     def has(self, folder: str, name: str) -> bool:
         """Whether there is a file of that name, with slashes, below a folder."""
         head, slash, last = name.rpartition("/")
-        place = os.path.join(folder, head or slash)
+        place = os.path.join(folder, head or slash)  # noqa: PTH118 - Path is several times as slow
         if place not in self.folders:
             self.folders[place] = frozenset(file_names(place))
         return last in self.folders[place]
@@ -95,7 +95,7 @@ def find_pictures(path: Path, names: Sequence[str], images: Path | None) -> tupl
 def without_shared(files: Sequence[str | None], exact: Sequence[str | None], names: Sequence[str]) -> list[str | None]:
     """Files without those that several names lead to by their last part: at most one of these can be meant."""
     wanted = Counter(file for file, _ in {(file, name) for file, name in zip(files, names, strict=True) if file})
-    return [sure or (file if wanted[file] == 1 else None) for file, sure in zip(files, exact, strict=True)]
+    return [sure or (file if file and wanted[file] == 1 else None) for file, sure in zip(files, exact, strict=True)]
 
 
 def parts_below(file: Path, folders: Sequence[Path]) -> tuple[str, ...]:
