@@ -61,7 +61,7 @@ def kind_of(path: Path) -> int | None:
 
 
 def json_files(place: Place) -> list[Path]:
-    """Files that may be COCO's in a folder, in those of annotations, and in those named after splits, either way round."""
+    """Files that may be COCO's: in a folder, in those of annotations, and in those named after splits."""
     places = [place]
     for below in place.below(*ANNOTATION_FOLDERS):
         places += [below, *below.below(*SPLITS)]
