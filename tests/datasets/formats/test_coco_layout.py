@@ -89,11 +89,13 @@ def test_names_of_pictures(tmp_path, name):
     assert load_dataset(coco(tmp_path / "x.json", name), strict=True)[0].path.name == "a 1.jpg"
 
 
-def test_pictures_that_may_be_meant_by_two_names_are_not_guessed(tmp_path):
-    write_picture(tmp_path / "images" / "a.jpg", height=20, width=30)
-    path = coco(tmp_path / "x.json", "d1/a.jpg", "d2/a.jpg")
-    with pytest.raises(AnnotationError, match="2 of 2 cannot be used"):
-        load_dataset(path)
+def test_pictures_that_may_be_meant_by_two_names_are_not_guessed(tmp_path, caplog):
+    for name in ("a", "b", "c"):
+        write_picture(tmp_path / "images" / f"{name}.jpg", height=20, width=30)
+    load_dataset(coco(tmp_path / "x.json", "d1/a.jpg", "d2/a.jpg"))
+    assert "none of its 2 pictures is found" in caplog.text
+    with pytest.raises(AnnotationError, match="2 of 4 cannot be used"):
+        load_dataset(coco(tmp_path / "x.json", "d1/a.jpg", "d2/a.jpg", "b.jpg", "c.jpg"))
 
 
 def test_pictures_of_another_split_are_not_taken(tmp_path, caplog):
@@ -136,7 +138,7 @@ def test_other_json_files_are_named(tmp_path, content, message):
 
 def test_encodings(tmp_path):
     path = coco(tmp_path / "x.json", "a.jpg")
-    text = path.read_text().replace("cat", 'c\\"a\\/t')
+    text = path.read_text().replace('"cat"', '"c\\"a\\/t"')
     for encoding in ("utf-8-sig", "utf-16", "utf-16-le"):
         path.write_text(text, encoding=encoding)
         assert load_dataset(tmp_path).classes == ('c"a/t',)

@@ -94,7 +94,7 @@ def coco_files(place: Place) -> dict[str, Path]:
         files[name], best[name] = file, kind
     if len(files) == 1:
         name, file = files.popitem()
-        return {"" if splits[file] is None else name: file}
+        files["" if splits[file] is None else name] = file
     files = dict(sorted(files.items(), key=lambda each: (each[1].parent != place.path, each[1])))
     plain = [without_year(name) for name in files]
     short = {each: file for each, file in zip(plain, files.values(), strict=True) if each and plain.count(each) == 1}
