@@ -16,7 +16,7 @@ from yolo.datasets.formats.coco_outlines import bounding_box
 
 
 def coco(folder: Path, *, count: int = 1, pictures: bool = True, size=(80, 120), **changes) -> Path:
-    """A file of pictures p0.png, ... with the box 20, 10, 60, 50 each; ``changes``: lists, or parts of first entries."""
+    """Write a file of pictures p0.png, ... each with one box; ``changes``: lists, or parts of first entries."""
     content = {
         "images": [{"id": each, "file_name": f"p{each}.png", "height": 80, "width": 120} for each in range(count)],
         "annotations": [{"image_id": each, "category_id": 1, "bbox": [20, 10, 40, 40]} for each in range(count)],
