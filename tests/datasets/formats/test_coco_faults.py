@@ -7,7 +7,9 @@ import logging
 from pathlib import Path
 
 import pytest
-from pictures import write_picture
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pictures import dataset_or_fault, write_picture
 
 from yolo import AnnotationError, load_dataset
 from yolo.datasets.annotations import repair
@@ -242,3 +244,15 @@ def test_faults_are_counted_in_one_message_each(tmp_path, caplog):
     entries = [{"image_id": each, "category_id": 1, "bbox": [20, 10, 40, 40]} for each in [0] * 40 + [9, 9]]
     load_dataset(coco(tmp_path, annotations=[*entries, None]))
     assert len(caplog.messages) == 2
+
+
+NUMBERS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4))
+VALUES = st.recursive(NUMBERS, lambda inner: st.lists(inner, max_size=5), max_leaves=12)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(st.one_of(VALUES, st.fixed_dictionaries({"size": VALUES, "counts": st.one_of(VALUES, st.text(max_size=20))})))
+def test_whatever_an_outline_is_there_is_a_box_or_our_error(tmp_path, outline):
+    entries = {"bbox": None, "segmentation": outline}
+    found = dataset_or_fault(coco(tmp_path, pictures=False, annotations=entries))
+    assert isinstance(found, AnnotationError) or len(found.boxes) <= 1
