@@ -15,6 +15,7 @@ from yolo.datasets.pipeline.batches import evaluation_batches
 from yolo.datasets.pipeline.picture_loader import PADDING, Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.datasets.pipeline.tf_errors import reported_failures
+from yolo.datasets.presence import check_images
 from yolo.distributed.hosts import ALONE, Hosts
 from yolo.errors import AnnotationError, MediaError
 from yolo.evaluation.class_mapping import map_classes
@@ -113,6 +114,7 @@ def find_all(
     check_classes(detector, dataset)
     if not len(dataset):
         raise AnnotationError(f"{dataset.name}: no pictures to evaluate on")
+    check_images(dataset)
     share = -(-min(batch, len(dataset)) // hosts.world)
     batches = evaluation_batches(
         dataset,

@@ -16,6 +16,7 @@ from yolo.config import TrainConfig, train_config
 from yolo.datasets.pipeline.cache import make_cache
 from yolo.datasets.pipeline.picture_loader import Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
+from yolo.datasets.presence import check_images
 from yolo.distributed.devices import choose_devices
 from yolo.distributed.hosts import present_hosts
 from yolo.errors import AnnotationError, ConfigError
@@ -106,6 +107,7 @@ def train(
     """
     config = with_whole_path(override(config or TrainConfig(), options))
     if config.batch == "auto":
+        check_images(dataset)
         config = replace(config, batch=fitting_batch(detector, dataset, config, choose_devices(devices)))
     given = RunOptions(
         out=present_hosts().broadcast_text(str(next_folder())) if out == AUTO else out,
@@ -259,6 +261,8 @@ def make_run(
             f"{dataset.name}: there is no box to learn from: all {len(dataset)} pictures are without one; check that "
             "their annotations are where they belong"
         )
+    for each in (dataset, validation) if validation else (dataset,):
+        check_images(each)
     if validation is None:
         whole = len(dataset)
         dataset, validation = hold_out(dataset)

@@ -231,6 +231,18 @@ def to_columns(dataset: Dataset) -> Columns:
     )
 
 
+def common_ids(parts: Sequence[Columns], names: Sequence[str]) -> list[int] | None:
+    """Id of each class in the sources of several parts; None if these have none, or differ."""
+    ids: dict[str, int] = {}
+    for part in parts:
+        for name, each in reversed(list(zip(part.names, part.category_ids or (), strict=False))):
+            ids[name] = each if part is parts[0] else ids.setdefault(name, each)
+            if ids[name] != each:
+                return None
+    known = [ids[name] for name in names if name in ids]
+    return known if len(known) == len(names) == len(set(known)) else None
+
+
 def concatenate(parts: Sequence[Columns], *, folder: Path, classes: Sequence[str]) -> Columns:
     """Join the columns of several parts of a dataset, such as its splits.
 
@@ -275,6 +287,7 @@ def concatenate(parts: Sequence[Columns], *, folder: Path, classes: Sequence[str
         image_ids=ids if len(set(ids)) == len(ids) else files,
         names=names,
         classes=classes,
+        category_ids=common_ids(parts, names),
         pictures=np.concatenate([part.pictures + first for part, first in zip(parts, firsts, strict=False)]),
         labels=np.concatenate(
             [np.array([label_of[name] for name in part.names], np.int32)[part.labels] for part in parts]

@@ -55,7 +55,7 @@ class PictureFinder:
         forms = list(spellings(name))
         for form in forms:
             for folder in self.folders:
-                found = self._paths.get(os.path.join(folder, form))  # noqa: PTH118 - much faster than Path
+                found = self._paths.get(os.path.join(folder, form))  # noqa: PTH118 - Path is several times as slow
                 if found is not None:
                     return found
         for form in forms:

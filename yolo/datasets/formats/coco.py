@@ -164,8 +164,8 @@ def joined(path: Path, parts: list[Columns], splits: list[str]) -> Columns:
 TOOLS = {
     "shapes": "a labelme file",
     "_via_img_metadata": "a project of the VGG Image Annotator (VIA)",
-    "regions": "an export of the VGG Image Annotator (VIA); its COCO export is read",
-    "assets": "a project of VoTT; its COCO export is read",
+    "regions": "an export of the VGG Image Annotator (VIA)",
+    "assets": "a project of VoTT",
     "segments_info": "COCO's panoptic segments, without boxes of objects",
     "caption": "COCO's captions, without boxes",
     "score": "a results file",

@@ -101,7 +101,7 @@ def class_name(value: Any) -> str:
 
 
 def with_objects(path: Path, names: dict[Id, str], annotations: list[Any], repairs: Repairs) -> dict[Id, str]:
-    """Of the categories that share a name those with objects; all if none has any."""
+    """Leave out categories that share a name with others and have no objects; without any objects all stay."""
     used = {id_of(entry.get("category_id")) for entry in annotations if isinstance(entry, dict)}
     have = {name for each, name in names.items() if each in used}
     kept = {each: name for each, name in names.items() if each in used or name not in have}

@@ -59,11 +59,11 @@ def fit_to_images(
     there = np.array([file is not None for file in found], bool)
     unknown = (pictures.sizes == 0).any(axis=1)
     needed = options.need_images and bool(there.any())
-    faults = {row: f"there is no picture {quoted(pictures.names[row], 200)}" for row in np.flatnonzero(~there).tolist()}
     opened = np.flatnonzero(there & (unknown | needed))
-    sizes, unread = scale(path, pictures, objects, lambda row: folder / str(found[row]), opened, repairs)
-    faults |= unread
-    useless = {row: fault for row, fault in faults.items() if unknown[row] or (needed and not there[row])}
+    sizes, unread = scale(path, pictures, objects, lambda row: folder / str(found[row]), opened=opened, repairs=repairs)
+    absent = np.flatnonzero(~there & (unknown | needed)).tolist()
+    useless = {row: f"there is no picture {quoted(pictures.names[row], 200)}" for row in absent}
+    useless |= {row: fault for row, fault in unread.items() if unknown[row]}
     for row, fault in sorted(useless.items()):
         place = f"{path}: images[{pictures.entries[row]}]"
         lost.add(place, f"{place}: it has no height and width, and {fault}" if unknown[row] else f"{place}: {fault}")
@@ -113,7 +113,7 @@ def once_each(
     """
     first: dict[str, int] = {}
     index = np.full(len(files), LEFT_OUT, np.int64)
-    rows = []
+    rows: list[int] = []
     for row in kept:
         if files[row] in first:
             repairs.add(LISTED_TWICE, f"{path}: images[{pictures.entries[row]}]")
@@ -129,6 +129,7 @@ def scale(
     pictures: Pictures,
     objects: Objects,
     path_of: Callable[[int], Path],
+    *,
     opened: NDArray[np.int64],
     repairs: Repairs,
 ) -> tuple[NDArray[np.int32], dict[int, str]]:

@@ -61,10 +61,12 @@ def kind_of(path: Path) -> int | None:
 
 
 def json_files(place: Place) -> list[Path]:
-    """Files of a folder, of its folder of annotations, and there of folders named after splits, that may be COCO's."""
+    """Files that may be COCO's: in a folder, in those of annotations, and in those named after splits."""
     places = [place]
     for below in place.below(*ANNOTATION_FOLDERS):
         places += [below, *below.below(*SPLITS)]
+    for below in place.below(*SPLITS):
+        places += [below, *below.below(*ANNOTATION_FOLDERS)]
     found = []
     for each in places:
         files = each.with_suffix(".json")
@@ -92,8 +94,7 @@ def coco_files(place: Place) -> dict[str, Path]:
         files[name], best[name] = file, kind
     if len(files) == 1:
         name, file = files.popitem()
-        inside = without_year(place.path.name.lower()) in SPLITS  # its split is named by whoever looks from outside
-        return {"" if inside or splits[file] is None else name: file}
+        files["" if splits[file] is None else name] = file
     files = dict(sorted(files.items(), key=lambda each: (each[1].parent != place.path, each[1])))
     plain = [without_year(name) for name in files]
     short = {each: file for each, file in zip(plain, files.values(), strict=True) if each and plain.count(each) == 1}
@@ -101,8 +102,6 @@ def coco_files(place: Place) -> dict[str, Path]:
 
 
 def split_of(file: Path) -> str | None:
-    """Split that a file is named after, or else its folder."""
-    found = split_word(file.stem)
-    if found is None and without_year(file.parent.name.lower()) in SPLITS:
-        return file.parent.name.lower()
-    return found
+    """Split that a file is named after, or else its folder, or the one around it."""
+    folders = [parent.name.lower() for parent in list(file.parents)[:2]]
+    return split_word(file.stem) or next((name for name in folders if without_year(name) in SPLITS), None)

@@ -213,6 +213,8 @@ def note_corners(path: Path, objects: Objects, sizes: NDArray[np.int32], repairs
         repairs: record that they are added to.
     """
     boxes = objects.boxes
+    if not len(boxes):
+        return
     with np.errstate(all="ignore"):
         sides = boxes[:, 2:] - boxes[:, :2]
         other = sides - boxes[:, :2]  # sides of the boxes if these are corners
@@ -233,13 +235,12 @@ def note_corners(path: Path, objects: Objects, sizes: NDArray[np.int32], repairs
 
 def count_shared_ids(path: Path, annotations: list[Any], repairs: Repairs) -> None:
     """Report annotations that share an id: each counts here, while other programs may keep only one of them."""
-    entries = [(index, entry) for index, entry in enumerate(annotations) if isinstance(entry, dict)]
-    ids = [str(entry["id"]) for _, entry in entries if entry.get("id") is not None]
+    ids = [str(entry["id"]) for entry in annotations if isinstance(entry, dict) and entry.get("id") is not None]
     if len(set(ids)) == len(ids):
         return
     seen: set[str] = set()
-    for index, entry in entries:
-        if entry.get("id") is not None:
+    for index, entry in enumerate(annotations):
+        if isinstance(entry, dict) and entry.get("id") is not None:
             each = str(entry["id"])
             if each in seen:
                 repairs.add(SHARED_ID, f"{path}: annotations[{index}]")

@@ -38,7 +38,7 @@ class Listings:
     def has(self, folder: str, name: str) -> bool:
         """Whether there is a file of that name, with slashes, below a folder."""
         head, slash, last = name.rpartition("/")
-        place = os.path.join(folder, head or slash)  # noqa: PTH118 - much faster than Path
+        place = os.path.join(folder, head or slash)  # noqa: PTH118 - Path is several times as slow
         if place not in self.folders:
             self.folders[place] = frozenset(file_names(place))
         return last in self.folders[place]
@@ -84,18 +84,30 @@ def find_pictures(path: Path, names: Sequence[str], images: Path | None) -> tupl
             return None
         return relative_to(found, base)
 
+    if not finder.pictures and not any(search(name, other_suffixes=False) for name in spread(names)):
+        return likeliest(path, places), [None] * len(names)  # without trying a hundred thousand names
     files = [each or search(name, other_suffixes=False) for each, name in zip(exact, names, strict=True)]
     if not any(files):  # else a mask of that name might be taken for a missing image
         files = [search(name, other_suffixes=True) for name in names]
     if not any(files):
-        return next((each for each in places if each not in (path.parent, path.parent.parent)), places[0]), files
+        return likeliest(path, places), files
     return base, without_shared(files, exact, names)
+
+
+def likeliest(path: Path, places: Sequence[Path]) -> Path:
+    """Folder of images of which none is found: the first that is there for images alone."""
+    return next((each for each in places if each not in (path.parent, path.parent.parent)), places[0])
+
+
+def spread(names: Sequence[str]) -> Sequence[str]:
+    """A few names spread over all."""
+    return names[:: max(1, len(names) // TRIED)][:TRIED]
 
 
 def without_shared(files: Sequence[str | None], exact: Sequence[str | None], names: Sequence[str]) -> list[str | None]:
     """Files without those that several names lead to by their last part: at most one of these can be meant."""
     wanted = Counter(file for file, _ in {(file, name) for file, name in zip(files, names, strict=True) if file})
-    return [sure or (file if wanted[file] == 1 else None) for file, sure in zip(files, exact, strict=True)]
+    return [sure or (file if file and wanted[file] == 1 else None) for file, sure in zip(files, exact, strict=True)]
 
 
 def parts_below(file: Path, folders: Sequence[Path]) -> tuple[str, ...]:
@@ -133,8 +145,7 @@ def below(folder: Path, names: Sequence[str]) -> list[Path]:
 
 def best_place(places: Sequence[Path], names: Sequence[str]) -> Path | None:
     """The folder in which most of a few images spread over all lie; None: none does in any."""
-    tried = names[:: max(1, len(names) // TRIED)][:TRIED]
-    hits = [sum(is_file(place / name) for name in tried) for place in places]
+    hits = [sum(is_file(place / name) for name in spread(names)) for place in places]
     best = max(hits)
     return places[hits.index(best)] if best else None
 
