@@ -28,6 +28,7 @@ LARGEST_PICTURE = 1024 * bounded.MIB
 """Largest size of an image file in bytes: 179 million pixels without compression."""
 UNREADABLE = "not a picture that can be decoded"
 PNG = b"\x89PNG\r\n\x1a\n"
+AVIF = (b"ftypavif", b"ftypavis")
 ORIENTATION = 0x0112
 """EXIF tag of the rotation; its values 5 to 8 swap height and width."""
 
@@ -86,13 +87,30 @@ def decode_image(data: bytes, *, name: str, annotated_size: tuple[int, int] | No
     header = read_header(io.BytesIO(data), name=name)
     check_lengths(data, name=name)
     flags = cv2.IMREAD_COLOR_RGB
-    if header and header.turned and annotated_size == header.stored != header.size:
+    as_stored = bool(header and header.turned and annotated_size == header.stored != header.size)
+    if header and data[4:12] in AVIF:
+        return decode_avif(data, name=name, as_stored=as_stored)
+    if as_stored:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     with decoding(name):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None or image.dtype != np.uint8 or image.ndim != 3:
         raise MediaError(f"{name}: {deep_samples(data) or UNREADABLE}")
     return image
+
+
+def decode_avif(data: bytes, *, name: str, as_stored: bool) -> NDArray[np.uint8]:
+    """Decode an AVIF with Pillow, as OpenCV does not apply its rotation.
+
+    Raises:
+        MediaError: it cannot be decoded.
+    """
+    from PIL import Image, ImageOps
+
+    with decoding(name), Image.open(io.BytesIO(data)) as image:
+        image.info.pop("xmp", None)  # may hold a rotation too, which no header says
+        shown = image if as_stored else ImageOps.exif_transpose(image)
+        return np.asarray(shown.convert("RGB"))
 
 
 def deep_samples(data: bytes) -> str | None:

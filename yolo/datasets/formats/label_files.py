@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from yolo.datasets.annotations.place import is_clutter
+from yolo.datasets.annotations.place import without_clutter
 from yolo.files.atomic import is_folder
 from yolo.files.path_text import join, split, unsplit
 
@@ -58,8 +58,8 @@ class FolderLabels:
         self.files: dict[str, str] = {}
         """Path of each label file by its stem."""
         for place in (folder, *label_places(folder, names)):
-            found = [name for name in names(place) if name[-4:].lower() == ".txt"]
-            self.files |= {name[:-4]: join(place, name) for name in found}
+            start = join(place, "")
+            self.files |= {name[:-4]: start + name for name in names(place) if name[-4:].lower() == ".txt"}
         self.pictures = {stem_of(name) for name in names(folder) if name[-4:].lower() != ".txt"}
         self.used: set[str] = set()
 
@@ -95,7 +95,7 @@ def is_label_name(stem: str) -> bool:
 def list_names(folder: str) -> list[str]:
     """Names in a folder, without hidden ones; none if it cannot be listed."""
     with suppress(OSError, ValueError):
-        return sorted(name for name in os.listdir(folder) if not is_clutter(name))  # noqa: PTH208 - a million names
+        return sorted(without_clutter(os.listdir(folder)))  # noqa: PTH208 - a `Path` for each of a million costs
     return []
 
 

@@ -42,10 +42,11 @@ class PictureList:
         """Add the images of a folder and its subfolders, in the order of their paths; return their number."""
         found = []
         for place, names in walk_names(str(folder)):
+            start = join(place, "")
             for name in names:
                 suffix = suffix_of(name)
                 if suffix in SUFFIXES:
-                    found.append(join(place, name))
+                    found.append(start + name)
                 elif suffix in UNDECODABLE:
                     self.repairs.add(OTHER_SUFFIX, join(place, name))
         for picture in sorted(found, key=split):
