@@ -32,9 +32,11 @@ PLAIN = {
     "png, 1 bit": encoded("PNG", mode="1"),
 }
 OTHERS = {
-    "exif": encoded("JPEG", exif=EXIF.tobytes()),
+    "exif": encoded("JPEG", exif=EXIF.tobytes(), dpi=(72, 72)),
+    "exif, no dpi": encoded("JPEG", exif=EXIF.tobytes()),
     "cmyk": encoded("JPEG", mode="CMYK"),
     "profile": encoded("JPEG", icc_profile=b"x" * 200),
+    "two profiles and xmp": encoded("JPEG", icc_profile=b"x" * 70_000, xmp=b"<x/>"),
     "png, exif": encoded("PNG", exif=EXIF.tobytes()),
     "bmp": encoded("BMP"),
 }
@@ -45,7 +47,15 @@ def test_plain_files(name):
     assert quick_header(PLAIN[name][:GLANCE]) == Header((5, 7), turned=False)
 
 
-@pytest.mark.parametrize("name", ["exif", "profile", "png, exif", "bmp"])
+@pytest.mark.parametrize("orientation", range(1, 10))
+def test_rotations(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = quick_header(encoded("JPEG", exif=exif.tobytes(), icc_profile=b"x" * 200, xmp=b"<x/>"))
+    assert found == Header((5, 7), turned=orientation in (5, 6, 7, 8))
+
+
+@pytest.mark.parametrize("name", ["png, exif", "bmp"])
 def test_what_is_left_to_pillow(name):
     assert quick_header(OTHERS[name]) is None
 
@@ -58,7 +68,7 @@ def test_bombs_are_left_to_pillow():
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *OTHERS])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_damaged_files_have_the_header_that_pillow_finds(name, data):
     content = damaged(data, ({**PLAIN, **OTHERS})[name])

@@ -1,13 +1,13 @@
-"""Sizes of plain JPEG and PNG files, a tenth of the time that Pillow takes; whatever is not plain is left to Pillow."""
+"""Headers of plain JPEG and PNG files, in a fraction of the time that Pillow takes; what is not plain is left to it."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 
-from yolo.images.codec import PNG, Header
+from yolo.images.codec import ORIENTATION, PNG, Header
 
-GLANCE = 8192
+GLANCE = 2**16
 """Number of bytes at the beginning of a file that are enough for most headers."""
 LARGEST = 89_478_485
 """Number of pixels from which Pillow looks for decompression bombs."""
@@ -24,34 +24,51 @@ SKIPPED = (0xC4, 0xDD, 0xFE)
 def quick_header(head: bytes) -> Header | None:
     """Header of an image file that begins with these bytes, the same as `codec.read_header` has; None: ask that."""
     if head.startswith(b"\xff\xd8\xff"):
-        size = jpeg_size(head)
+        header = jpeg_header(head)
     elif head.startswith(PNG):
         size = png_size(head)
+        header = None if size is None else Header(size, turned=False)
     else:
         return None
-    if size is None or not 0 < size[0] * size[1] < LARGEST:
+    if header is None or not 0 < header.stored[0] * header.stored[1] < LARGEST:
         return None
-    return Header(size, turned=False)
+    return header
 
 
-def jpeg_size(head: bytes) -> tuple[int, int] | None:
-    """(height, width) of a JPEG without EXIF whose segments up to the pixels are sound and known."""
-    position, size, end = 2, None, len(head)
+def jpeg_header(head: bytes) -> Header | None:
+    """Header of a JPEG whose segments up to the pixels are sound and known."""
+    position, size, exif, end = 2, None, b"", len(head)
     while position + 4 <= end and head[position] == 0xFF:
         marker, length = head[position + 1], head[position + 2] << 8 | head[position + 3]
         start, following = position + 4, position + 2 + length
         if length < 2 or following > end:
             break
         if marker == 0xDA:
-            return size
+            turned = is_turned(exif) if exif else False
+            return None if size is None or turned is None else Header(size, turned)
+        segment = head[start:following]
         if marker in FRAMES and size is None:
-            size = frame_size(head[start:following])
+            size = frame_size(segment)
             if size is None:
                 break
-        elif not is_plain(marker, head[start:following]):
+        elif marker == 0xE1 and segment.startswith(b"Exif\0\0") and not exif:
+            exif = segment
+        elif not is_plain(marker, segment):
             break
         position = following
     return None
+
+
+def is_turned(exif: bytes) -> bool | None:
+    """Whether an EXIF segment says that height and width are swapped; None: ask Pillow's reader of the whole file."""
+    from PIL import Image
+
+    found = Image.Exif()
+    try:
+        found.load(exif)
+        return found.get(ORIENTATION) in (5, 6, 7, 8)
+    except Exception:  # whatever damage does
+        return None
 
 
 def is_plain(marker: int, segment: bytes) -> bool:
@@ -60,6 +77,12 @@ def is_plain(marker: int, segment: bytes) -> bool:
         return len(segment) % 65 == 0 and not any(kind >> 4 for kind in segment[::65])
     if marker == 0xE0:
         return segment.startswith(b"JFIF") and len(segment) >= 7
+    if marker == 0xE1:
+        return segment.startswith(b"http://ns.adobe.com/xap/1.0/\0")
+    if marker == 0xE2:
+        return segment.startswith(b"ICC_PROFILE\0") and len(segment) > 14
+    if marker == 0xEE:
+        return segment.startswith(b"Adobe") and len(segment) >= 12
     return marker in SKIPPED
 
 

@@ -60,7 +60,7 @@ class FolderLabels:
         for place in (folder, *label_places(folder, names)):
             start = join(place, "")
             self.files |= {name[:-4]: start + name for name in names(place) if name[-4:].lower() == ".txt"}
-        self.pictures = {stem_of(name) for name in names(folder) if name[-4:].lower() != ".txt"}
+        self.beside = names(folder)
         self.used: set[str] = set()
 
     def find(self, name: str) -> str | None:
@@ -76,9 +76,9 @@ class FolderLabels:
 
     def unpaired(self) -> Iterator[str]:
         """Label files whose stem no file beside the images has."""
-        for stem, file in self.files.items():
-            if stem not in self.pictures and is_label_name(stem):
-                yield file
+        left = {stem: file for stem, file in self.files.items() if file not in self.used and is_label_name(stem)}
+        pictures = {stem_of(name) for name in self.beside if name[-4:].lower() != ".txt"} if left else set()
+        return (file for stem, file in left.items() if stem not in pictures)
 
 
 def stem_of(name: str) -> str:
