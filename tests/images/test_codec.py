@@ -132,6 +132,32 @@ def test_one_bit_becomes_black_and_white(tmp_path, name):
     assert image[0, 1].tolist() == image[3, 5].tolist() == [255, 255, 255]
 
 
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".gif", ".avif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2"])
+def test_rarer_suffixes_are_pictures(tmp_path, suffix):
+    path = save(tmp_path / f"a{suffix.upper()}", Image.fromarray(PICTURE))
+    np.testing.assert_allclose(read_image(path).astype(int), PICTURE, atol=4)
+    assert image_size(path) == (4, 6)
+    assert list_images(tmp_path) == [path]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_avif_is_turned_as_a_png_is(tmp_path, orientation):
+    turned, plain = (
+        read_image(save(tmp_path / name, Image.fromarray(CORNERS), exif=exif(orientation), **options))
+        for name, options in (("a.avif", {"quality": 100, "subsampling": "4:4:4"}), ("a.png", {}))
+    )
+    np.testing.assert_allclose(turned.astype(int), plain, atol=8)
+    assert image_size(tmp_path / "a.avif") == plain.shape[:2]
+    assert read_image(tmp_path / "a.avif", annotated_size=(3, 2)).shape[:2] == (3, 2)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.pfm"])
+def test_samples_of_32_bits_are_refused(tmp_path, name):
+    path = save(tmp_path / name, Image.new("F", (6, 4), 0.5))
+    with pytest.raises(MediaError, match=r"a\.\w+: its samples have 32 bits; save it with 8 or 16 bits a sample"):
+        read_image(path)
+
+
 SAMPLES_16 = np.array([[0, 0x00FF, 0x0100], [0x1234, 0x8000, 0xFFFF]], np.uint16)
 HIGH_BYTES = np.array([[0, 0, 1], [0x12, 0x80, 255]], np.uint8)
 

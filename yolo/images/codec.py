@@ -34,6 +34,7 @@ REDUCED = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
+AVIF = (b"ftypavif", b"ftypavis")
 ORIENTATION = 0x0112
 """EXIF tag of the rotation; its values 5 to 8 swap height and width."""
 
@@ -97,9 +98,10 @@ def decode_image(data: bytes, *, name: str, annotated_size: tuple[int, int] | No
     """
     check_complete(data, name=name)
     header = read_header(io.BytesIO(data), name=name)
-    flags = cv2.IMREAD_COLOR_RGB
-    if header and header.turned and annotated_size == header.stored != header.size:
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    as_stored = bool(header and header.turned and annotated_size == header.stored != header.size)
+    if header and data[4:12] in AVIF:
+        return decode_avif(data, name=name, as_stored=as_stored)
+    flags = cv2.IMREAD_COLOR_RGB | (cv2.IMREAD_IGNORE_ORIENTATION if as_stored else 0)
     return _decode(data, flags, name=name)
 
 
@@ -135,6 +137,20 @@ def check_complete(data: bytes, *, name: str) -> None:
     if is_truncated_jpeg(data):
         raise MediaError(f"{name}: the JPEG ends too early; copy or export the file again")
     check_lengths(data, name=name)
+
+
+def decode_avif(data: bytes, *, name: str, as_stored: bool) -> NDArray[np.uint8]:
+    """Decode an AVIF with Pillow, as OpenCV does not apply its rotation.
+
+    Raises:
+        MediaError: it cannot be decoded.
+    """
+    from PIL import Image, ImageOps
+
+    with decoding(name), Image.open(io.BytesIO(data)) as image:
+        image.info.pop("xmp", None)  # may hold a rotation too, which no header says
+        shown = image if as_stored else ImageOps.exif_transpose(image)
+        return np.asarray(shown.convert("RGB"))
 
 
 def deep_samples(data: bytes) -> str | None:

@@ -10,12 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yolo.anchors import read_anchors
-from yolo.datasets.annotations.repair import Repairs
 from yolo.datasets.annotations.text_files import LARGEST_ANNOTATION
 from yolo.datasets.formats.coco import read_coco
 from yolo.datasets.formats.data_yaml import class_list, read_description, resolve
+from yolo.datasets.formats.label_reading import read_rows
 from yolo.datasets.formats.voc_xml import read_annotation
-from yolo.datasets.formats.yolo_txt import read_labels
 from yolo.datasets.load import load_dataset
 from yolo.errors import AnnotationError, YoloError
 
@@ -38,7 +37,7 @@ KINDS = {
     ),
     "b.txt": (
         b"0 0.5 0.5 0.1 0.2\n1 0.1 0.1 0.3 0.1 0.3 0.3\n",
-        lambda path: read_labels([path.with_suffix(".jpg")], 2, Repairs()),
+        lambda path: read_rows(str(path)),
     ),
 }
 
@@ -112,5 +111,5 @@ def test_an_annotation_file_larger_than_any(tmp_path):
     with pytest.raises(AnnotationError, match=r"a\.xml: 9 MiB; one image's annotation file may have 8 MiB at most"):
         read_annotation(tmp_path / "a.xml")
     (tmp_path / "a.txt").write_bytes(b" " * (LARGEST_ANNOTATION + 1))
-    with pytest.raises(AnnotationError, match=r"a\.txt: 9 MiB; a list or label file may have 8 MiB at most"):
-        read_labels([tmp_path / "a.jpg"], 1, Repairs())
+    with pytest.raises(AnnotationError, match=r"a\.txt: 9 MiB; a label file may have 8 MiB at most"):
+        read_rows(str(tmp_path / "a.txt"))

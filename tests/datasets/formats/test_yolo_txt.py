@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -96,22 +97,25 @@ def test_lines(tmp_path, caplog, line, expected, fault):
     ("line", "message"),
     [
         ("0 0.5 0.5", "expected 5 numbers, got 3"),
-        ("0 0.5 0.5 1 1 0.9", "expected 5 numbers, got 6"),
+        ("0 0.5 0.5 1 1 7", "expected 5 numbers, got 6, of which the last is no confidence"),
         ("0 1 1 1 1 1 1 1", "expected 5 numbers, got 8"),
-        ("0 0.5 0.5 one 1", r"expected 5 numbers \(could not convert string to float: 'one'\)"),
-        ("0,0.5,0.5,1,1", "expected 5 numbers, got 1"),
-        ("cat 0.5 0.5 1 1", "expected 5 numbers"),
+        ("0 0.5 0.5 one 1", r"expected 5 numbers, but 'one' is none \(class x y width height\)"),
+        ("0,0.5,0.5,1,1", r"numbers separated by commas or semicolons \('0,0\.5,0\.5,1,1'\); separate them by blanks"),
+        ("0, 0.5, 0.5, 1, 1", r"numbers separated by commas or semicolons \('0,'\)"),
+        ("0;0.5;0.5;1;1", "numbers separated by commas or semicolons"),
+        ("0 0,5 0,5 1 1", r"a comma as the decimal point \('0,5'\); write 0\.5$"),
+        ("cat 0.5 0.5 1 1", "class 'cat' is a name; write its number in the list of classes, counted from 0"),
         ("2 0.5 0.5 1 1", r"class 2 is not in names \(0 to 1\)"),
         ("-1 0.5 0.5 1 1", "class -1 is not in names"),
         ("0.5 0.5 0.5 1 1", r"class 0\.5 is not in names"),
         ("nan 0.5 0.5 1 1", "class nan is not in names"),
-        ("1e300 0.5 0.5 1 1", "class 1e300 is not in names"),
+        ("1e300 0.5 0.5 1 1", r"class 1e\+300 is not in names"),
     ],
 )
 def test_lines_that_are_no_object(tmp_path, line, message):
     with pytest.raises(AnnotationError, match=message) as caught:
         load_labels(tmp_path, f"0 0.5 0.5 1 1\n{line}\n")
-    assert str(caught.value).startswith(f"{tmp_path / 'labels/train/a.txt'}:2: ")
+    assert f": {tmp_path / 'labels/train/a.txt'}:2: " in str(caught.value)
 
 
 def test_a_label_file_that_is_no_text(tmp_path):
@@ -136,7 +140,9 @@ def test_pictures_without_a_label_file_have_no_objects(tmp_path, caplog):
     assert dataset.box_counts.tolist() == [1, 0]
     (record,) = caplog.records
     assert record.levelno == logging.INFO
-    assert "1 of 2 pictures have no label file" in record.getMessage()
+    assert record.getMessage() == (
+        f"{tmp_path / 'data.yaml'}: {repair.UNLABELLED}: 1 ({tmp_path / 'images/train/b.jpg'})"
+    )
 
 
 def test_no_label_file_at_all_is_a_warning(tmp_path, caplog):
@@ -144,7 +150,7 @@ def test_no_label_file_at_all_is_a_warning(tmp_path, caplog):
     assert load_dataset(write_description(tmp_path), "train").box_counts.tolist() == [0]
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert f"no {tmp_path / 'labels/train/a.txt'}" in record.getMessage()
+    assert f"none of its 1 pictures has a label file (no {tmp_path / 'labels/train/a.txt'}" in record.getMessage()
 
 
 def test_the_last_images_folder_becomes_labels(tmp_path):
@@ -168,7 +174,7 @@ def test_sizes_are_those_after_the_exif_rotation(tmp_path):
 def test_a_picture_that_cannot_be_read(tmp_path):
     path = write_sample(tmp_path, "train/a.jpg", "")
     path.write_bytes(b"nothing")
-    with pytest.raises(AnnotationError, match=rf"data\.yaml: {path}: not a picture that can be decoded"):
+    with pytest.raises(AnnotationError, match=rf"{path}: not a picture that can be decoded; remove"):
         load_dataset(write_description(tmp_path), "train")
 
 
@@ -209,7 +215,8 @@ def test_numbers_as_names(tmp_path):
         ("names: [cat\ntrain: x", r"data\.yaml:2:6: not valid YAML"),
         ("a: b\n\x07: 3", r"data\.yaml:2: not valid YAML"),
         ("train: 2020-13-45", "not valid YAML"),
-        ("names: [cat]", "it names no pictures; give train and val"),
+        ("names: [cat]\nformat: ''", "format: '' is not known"),
+        ("nc: 1", "it names no pictures; give train and val"),
         ("train: images", r"names: expected the list of class names, got None"),
         ("train: images\nnames: cat", "names: expected the list of class names, got 'cat'"),
         ("train: images\nnames: []", "names: the list of classes is empty"),
@@ -295,8 +302,16 @@ def test_a_picture_listed_twice_is_taken_once(tmp_path, caplog):
 def test_a_listed_picture_that_is_missing(tmp_path):
     write_sample(tmp_path, "train/a.jpg", "")
     (tmp_path / "train.txt").write_text("images/train/a.jpg\n\nimages/train/b.jpg\n")
-    with pytest.raises(AnnotationError, match=r"train\.txt:3: there is no picture 'images/train/b\.jpg'"):
-        load_dataset(write_description(tmp_path, "train: train.txt\nnames: [cat]"))
+    path = write_description(tmp_path, "train: train.txt\nnames: [cat]")
+    reason = f"{tmp_path / 'train.txt'}:3: there is no picture 'images/train/b.jpg'; remove the line or add it"
+    assert load_dataset(path).left_out == {f"{tmp_path / 'train.txt'}:3": reason}
+    with pytest.raises(AnnotationError, match=re.escape(reason)):
+        load_dataset(path, strict=True)
+    (tmp_path / "train.txt").write_text("images/train/b.jpg\nc.jpg")
+    with pytest.raises(
+        AnnotationError, match=r"train\.txt:1: there is no picture .*, nor any other of its 2, in .*--images"
+    ):
+        load_dataset(path)
 
 
 def test_classes_in_another_order(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -113,13 +113,17 @@ def walk_names(folder: str, *, depth: int = 16) -> Iterator[tuple[str, list[str]
         folders: list[str] = []
         with os.scandir(current) as entries:
             for entry in entries:
-                if not is_clutter(entry.name):
-                    (folders if entry.is_dir() else files).append(entry.name)
+                (folders if entry.is_dir() else files).append(entry.name)
+        files, folders = without_clutter(files), without_clutter(folders)
         yield current, sorted(files)
         for name in sorted(folders) if left else ():
             yield from below(join(current, name), left - 1)
 
     return below(folder, depth)
+
+
+def without_clutter(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name[0] != "." and name.lower() not in CLUTTER]
 
 
 def is_clutter(name: str) -> bool:

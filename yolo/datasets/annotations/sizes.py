@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from yolo.datasets.annotations.repair import OTHER_SHAPE, RESIZED, SWAPPED_SIDES, WRONG_SIZE, Repairs
 from yolo.errors import MediaError
-from yolo.files.bounded import open_file, unreadable
-from yolo.images.codec import read_header, read_image
+from yolo.files.bounded import open_descriptor, open_file, unreadable
+from yolo.files.kept_arrays import KeptArrays, Ragged
+from yolo.images.codec import UNREADABLE, read_header, read_image
+from yolo.images.quick_header import GLANCE, quick_header
 from yolo.structs import Size
 
 LARGEST_SIDE = 2**24
@@ -43,27 +46,50 @@ class Headers:
         return Headers(self.stored[rows], self.turned[rows], faults)
 
 
+NO_SIZES = Ragged({"sizes": np.zeros(0, np.int64)}, {"sizes": np.zeros((0, 3), np.int32)})
+"""Kept values: height and width before the EXIF rotation, and 1 if that swaps them; one row a file."""
+
+
 def read_headers(files: Sequence[object]) -> Headers:
-    """Read the headers of N image files."""
-    stored, turned, faults = np.zeros((len(files), 2), np.int32), np.zeros(len(files), bool), {}
-    for index, file in enumerate(files):
+    """Read the headers of N image files; those of many are kept in the cache folder."""
+    names = [str(file) for file in files]
+    kept = KeptArrays("sizes", names, NO_SIZES)
+    missing, faults = kept.missing, {}
+    sizes = np.zeros((len(missing), 3), np.int32)
+    for row, index in enumerate(missing):
         try:
-            with open_file(str(file)) as content:
-                header = read_header(content, name=str(file))
-        except OSError as error:
-            faults[index] = unreadable(str(file), error)
-            continue
+            sizes[row] = one_header(names[index])
         except MediaError as error:
             faults[index] = str(error)
-            continue
-        if header is None:  # of a format that only OpenCV knows, or no image: then this says why
-            try:
-                stored[index] = read_image(str(file)).shape[:2]
-            except MediaError as error:
-                faults[index] = str(error)
-            continue
-        stored[index], turned[index] = header
-    return Headers(stored, turned, faults)
+    usable = np.ones(len(files), bool)
+    usable[list(faults)] = False
+    table = kept.complete(Ragged({"sizes": np.ones(len(missing), np.int64)}, {"sizes": sizes}), usable)
+    found = table.columns["sizes"]
+    return Headers(found[:, :2], found[:, 2] != 0, faults)
+
+
+def one_header(file: str) -> tuple[int, int, int]:
+    """Height and width in the header of an image file, and whether the EXIF rotation swaps them.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    try:
+        descriptor = open_descriptor(file)
+        try:
+            header = quick_header(os.read(descriptor, GLANCE))
+        finally:
+            os.close(descriptor)
+        if header is None:
+            with open_file(file) as content:
+                header = read_header(content, name=file)
+    except (OSError, ValueError) as error:
+        reason = unreadable(file, error) if isinstance(error, OSError) else f"{file}: {UNREADABLE} ({error!s:.80})"
+        raise MediaError(reason) from error
+    if header is None:  # of a format that only OpenCV knows, or no image: then this says why
+        height, width = read_image(file).shape[:2]
+        return height, width, 0
+    return *header.stored, int(header.turned)
 
 
 def same_shape(annotated: NDArray[np.int32], found: NDArray[np.int32]) -> NDArray[np.bool_]:

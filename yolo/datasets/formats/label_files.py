@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from yolo.datasets.annotations.place import is_clutter
+from yolo.datasets.annotations.place import without_clutter
 from yolo.files.atomic import is_folder
 from yolo.files.path_text import join, split, unsplit
 
@@ -58,9 +58,9 @@ class FolderLabels:
         self.files: dict[str, str] = {}
         """Path of each label file by its stem."""
         for place in (folder, *label_places(folder, names)):
-            found = [name for name in names(place) if name[-4:].lower() == ".txt"]
-            self.files |= {name[:-4]: join(place, name) for name in found}
-        self.pictures = {stem_of(name) for name in names(folder) if name[-4:].lower() != ".txt"}
+            start = join(place, "")
+            self.files |= {name[:-4]: start + name for name in names(place) if name[-4:].lower() == ".txt"}
+        self.beside = names(folder)
         self.used: set[str] = set()
 
     def find(self, name: str) -> str | None:
@@ -76,9 +76,9 @@ class FolderLabels:
 
     def unpaired(self) -> Iterator[str]:
         """Label files whose stem no file beside the images has."""
-        for stem, file in self.files.items():
-            if stem not in self.pictures and is_label_name(stem):
-                yield file
+        left = {stem: file for stem, file in self.files.items() if file not in self.used and is_label_name(stem)}
+        pictures = {stem_of(name) for name in self.beside if name[-4:].lower() != ".txt"} if left else set()
+        return (file for stem, file in left.items() if stem not in pictures)
 
 
 def stem_of(name: str) -> str:
@@ -95,7 +95,7 @@ def is_label_name(stem: str) -> bool:
 def list_names(folder: str) -> list[str]:
     """Names in a folder, without hidden ones; none if it cannot be listed."""
     with suppress(OSError, ValueError):
-        return sorted(name for name in os.listdir(folder) if not is_clutter(name))  # noqa: PTH208 - a million names
+        return sorted(without_clutter(os.listdir(folder)))  # noqa: PTH208 - a `Path` for each of a million costs
     return []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from yolo.datasets.annotations.left_out import LeftOut
@@ -40,15 +41,20 @@ class PictureList:
 
     def add_folder(self, folder: Path) -> int:
         """Add the images of a folder and its subfolders, in the order of their paths; return their number."""
-        found = []
+        found: list[str] = []
+        with_pictures: list[str] = []
         for place, names in walk_names(str(folder)):
+            before, start = len(found), join(place, "")
             for name in names:
                 suffix = suffix_of(name)
                 if suffix in SUFFIXES:
-                    found.append(join(place, name))
+                    found.append(start + name)
                 elif suffix in UNDECODABLE:
-                    self.repairs.add(OTHER_SUFFIX, join(place, name))
-        for picture in sorted(found, key=split):
+                    self.repairs.add(OTHER_SUFFIX, start + name)
+            if len(found) > before:
+                with_pictures.append(start)
+        # Folders are walked in order, but one that has both images and folders gives the images first.
+        for picture in found if apart(with_pictures) else sorted(found, key=split):
             self.add(picture)
         return len(found)
 
@@ -76,6 +82,11 @@ class PictureList:
                 f"in {' or '.join(dict.fromkeys(map(str, finder.bases)))}; name their folder (--images DIR)"
             )
         return len(lines)
+
+
+def apart(folders: Sequence[str]) -> bool:
+    """Whether none of some folders, in the order of a walk and with a slash at their ends, lies in another."""
+    return not any(after.startswith(before) for before, after in pairwise(folders))
 
 
 class ListedFinder:
