@@ -12,7 +12,8 @@ from yolo.datasets.annotations.source import DESCRIBED, Format, ReadOptions, Sou
 from yolo.datasets.annotations.splits import SPLITS
 from yolo.datasets.formats.coco import coco_parts
 from yolo.datasets.formats.data_yaml import base_folder, class_list, read_description, resolve
-from yolo.datasets.formats.voc import find_roots, voc_source
+from yolo.datasets.formats.voc import voc_source
+from yolo.datasets.formats.voc_folders import find_roots
 from yolo.datasets.formats.yolo_txt import read_yolo
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
