@@ -153,7 +153,7 @@ def split_folders(place: Place) -> Source | None:
         tried = (each.recognise(below) for each in formats() if each.rank != DESCRIBED)
         source = next(filter(None, tried), None)
         if source is not None and not source.splits:
-            parts[below.path.name.lower()] = source
+            parts[below.path.name] = source
     if not parts:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,11 +89,11 @@ def to_columns(
             left_out.add(files[index], reason)
     kept = [index for index, file in enumerate(files) if file not in left_out]
     left_out.settle(total, name=name, strict=options.strict)
-    parts = [records for index, records in enumerate(found.values()) if index in set(kept)]
+    parts = [found[files[index]] for index in kept]
     rows = [
         (index, record, each)
         for index, part in enumerate(parts)
-        for record, each in objects_of(part, repairs, keep_repeated)
+        for record, each in objects_of(part, repairs, keep_repeated=keep_repeated)
     ]
     pictures = np.array([index for index, _, _ in rows], np.int64)
     corners = np.array([each.corners for _, _, each in rows], np.float64).reshape(-1, 4)
@@ -196,4 +197,7 @@ def extents(
 
 def relative_to(file: Path, folder: Path) -> str:
     """Path relative to the dataset's folder, which stays valid when that is moved; absolute for one elsewhere."""
+    text, base = str(file), f"{folder}{os.sep}"
+    if text.startswith(base):  # several times as fast as what follows
+        return text[len(base) :]
     return str(file.relative_to(folder) if file.is_relative_to(folder) else file.resolve())

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from yolo.datasets.annotations.columns import Columns, unique_ids
+from yolo.datasets.annotations.json_file import paused_garbage_collection
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
@@ -60,10 +61,14 @@ class Entry:
 
 
 class Found(PictureFinder):
-    """Images that are found already: their names are their paths."""
+    """Images that are found already, by their paths."""
+
+    def __init__(self, pictures: Iterable[Path]) -> None:
+        super().__init__([])
+        self.found = {str(file): file for file in pictures}
 
     def find(self, name: str) -> Path | None:
-        return Path(name)
+        return self.found[name]
 
 
 def read_voc(roots: Sequence[Root], path: Path, split: str | None, options: ReadOptions) -> Columns:
@@ -90,7 +95,7 @@ def read_voc(roots: Sequence[Root], path: Path, split: str | None, options: Read
         raise AnnotationError(f"{path}: no annotated pictures: {part}")
     columns = to_columns(
         records_of(entries, repairs),
-        Found([]),
+        Found(each.picture for each in entries),
         folder=path,
         name=str(path),
         options=options,
@@ -189,7 +194,9 @@ def records_of(entries: Sequence[Entry], repairs: Repairs) -> list[Record]:
 def image_ids(entries: Sequence[Entry]) -> list[str]:
     """Image ids: the stem of each file; with its folders where that is not unique."""
     stems = [each.key.rpartition("/")[2] for each in entries]
-    years = unique_ids(stems, [f"{each.root.folder.name}/{each.key}" for each in entries])
+    if len(set(stems)) == len(stems):
+        return stems
+    years = [f"{each.root.folder.name}/{each.key}" for each in entries]
     below = [path_below(each.annotation.path.with_suffix(""), each.root.top) for each in entries]
     return unique_ids(years, below)
 
@@ -226,7 +233,7 @@ def report_similar(columns: Columns) -> None:
 
 def report_unannotated(roots: Sequence[Root], used: set[Path], path: Path) -> None:
     """Report skipped images: without an annotation file it is unknown whether they are empty."""
-    left = {file for root in roots for file in root.pictures.values()} - used
+    left = {file for root in roots for file in root.picture_files.values()} - used
     if left:
         logger.warning("%s: %d pictures without an annotation file, left out (%s)", path, len(left), min(left))
 
@@ -263,7 +270,13 @@ def recognise(place: Place) -> Source | None:
 
 
 def voc_source(roots: Sequence[Root], path: Path) -> Source:
-    return Source("VOC", split_names(roots), lambda split, options: read_voc(roots, path, split, options))
+    """Source of VOC folders at or below a path."""
+
+    def read(split: str | None, options: ReadOptions) -> Columns:
+        with paused_garbage_collection():
+            return read_voc(roots, path, split, options)
+
+    return Source("VOC", split_names(roots), read)
 
 
 def near_miss(place: Place) -> str | None:

@@ -54,7 +54,7 @@ class Matches:
         """
         self.images = images
         top = roots[0].top
-        alone = all(root.annotation_folder == "." and not root.pictures for root in roots)
+        alone = all(root.annotation_folder == "." and not root.picture_files for root in roots)
         beside = Place(top.absolute().parent).below(*PICTURE_FOLDERS) if alone else []
         self.finders = [OwnPictures([each]) for each in (images, top) if each]
         self.finders += [OwnPictures([each.path]) for each in beside]
@@ -64,7 +64,7 @@ class Matches:
         rows = list(zip(roots, keys, annotations, strict=True))
         found = [None if self.images else beside(*row) for row in rows]
         missing = [index for index, file in enumerate(found) if file is None]
-        for by_name in (True, False):
+        for by_name in (True, False) if missing else ():
             taken = set(found)
             for index in missing:
                 _, key, annotation = rows[index]
