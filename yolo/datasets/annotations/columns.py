@@ -83,7 +83,11 @@ def build_dataset(
         AnnotationError: a box has a class that is not wanted, or the list of classes is invalid.
     """
     columns = with_new_names(columns, rename or {}, name=name)
-    wanted = check_classes(own_classes(columns) if classes is None else classes, place=name)
+    if classes is None:
+        classes = own_classes(columns)
+        if not classes:
+            raise AnnotationError(f"{name}: no annotation file has an object, and there is no list of classes")
+    wanted = check_classes(classes, place=name)
     labels = relabel(columns, wanted, others=others)
     boxes, keep = repair_boxes(
         columns.boxes, columns.sizes[columns.pictures], place=columns.place, repairs=columns.repairs

@@ -14,7 +14,8 @@ from yolo.datasets.annotations.source import DESCRIBED, Format, ReadOptions, Sou
 from yolo.datasets.annotations.splits import SPLITS
 from yolo.datasets.formats.coco import coco_parts
 from yolo.datasets.formats.data_yaml import base_folder, class_list, keypoint_shape, read_description, resolve
-from yolo.datasets.formats.voc import find_roots, voc_source
+from yolo.datasets.formats.voc import voc_source
+from yolo.datasets.formats.voc_folders import find_roots
 from yolo.datasets.formats.yolo_folder import find_layout, layout_source
 from yolo.datasets.formats.yolo_pictures import PictureList
 from yolo.datasets.formats.yolo_txt import YoloSet, new_pictures, read_yolo

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree.ElementTree import Element, ElementTree, ParseError, SubElement, indent
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 import numpy as np
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
-from yolo.datasets.annotations.text_files import read_bytes
+from yolo.datasets.annotations.xml_file import REPLACED, parse_xml
 from yolo.errors import AnnotationError
 from yolo.files.atomic import write_whole
 from yolo.structs import Boxes, Size
+
+ROOTS = ("annotation", "doc")
+"""Names of the root element: VOC's, which LabelMe's web tool shares, and that of Colabeler."""
+OBJECTS = ("object", "outputs/object/item", "objects/object")
+"""Paths of the objects below the root; those of a file are all in the first that it has."""
+OUTLINES = ("polygon", "bndbox", "segmentation", "rotated_bndbox")
+"""Elements whose points are an object's outline, if it has no box."""
+TRUE = ("true", "yes", "t", "y")
+
+Corners = tuple[float, float, float, float]
 
 
 class Object(NamedTuple):
     """One object as written in the file."""
 
     name: str
-    corners: tuple[float, float, float, float]
+    corners: Corners
     """xmin, ymin, xmax, ymax: pixels counted from 1, the last one included."""
     difficult: bool
 
@@ -38,57 +47,128 @@ class Annotation:
     size: tuple[int, int] | None
     """(height, width) of the image; None if not stated or not valid."""
     objects: list[Object]
+    numbers: list[int] = field(default_factory=list)
+    """Number of each object in the file, from 1."""
+    source: str = ""
+    """Path of the image file where it was annotated; empty if not stated."""
+    outlined: tuple[int, ...] = ()
+    """Numbers of the objects that have an outline but no box."""
+    faults: dict[int, str] = field(default_factory=dict)
+    """Reason for each object that is left out, by its number; it names the file."""
 
 
 def read_annotation(path: Path) -> Annotation:
     """Read one annotation file.
 
+    An object without a name or a box is left out and noted; other faults are the file's.
+
     Raises:
-        AnnotationError: the file cannot be read or is not XML, or an object is incomplete.
+        AnnotationError: the file cannot be read or is not XML, or an object's name or side cannot be read.
     """
     root = parse_xml(path)
-    objects = [read_object(path, number, each) for number, each in enumerate(root.iterfind("object"), start=1)]
-    return Annotation(path, (root.findtext("filename") or "").strip(), read_size(root), objects)
+    if root.tag.lower() not in ROOTS:
+        raise AnnotationError(f"{path}: its root is <{root.tag:.40}>, not <annotation>: no VOC file")
+    objects, numbers, outlined, faults = [], [], [], {}
+    for number, element in enumerate(find_objects(root), start=1):
+        name, box = read_name(path, number, element), element.find("bndbox")
+        corners = None if box is None or box.find("xmin") is None else read_box(path, number, box)
+        if name and corners is None:
+            corners = read_outline(path, number, element)
+            outlined += [number] if corners else []
+        if not name or corners is None:
+            what = "<name>" if not name else "sides in its <bndbox>" if box is not None else "<bndbox>"
+            faults[number] = f"{path}: object {number} has no {what}; add it or remove the object"
+            continue
+        objects.append(Object(name, corners, is_true(element.findtext("difficult"))))
+        numbers.append(number)
+    filename, source = text_of(root, "filename"), text_of(root, "path")
+    return Annotation(path, filename, read_size(root), objects, numbers, source, tuple(outlined), faults)
 
 
-def parse_xml(path: Path) -> Element:
+def find_objects(root: Element) -> Iterator[Element]:
+    """Objects of a file, without those that LabelMe keeps as deleted, and without the parts of objects."""
+    found = next((found for each in OBJECTS if (found := root.findall(each))), [])
+    return (each for each in found if not is_true(each.findtext("deleted")))
+
+
+def object_names(path: Path) -> set[str]:
+    """Classes in a file; empty if it is malformed, which reading it reports."""
     try:
-        return fromstring(read_bytes(path))
-    except ParseError as error:
-        line, column = error.position
-        problem = str(error).partition(":")[0]
-        raise AnnotationError(
-            f"{path}:{line}:{column + 1}: not valid XML ({problem}); mend or export the file again"
-        ) from error
-    except DefusedXmlException as error:
-        raise AnnotationError(f"{path}: defines entities or refers to other files; remove that") from error
-    except (ValueError, LookupError) as error:  # from text in the encoding that the file declares
-        raise AnnotationError(f"{path}: not valid XML ({error}); export the file again") from error
+        root = parse_xml(path)
+    except AnnotationError:
+        return set()
+    return {name for each in find_objects(root) if (name := text_of(each, "name"))}
 
 
-def read_object(path: Path, number: int, element: Element) -> Object:
+def text_of(element: Element, tag: str) -> str:
+    """Text of an element's child, stripped; empty if it is missing or could not be decoded."""
+    text = (element.findtext(tag) or "").strip()
+    return "" if REPLACED in text else text
+
+
+def read_name(path: Path, number: int, element: Element) -> str:
     name = (element.findtext("name") or "").strip()
-    box = element.find("bndbox")
-    if not name or box is None:
-        missing = "<bndbox>" if name else "<name>"
-        raise AnnotationError(f"{path}: object {number} has no {missing}; add it or remove the object")
+    if REPLACED in name:
+        raise AnnotationError(
+            f"{path}: object {number}: <name> is not UTF-8, and the file declares no other encoding; save it as UTF-8"
+        )
+    return name
+
+
+def is_true(text: str | None) -> bool:
+    """Whether a flag is set: 1 in VOC, true and 1.0 by other tools; words such as Unspecified are not."""
+    flag = (text or "").strip().lower()
+    try:
+        return float(flag or 0) > 0
+    except ValueError:
+        return flag in TRUE
+
+
+def read_box(path: Path, number: int, box: Element) -> Corners | None:
+    """Corners of a box; None if it has no number at all."""
+    if not any((side.text or "").strip() for side in box):
+        return None
     x1, y1, x2, y2 = (read_side(path, number, box, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
-    difficult = (element.findtext("difficult") or "").strip() == "1"
-    return Object(name, (x1, y1, x2, y2), difficult)
+    return x1, y1, x2, y2
 
 
 def read_side(path: Path, number: int, box: Element, tag: str) -> float:
-    text = box.findtext(tag)
+    return to_number(path, number, tag, box.findtext(tag))
+
+
+def to_number(path: Path, number: int, tag: str, text: str | None) -> float:
     try:
         return float(text or "")
     except ValueError:
         got = "nothing" if text is None else repr(text.strip()[:40])
-        raise AnnotationError(f"{path}: object {number}: <{tag}> expected a number, got {got}") from None
+        remedy = "; write decimals with a point" if text and "," in text else ""
+        raise AnnotationError(f"{path}: object {number}: <{tag}> expected a number, got {got}{remedy}") from None
+
+
+def read_outline(path: Path, number: int, element: Element) -> Corners | None:
+    """Bounding box of an object's outline or turned box, as VOC's corners; None if it has none."""
+    turned = element.find("robndbox")
+    if turned is not None and turned.find("cx") is not None:  # roLabelImg: the angle in radians
+        tags = ("cx", "cy", "w", "h", "angle")
+        x, y, width, height, angle = (read_side(path, number, turned, tag) for tag in tags)
+        if not math.isfinite(angle):
+            return math.nan, math.nan, math.nan, math.nan
+        cosine, sine = abs(math.cos(angle)) / 2, abs(math.sin(angle)) / 2
+        across, down = width * cosine + height * sine, width * sine + height * cosine
+        return x - across + 1, y - down + 1, x + across, y + down
+    for outline in (each for tag in ("robndbox", *OUTLINES) if (each := element.find(tag)) is not None):
+        sides = [(each.tag.lower()[:1], each) for each in outline.iter() if len(each) == 0]
+        xs, ys = ([to_number(path, number, e.tag, e.text) for axis, e in sides if axis == key] for key in "xy")
+        if len(xs) > 1 and len(ys) > 1:
+            return min(xs) + 1, min(ys) + 1, max(xs), max(ys)
+    return None
 
 
 def read_size(root: Element) -> tuple[int, int] | None:
+    """Size (height, width) in VOC's <size> or LabelMe's <imagesize>; None if it is missing or no size."""
+    tags = ("imagesize/nrows", "imagesize/ncols") if root.find("size") is None else ("size/height", "size/width")
     try:
-        height, width = (int(float(root.findtext(f"size/{side}") or "")) for side in ("height", "width"))
+        height, width = (int(float(root.findtext(tag) or "")) for tag in tags)
     except (ValueError, OverflowError):
         return None
     return (height, width) if height > 0 and width > 0 else None
