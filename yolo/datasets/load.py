@@ -165,12 +165,10 @@ def find_source(place: Place, deepest: int) -> Source | None:
     for each in formats():
         if each.rank == DESCRIBED and (source := each.recognise(place)):
             return source
-    source = split_folders(place)
-    if source is not None:
-        return source
-    for each in formats():
-        if each.rank != DESCRIBED and (source := each.recognise(place)):
-            return source
+    found = [source for each in formats() if each.rank != DESCRIBED and (source := each.recognise(place))]
+    divided = next((source for source in found if source.splits), None) or split_folders(place)
+    if divided or found:
+        return divided or found[0]
     alone = place.folders if len(place.folders) == 1 and deepest else []
     return find_source(Place(alone[0]), deepest - 1) if alone else None
 

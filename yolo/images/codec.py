@@ -102,7 +102,7 @@ def decode_image(data: bytes, *, name: str, annotated_size: tuple[int, int] | No
     if header and data[4:12] in AVIF:
         return decode_avif(data, name=name, as_stored=as_stored)
     flags = cv2.IMREAD_COLOR_RGB | (cv2.IMREAD_IGNORE_ORIENTATION if as_stored else 0)
-    return _decode(data, flags, name=name)
+    return _decode(data, flags, name=name, dimensions=3)
 
 
 def decode_reduced(data: bytes, *, name: str, by: Literal[1, 2, 4, 8]) -> NDArray[np.uint8]:
@@ -115,13 +115,13 @@ def decode_reduced(data: bytes, *, name: str, by: Literal[1, 2, 4, 8]) -> NDArra
         MediaError: the bytes are not an image, or are truncated.
     """
     check_complete(data, name=name)
-    return _decode(data, REDUCED[by] | cv2.IMREAD_IGNORE_ORIENTATION, name=name)
+    return _decode(data, REDUCED[by] | cv2.IMREAD_IGNORE_ORIENTATION, name=name, dimensions=2)
 
 
-def _decode(data: bytes, flags: int, *, name: str) -> NDArray[np.uint8]:
+def _decode(data: bytes, flags: int, *, name: str, dimensions: int) -> NDArray[np.uint8]:
     with decoding(name):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if image is None or image.dtype != np.uint8:
+    if image is None or image.dtype != np.uint8 or image.ndim != dimensions:
         raise MediaError(f"{name}: {deep_samples(data) or UNREADABLE}")
     return image
 

@@ -17,7 +17,7 @@ from yolo.datasets.annotations.splits import split_files, split_in_name
         ("test set 3", "test"),
         ("trainval", None),
         ("train_val", None),  # which of them?
-        ("training", None),
+        ("training", "train"),
         ("pets", None),
         ("", None),
     ],

@@ -115,7 +115,7 @@ def test_lines(tmp_path, caplog, line, expected, fault):
 def test_lines_that_are_no_object(tmp_path, line, message):
     with pytest.raises(AnnotationError, match=message) as caught:
         load_labels(tmp_path, f"0 0.5 0.5 1 1\n{line}\n")
-    assert f": {tmp_path / 'labels/train/a.txt'}:2: " in str(caught.value)
+    assert f"{tmp_path / 'labels/train/a.txt'}:2: " in str(caught.value)
 
 
 def test_a_label_file_that_is_no_text(tmp_path):
