@@ -240,8 +240,9 @@ def common_ids(parts: Sequence[Columns], names: Sequence[str]) -> list[int] | No
     ids: dict[str, int] = {}
     for part in parts:
         for name, each in reversed(list(zip(part.names, part.category_ids or (), strict=False))):
-            ids[name] = each if part is parts[0] else ids.setdefault(name, each)
-            if ids[name] != each:
+            if part is parts[0]:
+                ids[name] = each  # at last the first of several with one name
+            elif ids.setdefault(name, each) != each:
                 return None
     known = [ids[name] for name in names if name in ids]
     return known if len(known) == len(names) == len(set(known)) else None
@@ -257,13 +258,8 @@ def concatenate(parts: Sequence[Columns], *, folder: Path, classes: Sequence[str
     """
     names = list(dict.fromkeys([*classes, *(name for part in parts for name in part.names)]))
     label_of = {name: label for label, name in enumerate(names)}
-    files = [
-        str((part.folder / file).relative_to(folder))
-        if (part.folder / file).is_relative_to(folder)
-        else str(part.folder / file)
-        for part in parts
-        for file in part.files
-    ]
+    paths = [part.folder / file for part in parts for file in part.files]
+    files = [str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths]
     firsts = np.cumsum([0, *(len(part.files) for part in parts)])
     rows = np.cumsum([0, *(len(part.boxes) for part in parts)])
     repairs = Repairs()
