@@ -125,7 +125,6 @@ def test_one_picture_in_two_files_is_refused_without_a_split(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"shapes": [], "imagePath": "a.jpg"}', "but a labelme file"),
         ('[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]', "but a results file"),
         ('{"x": 1}', 'not a COCO dataset: it has no list "images"'),
     ],

@@ -91,7 +91,7 @@ def test_names_with_blanks_and_results_with_a_score(tmp_path):
 
 def test_regions_alone(tmp_path):
     write_labels(tmp_path, {"a": DONTCARE, "b": DONTCARE})
-    with pytest.raises(AnnotationError, match="the list of classes is empty; name at least one"):
+    with pytest.raises(AnnotationError, match="no annotation file has an object, and there is no list of classes"):
         load_dataset(tmp_path)
 
 

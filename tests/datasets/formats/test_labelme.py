@@ -179,7 +179,7 @@ def test_pictures_that_are_in_the_files_alone(tmp_path):
     with pytest.raises(AnnotationError) as caught:
         load_dataset(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}: 1 of 1 cannot be used, and 5% may be left out: {tmp_path / 'a.json'}: there is no picture "
+        f"{tmp_path / 'a.json'}: there is no picture "
         "'a.jpg', only a copy inside the file (imageData); write it out (labelme_export_json a.json) and lay it "
         "beside the file, or give --images DIR"
     )

@@ -13,7 +13,7 @@ VALIDATION = ("val", "valid", "validation", "dev")
 SYNONYMS = (("train", "training"), VALIDATION, ("test", "testing"))
 """Names that mean the same split, in lower case."""
 WORDS = {name: name for name in SPLITS}
-WORDS |= {"training": "train", "testing": "test", "evaluation": "val", "eval": "val", "dev": "val"}
+WORDS |= {"training": "train", "testing": "test", "evaluation": "val", "eval": "val"}
 """Words in the names of files that say which split they hold."""
 
 
