@@ -264,7 +264,7 @@ def test_a_picture_that_is_none_keeps_its_annotated_size(tmp_path):
     (tmp_path / "JPEGImages" / "a.jpg").write_bytes(b"nothing")
     assert load_dataset(tmp_path).sizes.tolist() == [[100, 200]]
     write_xml(tmp_path, "a", xml_object(), size="")
-    with pytest.raises(AnnotationError, match=r"1 of 1 cannot be used.*a\.jpg: not a picture that can be decoded"):
+    with pytest.raises(AnnotationError, match=r"a\.jpg: not a picture that can be decoded"):
         load_dataset(tmp_path)
 
 

@@ -67,7 +67,7 @@ class Found(PictureFinder):
         super().__init__([])
         self.found = {str(file): file for file in pictures}
 
-    def find(self, name: str) -> Path | None:
+    def find(self, name: str, *, other_suffixes: bool = True) -> Path | None:  # noqa: ARG002 - all are found
         return self.found[name]
 
 
