@@ -111,11 +111,11 @@ def test_a_description_of_coco(tmp_path, images):
 def test_files_that_may_not_be_read(tmp_path, monkeypatch):
     path = write_coco(tmp_path / "a.json")
 
-    def refuse(self):
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(name):
+        raise PermissionError(13, "Permission denied", str(name))
 
-    folder = write_voc(tmp_path / "voc")
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    folder, scandir = write_voc(tmp_path / "voc"), os.scandir
+    monkeypatch.setattr(os, "scandir", lambda name: (refuse if "JPEGImages" in str(name) else scandir)(name))
     with pytest.raises(AnnotationError, match=r"JPEGImages: cannot be read \(Permission denied\)"):
         load_dataset(folder, classes=["cat"])
     monkeypatch.undo()

@@ -209,21 +209,37 @@ def test_a_class_that_is_not_in_the_list(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "size",
+    ("size", "fault"),
     [
-        "",
-        "<size/>",
-        "<size><width>0</width><height>0</height></size>",
-        "<size><width>640</width><height>480</height></size>",
-        "<size><width>100</width><height>200</height></size>",  # swapped, and no EXIF to explain it
-        "<size><width>wide</width><height>1e999</height></size>",
+        ("", repair.WRONG_SIZE),
+        ("<size/>", repair.WRONG_SIZE),
+        ("<size><width>0</width><height>0</height></size>", repair.WRONG_SIZE),
+        ("<size><width>wide</width><height>1e999</height></size>", repair.WRONG_SIZE),
+        ("<size><width>640</width><height>480</height></size>", repair.OTHER_SHAPE),
+        ("<size><width>100</width><height>200</height></size>", repair.SWAPPED_SIDES),  # and no EXIF to explain it
     ],
 )
-def test_a_size_missing_or_wrong_is_the_pictures(tmp_path, size):
+def test_a_size_missing_or_wrong_is_the_pictures(tmp_path, size, fault):
     write_sample(tmp_path, "a", xml_object(), size=size)
+    write_sample(tmp_path, "b", xml_object())
     dataset = load_dataset(tmp_path)
-    assert dataset.sizes.tolist() == [[100, 200]]
-    assert dataset.repairs == {repair.WRONG_SIZE: 1}
+    assert dataset.sizes.tolist() == [[100, 200]] * 2
+    assert dataset.boxes.tolist() == [[10, 20, 50, 60]] * 2
+    assert dataset.repairs == {fault: 1}
+
+
+def test_a_folder_without_any_sizes_has_no_fault(tmp_path):
+    write_sample(tmp_path, "a", xml_object(), size="")
+    dataset = load_dataset(tmp_path)
+    assert (dataset.sizes.tolist(), dataset.repairs) == ([[100, 200]], {})
+
+
+def test_boxes_of_resized_pictures_are_scaled(tmp_path):
+    size = "<size><width>400</width><height>200</height></size>"
+    write_sample(tmp_path, "a", xml_object(corners=(21, 41, 100, 120)), size=size)
+    dataset = load_dataset(tmp_path)
+    assert dataset.boxes.tolist() == [[10, 20, 50, 60]]  # halves of [20, 40, 100, 120]
+    assert dataset.repairs == {repair.RESIZED: 1}
 
 
 @pytest.mark.parametrize(
@@ -231,7 +247,7 @@ def test_a_size_missing_or_wrong_is_the_pictures(tmp_path, size):
     [
         (100, 200, {}),  # annotated as shown
         (200, 100, {}),  # annotated as stored
-        (300, 300, {repair.WRONG_SIZE: 1}),
+        (300, 300, {repair.OTHER_SHAPE: 1}),
     ],
 )
 def test_a_picture_turned_by_exif(tmp_path, width, height, repairs):
@@ -247,8 +263,8 @@ def test_a_picture_that_is_none_keeps_its_annotated_size(tmp_path):
     write_sample(tmp_path, "a", xml_object())
     (tmp_path / "JPEGImages" / "a.jpg").write_bytes(b"nothing")
     assert load_dataset(tmp_path).sizes.tolist() == [[100, 200]]
-    path = write_xml(tmp_path, "a", xml_object(), size="")
-    with pytest.raises(AnnotationError, match=rf"{path}: it has no <size>, and .*a\.jpg cannot be read"):
+    write_xml(tmp_path, "a", xml_object(), size="")
+    with pytest.raises(AnnotationError, match=r"a\.jpg: not a picture that can be decoded"):
         load_dataset(tmp_path)
 
 
@@ -293,10 +309,22 @@ def test_missing_pictures_are_counted_and_named(tmp_path):
     paths = [write_xml(tmp_path, stem, xml_object()) for stem in "bcde"]
     with pytest.raises(AnnotationError) as caught:
         load_dataset(tmp_path)
+    reasons = "; ".join(f"{path}: there is no picture {path.stem!r}" for path in paths)
     assert str(caught.value) == (
-        f"{tmp_path}: 4 of 5 annotated pictures are missing, those of {paths[0]}, {paths[1]}, {paths[2]}, "
-        "...; add the pictures or remove the files"
+        f"{tmp_path}: 4 of 5 cannot be used, and 5% may be left out: {reasons}; "
+        "add the pictures, or name their folder (--images DIR)"
     )
+
+
+def test_one_missing_picture_is_left_out_and_named(tmp_path, caplog):
+    write_sample(tmp_path, "a", xml_object())
+    path = write_xml(tmp_path, "b", xml_object(), filename=r"C:\pics\b.jpg")
+    dataset = load_dataset(tmp_path)
+    assert dataset.image_ids == ["a"]
+    assert dataset.left_out == {str(path): f"{path}: there is no picture 'b.jpg'"}
+    assert f"1 of 2 cannot be used and are left out: {path}: there is no picture 'b.jpg'" in caplog.text
+    with pytest.raises(AnnotationError, match=rf"^{path}: there is no picture 'b.jpg'$"):
+        load_dataset(tmp_path, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -305,16 +333,13 @@ def test_missing_pictures_are_counted_and_named(tmp_path):
         ("<annotation>\n<object>\n</annotation>", r"a\.xml:3:3: not valid XML \(mismatched tag\)"),
         ("", r"a\.xml:1:1: not valid XML \(no element found\)"),
         ("{}", r"a\.xml:1:1: not valid XML"),
-        ('<?xml version="1.0" encoding="nonsense"?><a/>', r"a\.xml.*: not valid XML"),
+        ('<?xml version="1.0" encoding="nonsense"?><annotation/>', r"a\.xml.*: not valid XML"),
         (
             '<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>',
             r"a\.xml: defines entities or refers to other files",
         ),
         ("<annotation><object/></annotation>", r"a\.xml: object 1 has no <name>"),
-        (
-            f"<annotation>{xml_object()}<object><name>cat</name></object></annotation>",
-            r"a\.xml: object 2 has no <bndbox>",
-        ),
+        ("<annotation><object><name>cat</name></object></annotation>", r"a\.xml: object 1 has no <bndbox>"),
         (
             f"<annotation>{xml_object(corners=(1, 2, 'x', 4))}</annotation>",
             r"a\.xml: object 1: <xmax> expected a number, got 'x'",
@@ -338,12 +363,15 @@ def test_a_file_too_large_is_not_read(tmp_path):
         load_dataset(tmp_path)
 
 
-def test_faults_of_the_folder(tmp_path):
+def test_faults_of_the_folder(tmp_path, caplog):
     write_sample(tmp_path, "a", xml_object())
     path = write_list(tmp_path, "train", "a\nb 1\n")
     empty = write_list(tmp_path, "val", "\n")
-    with pytest.raises(AnnotationError, match=rf"{path}:2: there is no Annotations/b\.xml; remove the line"):
-        load_dataset(tmp_path, "train")
+    reason = f"{path}:2: there is no Annotations/b.xml; remove the line or add the file"
+    assert load_dataset(tmp_path, "train").left_out == {f"{path}:2": reason}
+    assert f"1 of 2 cannot be used and are left out: {reason}" in caplog.text
+    with pytest.raises(AnnotationError, match=rf"^{path}:2: there is no Annotations/b\.xml; remove the line"):
+        load_dataset(tmp_path, "train", strict=True)
     with pytest.raises(AnnotationError, match="no annotated pictures: split 'val' lists none"):
         load_dataset(tmp_path, "val")
     with pytest.raises(AnnotationError, match="there is no split 'test'; it has train, val"):
@@ -355,13 +383,21 @@ def test_faults_of_the_folder(tmp_path):
 
 def test_no_pictures_at_all(tmp_path):
     write_xml(tmp_path, "a", xml_object())
-    with pytest.raises(AnnotationError, match="it has annotations, but no JPEGImages/ or images/"):
+    write_xml(tmp_path, "b", xml_object())
+    with pytest.raises(AnnotationError) as caught:
+        load_dataset(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: 2 .xml in Annotations/, but no pictures of those names, such as 'a' for a.xml; put them into "
+        "images/ beside it, or name their folder (--images DIR)"
+    )
+    (tmp_path / "a.heic").touch()
+    with pytest.raises(AnnotationError, match=r"of a type that is not read, such as a\.heic; convert them to .jpg"):
         load_dataset(tmp_path)
 
 
 def test_no_objects_at_all(tmp_path):
     write_sample(tmp_path, "a")
-    with pytest.raises(AnnotationError, match="no annotation file has an object"):
+    with pytest.raises(AnnotationError, match="no annotation file has an object, and there is no list of classes"):
         load_dataset(tmp_path)
     assert load_dataset(tmp_path, classes=["cat"]).box_counts.tolist() == [0]
 

@@ -19,6 +19,8 @@ class LeftOut:
 
     def __init__(self) -> None:
         self.entries: dict[str, str] = {}
+        self.remedy = ""
+        """Advice about the entries, at the end of a message about several."""
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -48,6 +50,7 @@ class LeftOut:
             raise AnnotationError(next(iter(self.entries.values())))
         reasons = "; ".join(list(self.entries.values())[:NAMED])
         more = f"; and {count - NAMED} more" if count > NAMED else ""
+        more += f"; {self.remedy}" if self.remedy else ""
         if strict or count >= total or count > max(1.0, LIMIT * total):
             allowed = "" if strict else f", and {LIMIT:.0%} may be left out"
             raise AnnotationError(f"{name}: {count} of {total} cannot be used{allowed}: {reasons}{more}")

@@ -67,7 +67,7 @@ class Found(PictureFinder):
         super().__init__([])
         self.found = {str(file): file for file in pictures}
 
-    def find(self, name: str) -> Path | None:
+    def find(self, name: str, *, other_suffixes: bool = True) -> Path | None:  # noqa: ARG002 - all are found
         return self.found[name]
 
 
@@ -168,6 +168,7 @@ def read_entries(chosen: Sequence[tuple[Root, str]], matches: Matches, left_out:
     for root, key, annotation, picture in zip(roots, keys, annotations, pictures, strict=True):
         if picture is None:
             left_out.add(annotation.path, matches.reason(key, annotation))
+            left_out.remedy = "add the pictures, or name their folder (--images DIR)"
         else:
             entries.append(Entry(root, key, annotation, picture))
     return entries
@@ -196,7 +197,8 @@ def image_ids(entries: Sequence[Entry]) -> list[str]:
     stems = [each.key.rpartition("/")[2] for each in entries]
     if len(set(stems)) == len(stems):
         return stems
-    years = [f"{each.root.folder.name}/{each.key}" for each in entries]
+    several = len({each.root.folder for each in entries}) > 1
+    years = [f"{each.root.folder.name}/{each.key}" if several else each.key for each in entries]
     below = [path_below(each.annotation.path.with_suffix(""), each.root.top) for each in entries]
     return unique_ids(years, below)
 

@@ -158,7 +158,7 @@ def find_roots(path: Path) -> list[Root]:
 def find_root(folder: Path, top: Path) -> Root | None:
     """Find the annotations of a folder: in one with a usual name and those below it, else directly in the folder."""
     for below in Place(folder).below(*ANNOTATION_FOLDERS):
-        if any(holds_annotations(each, doubtful=True) for each in folders_below(below.path, DEEPEST)):
+        if any(holds_annotations(each, doubtful=True) for each in folders_below(below.path, DEEP)):
             return Root(folder, below.path.name, top)
     return Root(folder, ".", top) if holds_annotations(folder, doubtful=True) else None
 

@@ -75,24 +75,33 @@ class Matches:
 
     def reason(self, key: str, annotation: Annotation) -> str:
         """Reason why an annotation has no image."""
-        names = [PurePath(key).name.lower(), PurePath(last_part(annotation.filename)).stem.lower()]
-        unread = [finder.unread for finder in self.finders]
-        other = next((files[name] for files in unread for name in names if name in files), None)
+        other = self.other_type(key, annotation)
         if other is not None:
             return f"{annotation.path}: its picture {other.name} is of a type that is not read; convert it to .png"
         return f"{annotation.path}: there is no picture {(last_part(annotation.filename) or key)!r:.200}"
+
+    def other_type(self, key: str, annotation: Annotation) -> Path | None:
+        """File that is an annotation's image by its name, but of a type that is not read."""
+        names = [PurePath(key).name.lower(), PurePath(last_part(annotation.filename)).stem.lower()]
+        unread = [finder.unread for finder in self.finders]
+        return next((files[name] for files in unread for name in names if name in files), None)
 
     def none_found(
         self, roots: Sequence[Root], keys: Sequence[str], annotations: Sequence[Annotation]
     ) -> AnnotationError:
         """Error about annotations none of which has an image: where they lie, and what to do."""
-        root, first = roots[0], annotations[0]
-        folder = "it" if root.annotation_folder == "." else f"{root.annotation_folder}/"
-        reason = self.reason(keys[0], first).removeprefix(f"{first.path}: ")
+        folder = "this folder" if roots[0].annotation_folder == "." else f"{roots[0].annotation_folder}/"
+        lie = f"{roots[0].folder}: {len(keys)} .xml in {folder}"
+        other = self.other_type(keys[0], annotations[0])
+        if other is not None:
+            return AnnotationError(
+                f"{lie}, but their pictures are of a type that is not read, such as {other.name}; convert them to .jpg "
+                "or .png"
+            )
+        wanted = last_part(annotations[0].filename) or keys[0]
         return AnnotationError(
-            f"{root.folder}: {len(keys)} .xml in {folder}, but no pictures of those names, "
-            f"such as for {first.path.name}: {reason}; put them into images/ beside it, or name their folder "
-            "(--images DIR)"
+            f"{lie}, but no pictures of those names, such as {wanted!r:.200} for {annotations[0].path.name}; put them "
+            "into images/ beside it, or name their folder (--images DIR)"
         )
 
 

@@ -157,7 +157,7 @@ def read_outline(path: Path, number: int, element: Element) -> Corners | None:
         across, down = width * cosine + height * sine, width * sine + height * cosine
         return x - across + 1, y - down + 1, x + across, y + down
     for outline in (each for tag in ("robndbox", *OUTLINES) if (each := element.find(tag)) is not None):
-        sides = [(each.tag.lower()[:1], each) for each in outline.iter() if len(each) == 0]
+        sides = [(each.tag.lower()[:1], each) for each in outline.iter() if (each.text or "").strip()]
         xs, ys = ([to_number(path, number, e.tag, e.text) for axis, e in sides if axis == key] for key in "xy")
         if len(xs) > 1 and len(ys) > 1:
             return min(xs) + 1, min(ys) + 1, max(xs), max(ys)
