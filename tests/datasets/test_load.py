@@ -234,9 +234,9 @@ def test_folders_named_after_splits_in_any_way(tmp_path):
     for name, label in (("Training", "cat"), ("Dev", "ant"), ("test_2024", "dog")):
         write_voc(tmp_path / name, label)
         (tmp_path / name / "ImageSets" / "Main" / "train.txt").unlink()
-    assert available_splits(tmp_path) == ("Training", "Dev", "test_2024")
+    assert available_splits(tmp_path) == ("train", "val", "test")
     dataset = load_dataset(tmp_path, "val")
-    assert (dataset.classes, dataset.labels.tolist(), dataset.split) == (("ant", "cat", "dog"), [0], "Dev")
+    assert (dataset.classes, dataset.labels.tolist(), dataset.split) == (("ant", "cat", "dog"), [0], "val")
     assert dataset.files == ["Dev/JPEGImages/a.jpg"]
     assert len(load_dataset(tmp_path)) == 3
 

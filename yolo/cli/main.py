@@ -20,7 +20,7 @@ from yolo.errors import YoloError
 
 COMMANDS = {
     "demo": "train, evaluate and detect on generated data, without a download",
-    "data": "convert a dataset to TFRecord files",
+    "data": "check, describe, view, divide and convert datasets",
     "anchors": "fit anchors to a dataset and compare them with the current ones",
     "train": "train a detector on a dataset",
     "tune": "search for better training options with short runs",

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from yolo.datasets.annotations.place import Place, is_clutter
-from yolo.datasets.annotations.splits import SPLITS
+from yolo.datasets.annotations.splits import SPLITS, usual_split
 from yolo.datasets.annotations.text_files import read_lines
 from yolo.datasets.annotations.xml_file import root_name
 from yolo.datasets.formats.voc_xml import ROOTS
@@ -23,7 +23,6 @@ LIST_FOLDERS = ("ImageSets", "Main", "splits", "lists")
 """Folders of lists beside the annotations, where ``ImageSets/Main`` is missing."""
 LISTS = (*SPLITS, "trainval", "minival")
 """Names of lists that lie beside the annotations; in ``ImageSets/Main`` any name is one."""
-SYNONYMS = {"training": "train", "testing": "test"}
 LOOKED_INTO = 4
 """Number of XML files of a folder that are looked into."""
 DEEP = 8
@@ -214,12 +213,12 @@ def split_names(roots: Sequence[Root]) -> tuple[str, ...]:
         return tuple(name for name in names if name.rpartition("_")[2] not in names or "_" not in name)
     files = (file for root in roots for each in (root.annotations, root.picture_files) for file in each.values())
     folders = {Path(folder) for folder in {os.path.dirname(file) for file in files}}  # noqa: PTH120 - much faster
-    folders |= {each.path for each in Place(roots[0].top).below(*SPLITS, *SYNONYMS)}
-    splits = {split_of(folder, roots[0].top) for folder in folders}
-    return tuple(sorted(each for each in splits if each))
+    folders |= {each for each in Place(roots[0].top).folders if usual_split(each.name)}
+    splits = {split for folder in folders if (split := split_of(folder, roots[0].top))}
+    return tuple(sorted(splits, key=SPLITS.index))
 
 
 def split_of(folder: Path, top: Path) -> str | None:
     """Name of the first folder below the dataset's, on the way to one, that is named after a split; None: none is."""
     parts = (part.lower().rstrip("0123456789_-") for part in path_below(folder, top).split("/"))
-    return next((SYNONYMS.get(part, part) for part in parts if part in SPLITS or part in SYNONYMS), None)
+    return next((part if part in SPLITS else usual_split(part) for part in parts if usual_split(part)), None)
