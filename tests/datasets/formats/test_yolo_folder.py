@@ -135,6 +135,20 @@ def test_text_files_that_are_no_labels(tmp_path):
         load_dataset(tmp_path / "set")
 
 
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"images/a.jpg": "", "labels/a.txt": "a cat"}, r"labels: no \.txt in it has rows of numbers: class x y width"),
+        ({"Images/a.jpg": "", "Labels/x.md": ""}, r"Labels: no \.txt in it has rows of numbers"),
+        ({"labels/train/a.txt": ROW, "classes.txt": "cat"}, "labels: YOLO labels, but no images/ beside them; add the"),
+        ({"images/train/a.jpg": ""}, r"images: pictures, but neither labels/ \(YOLO\) nor another annotation file"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path, files, message):
+    with pytest.raises(AnnotationError, match=message):
+        load_dataset(write(tmp_path / "set", files))
+
+
 def test_several_descriptions_are_named(tmp_path):
     write(tmp_path / "set", dict.fromkeys(("a.yaml", "b.yml"), "train: images\nnames: [cat]"))
     with pytest.raises(AnnotationError, match=r"set: it has several descriptions: a\.yaml, b\.yml; give one of them"):
@@ -169,6 +183,7 @@ def test_backslashes_in_double_quotes(tmp_path, entry, message):
         ("/content/ds/list.txt", None),
         ("images/train", "/content/other/set"),
         ("set/images/train", None),
+        ("/images/train", None),
     ],
 )
 def test_paths_of_another_machine(tmp_path, entry, path):

@@ -361,7 +361,7 @@ VALID = DESCRIPTION.encode() + b"path: .\nnc: 2\n"
     | st.builds(
         lambda cut, paste, length: VALID[:cut] + paste + VALID[cut + length :],
         st.integers(0, len(VALID)),
-        TEXT.map(lambda text: text.encode()),
+        TEXT.map(lambda text: text.encode(errors="surrogatepass")),
         st.integers(0, 20),
     )
     | st.builds(

@@ -19,7 +19,7 @@ LIST_NAMES = ("classes.txt", "_classes.txt", "obj.names", "predefined_classes.tx
 """Names of lists with a class a line, best first; any other ``.names`` file is one too."""
 LABEL_STUDIO = "notes.json"
 """Label Studio's file about a YOLO export, with its classes."""
-BESIDE = ("labels", "data", "images", "obj_train_data")
+BESIDE = ("labels", "data", "images", "obj_train_data", "model_data")
 """Folders in which programs put the list, besides the dataset's own."""
 
 

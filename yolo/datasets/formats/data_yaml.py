@@ -170,13 +170,13 @@ def possible_places(path: Path, content: Mapping[str, Any], entry: str) -> Itera
     for base in bases:
         for form in forms:
             yield base / form
-            # Roboflow's exports say ../train/images for train/images beside the file.
+            # Roboflow's exports say ../train/images for train/images beside the file; people also write /images.
             yield base / without_parents(form)
     for form in forms:
         yield from (base / tail for tail in folder_tails(form) for base in bases)
 
 
 def without_parents(entry: str) -> str:
-    while entry.startswith("../"):
-        entry = entry.removeprefix("../")
+    while entry.startswith(("../", "/")):
+        entry = entry.removeprefix("..").removeprefix("/")
     return entry

@@ -203,4 +203,20 @@ def without_names(layout: Layout) -> str:
     )
 
 
-FORMAT = Format("YOLO txt", PLAIN, recognise)
+def near_miss(place: Place) -> str | None:
+    """Say what is missing of a folder with ``images/`` or ``labels/``."""
+    images, labels = place.below(*PICTURE_FOLDERS), place.below(*LABEL_FOLDERS)
+    if images and labels:
+        return f"{labels[0].path}: no .txt in it has rows of numbers: class x y width height, as fractions (YOLO)"
+    if labels and has_rows(labels[0]):
+        return f"{labels[0].path}: YOLO labels, but no images/ beside them; add the pictures"
+    if images and has_pictures(images[0]):
+        return f"{images[0].path}: pictures, but neither labels/ (YOLO) nor another annotation file beside them"
+    return None
+
+
+def has_pictures(place: Place) -> bool:
+    return any(Place(folder).with_suffix(*SUFFIXES) for folder in [place.path, *place.folders])
+
+
+FORMAT = Format("YOLO txt", PLAIN, recognise, near_miss)
