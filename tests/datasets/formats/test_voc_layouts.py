@@ -81,7 +81,7 @@ def test_names_and_depths_of_folders(tmp_path, annotation, picture):
         ),
         (
             ["train_zip/train/a.xml", "train_zip/train/a.jpg", "test_zip/test/b.xml", "test_zip/test/b.jpg"],
-            {"test": "test_zip/test/b.jpg", "train": "train_zip/train/a.jpg"},
+            {"train": "train_zip/train/a.jpg", "test": "test_zip/test/b.jpg"},
         ),
         (
             ["annotations/a.xml", "annotations/b.xml", "images/train/a.jpg", "images/val/b.jpg"],
@@ -89,7 +89,7 @@ def test_names_and_depths_of_folders(tmp_path, annotation, picture):
         ),
         (
             ["Annotations/a.xml", "train/a.jpg", "Annotations/b.xml", "test/b.jpg"],
-            {"test": "test/b.jpg", "train": "train/a.jpg"},
+            {"train": "train/a.jpg", "test": "test/b.jpg"},
         ),
         (["Annotations/a.xml", "JPEGImages/a.jpg", "train.txt", "notes.txt"], {"train": "JPEGImages/a.jpg"}),
         (["Annotations/a.xml", "JPEGImages/a.jpg", "ImageSets/val.txt"], {"val": "JPEGImages/a.jpg"}),
