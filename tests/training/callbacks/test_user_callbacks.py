@@ -108,7 +108,7 @@ def second_host(monkeypatch, tmp_path):
     monkeypatch.setattr(trainer, "train", lambda *_, **options: given.update(options))
     monkeypatch.setattr(trainer, "resume", lambda *_, **options: (None, given.update(options)))
     monkeypatch.setattr(trainer, "last_checkpoint", lambda _: types.SimpleNamespace(meta=began))
-    monkeypatch.setattr(train_command, "load_data", lambda _: (make_dataset([(0, 0, 0, 0, 9, 9, 0)], 1), None))
+    monkeypatch.setattr(train_command, "load_both", lambda _: (make_dataset([(0, 0, 0, 0, 9, 9, 0)], 1), None))
     monkeypatch.setattr(train_command, "make_detector", lambda *_: None)
     return given
 
