@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,6 @@ import numpy as np
 from yolo.datasets.annotations.columns import Columns, unique_ids
 from yolo.datasets.annotations.json_file import paused_garbage_collection
 from yolo.datasets.annotations.left_out import LeftOut
-from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Object, Record, to_columns
 from yolo.datasets.annotations.repair import LISTED_TWICE, OUTLINED, Repairs
@@ -37,7 +36,7 @@ from yolo.datasets.formats.voc_folders import (
     split_names,
     split_of,
 )
-from yolo.datasets.formats.voc_pictures import Matches
+from yolo.datasets.formats.voc_pictures import Found, Matches
 from yolo.datasets.formats.voc_xml import ROOTS, Annotation, from_one_based, object_names, read_annotation
 from yolo.errors import AnnotationError
 from yolo.files.shipped import shipped_folder
@@ -58,17 +57,6 @@ class Entry:
     key: str
     annotation: Annotation
     picture: Path
-
-
-class Found(PictureFinder):
-    """Images that are found already, by their paths."""
-
-    def __init__(self, pictures: Iterable[Path]) -> None:
-        super().__init__([])
-        self.found = {str(file): file for file in pictures}
-
-    def find(self, name: str, *, other_suffixes: bool = True) -> Path | None:  # noqa: ARG002 - all are found
-        return self.found[name]
 
 
 def read_voc(roots: Sequence[Root], path: Path, split: str | None, options: ReadOptions) -> Columns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePath
 
@@ -40,6 +40,17 @@ class OwnPictures(PictureFinder):
     def unread(self) -> dict[str, Path]:
         """Files by their stems in lower case that may be pictures of a type that is not read."""
         return {file.stem.lower(): file for file in self.files if file.suffix.lower() not in SUFFIXES | OTHER_FILES}
+
+
+class Found(PictureFinder):
+    """Images that are found already, by their paths."""
+
+    def __init__(self, pictures: Iterable[Path]) -> None:
+        super().__init__([])
+        self.found = {str(file): file for file in pictures}
+
+    def find(self, name: str, *, other_suffixes: bool = True) -> Path | None:  # noqa: ARG002 - all are found
+        return self.found[name]
 
 
 class Matches:
