@@ -3,8 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := yolo tests scripts
-# Two processes, each test file in one of them: most tests keep one core busy.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Three processes, each test file in one of them: most tests keep one core busy, some wait for other processes.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 
 .PHONY: demo test test-fast check format docs venv clean
 
