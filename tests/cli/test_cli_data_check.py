@@ -158,3 +158,21 @@ def test_the_line_that_train_logs(tmp_path, caplog):
         "2 findings: yolov3 data check my data (classes that no box in train has, but another split does: 1; "
         "classes that a split has no box of, so that it measures nothing about them: 1)"
     ]
+
+
+def test_names_are_shortened_as_whole_ones(voc, tmp_path, capsys, monkeypatch):
+    """A folder `s` is not cut out of `JPEGImages/`."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "convert", str(voc), "s", "--to", "coco", "--pictures", "none"]) == 0
+    (voc / "JPEGImages" / "3.jpg").write_bytes(b"damaged")
+    capsys.readouterr()
+    assert main(["data", "check", "s", "--images", str(voc / "JPEGImages")]) == 3
+    assert f"  {voc}/JPEGImages/3.jpg (train): " in capsys.readouterr().out
+
+
+def test_the_corrected_copy_says_what_its_format_cannot_hold(voc, tmp_path, caplog):
+    file = voc / "Annotations" / "0.xml"
+    file.write_text(file.read_text().replace("<difficult>0<", "<difficult>1<", 1))
+    out = tmp_path / "out"
+    assert main(["data", "check", str(voc), "--fix", str(out), "--to", "yolo"]) == 0
+    assert f"{out}: yolo cannot hold: difficult and crowd flags: 1" in caplog.messages

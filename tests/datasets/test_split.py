@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import make_dataset
 
-from yolo.datasets.split import class_counts, deal, fold_dataset, groups_by_pattern, join_datasets, split_dataset
+from yolo.datasets.split import (
+    class_counts,
+    complete,
+    deal,
+    fold_dataset,
+    groups_by_pattern,
+    join_datasets,
+    split_dataset,
+)
 from yolo.errors import AnnotationError, ConfigError
 from yolo.structs import Dataset
 
@@ -193,3 +201,10 @@ def test_what_cannot_be_divided(arguments, error, message):
 def test_folds_that_cannot_be(options):
     with pytest.raises(ConfigError, match=r"(folds|test) must be"):
         fold_dataset(labelled([[0]] * 4), **options)
+
+
+def test_train_takes_a_group_of_a_class_that_it_lacks():
+    owners, sizes = np.array([0, 0, 0, 1]), np.array([1, 1, 1, 1])
+    classes = np.array([[1, 0], [0, 0], [0, 0], [0, 1]])
+    assert complete(owners, classes, sizes, 0).tolist() == [0, 1, 0, 0]
+    assert complete(owners, classes, np.array([1, 2, 2, 1]), 0).tolist() == owners.tolist()  # none to spare

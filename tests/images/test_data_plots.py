@@ -25,6 +25,13 @@ def test_bars_are_as_long_as_the_numbers(tmp_path):
     assert number_of(path, COLOURS[0]) == pytest.approx(2 * number_of(path, COLOURS[1]), rel=0.15)
 
 
+def test_the_legend_covers_no_bar(tmp_path):
+    data_plots.plot_classes({"train": {"cat": 173}, "val": {"cat": 44}}, tmp_path / "a.png")
+    pixels = read_image(tmp_path / "a.png").astype(int)
+    rows = np.flatnonzero((np.abs(pixels - ImageColor.getrgb(COLOURS[1])).max(axis=2) <= 4).any(axis=1))
+    assert (np.diff(rows) > 1).any()  # the legend's patch stands apart from the bar
+
+
 def test_many_classes_stand_in_columns_and_the_rarest_are_left_out(tmp_path):
     counts = {f"class {number}": 300 - number for number in range(125)}
     data_plots.plot_classes({"all": counts}, tmp_path / "a.png")

@@ -179,7 +179,9 @@ def write_corrected(
 
     result, changes = corrected(parts, scans)
     folder = prepare_output(arguments.fix, force=arguments.force)
-    write_dataset(result, folder, to=arguments.to, force=arguments.force, workers=arguments.workers)
+    report = write_dataset(result, folder, to=arguments.to, force=arguments.force, workers=arguments.workers)
     write_csv(folder / CHANGES, COLUMNS, changes)
     pictures = sum(map(len, result.values()))
     logger.info("%s: %d pictures, corrected; %d changes are listed in %s", folder, pictures, len(changes), CHANGES)
+    for kind, number in report.not_held.items():
+        logger.warning("%s: %s cannot hold: %s: %d", folder, arguments.to, kind, number)

@@ -38,7 +38,11 @@ class ViewConfig:
 def add_arguments(parser: ArgumentParser) -> None:
     add_data_arguments(parser, split="all of them")
     parser.add_argument(
-        "--out", type=str, default=DEFAULT_OUT, metavar="FILE", help="image file; more pages are FILE-2, FILE-3, ..."
+        "--out",
+        type=str,
+        default=DEFAULT_OUT,
+        metavar="FILE",
+        help="image file; further pages are FILE-2, FILE-3 and so on",
     )
     parser.add_argument("--count", type=int, default=20, help="number of images, 20 of which make a page")
     parser.add_argument("--seed", type=int, default=0, help="random seed of the choice and the augmentation")

@@ -162,7 +162,10 @@ def assign(
     sizes = np.bincount(units, minlength=len(numbers))
     classes = class_counts(dataset, units, len(numbers)) if stratify else np.zeros((len(numbers), 0), np.int64)
     owners = deal(classes, sizes, np.asarray(shares, np.float64), np.random.default_rng(seed))
-    return fill_empty(owners, sizes, len(shares))[units]
+    owners = fill_empty(owners, sizes, len(shares))
+    if max(shares) > 0.5:  # there is a split to train on; folds are equal
+        owners = complete(owners, classes, sizes, int(np.argmax(shares)))
+    return owners[units]
 
 
 def class_counts(dataset: Dataset, units: Counts, number: int) -> Counts:
@@ -211,4 +214,22 @@ def fill_empty(owners: Counts, sizes: Counts, splits: int) -> Counts:
         if not (owners == split).any():
             members = np.flatnonzero(owners == np.bincount(owners, minlength=splits).argmax())
             owners[members[sizes[members].argmin()]] = split
+    return owners
+
+
+def complete(owners: Counts, classes: Counts, sizes: Counts, train: int) -> Counts:
+    """Exchange groups for others of their size until train has each class, where it can spare one.
+
+    Many rare classes fill train before the less rare ones are dealt out, which it then lacks.
+    """
+    owners = owners.copy()
+    for column in np.flatnonzero(classes.any(axis=0)):
+        mine = owners == train
+        if classes[mine, column].any():
+            continue
+        unit = np.flatnonzero(classes[:, column])[0]
+        needed = ((classes > 0) & (classes == classes[mine].sum(axis=0))).any(axis=1)
+        spare = np.flatnonzero(mine & ~needed & (sizes == sizes[unit]))
+        if len(spare):
+            owners[spare[0]], owners[unit] = owners[unit], train
     return owners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from yolo.doctor.findings import EXAMPLES, Finding, Report
@@ -17,8 +18,8 @@ def to_text(report: Report, name: str) -> str:
         name: path of the dataset as given, which the names of files are shortened by.
     """
     lines = [line for each in report.findings for line in to_lines(each)]
-    inside = f"{name.rstrip('/')}/"
-    return "\n".join([totals(report, name), *(line.replace(inside, "") for line in lines), counts(report)])
+    inside = re.compile(rf"(?<![^\s:]){re.escape(name.rstrip('/'))}/")  # whole names only: `s` is not in `images/a.jpg`
+    return "\n".join([totals(report, name), *(inside.sub("", line) for line in lines), counts(report)])
 
 
 def totals(report: Report, name: str) -> str:

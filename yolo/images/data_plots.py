@@ -42,12 +42,14 @@ def plot_classes(counts: Mapping[str, Mapping[str, int]], path: str | Path) -> N
     columns = [shown[start : start + CLASSES_IN_COLUMN] for start in range(0, len(shown), CLASSES_IN_COLUMN)] or [[]]
     figure = make_figure(max(7, 4.6 * len(columns)), 1.3 + 0.2 * max(4, *map(len, columns)))
     largest = max(totals.values(), default=1)
-    for index, (axes, part) in enumerate(zip(np.ravel(figure.subplots(1, len(columns))), columns, strict=True)):
+    every = np.ravel(figure.subplots(1, len(columns)))
+    for index, (axes, part) in enumerate(zip(every, columns, strict=True)):
         _draw_bars(axes, counts, part, totals, largest)
         style(axes, title=_class_title(totals, len(shown)) if index == 0 else "", x_label="boxes", y_label="")
         axes.grid(visible=False, axis="y")
-        if index == 0 and len(counts) > 1:
-            axes.legend(frameon=False, labelcolor=INK, loc="lower right")
+    if len(counts) > 1:  # above the bars, which fill the axes where there are few classes
+        place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
+        every[-1].legend(frameon=False, labelcolor=INK, ncols=min(len(counts), 3), **place)
     save_figure(figure, path)
 
 
