@@ -89,5 +89,5 @@ def test_damage_gives_a_dataset_or_an_error(tmp_path, name, data):
     write_picture(tmp_path / "a.jpg")
     for old in TABLES:
         (tmp_path / old).unlink(missing_ok=True)
-    (tmp_path / name).write_bytes(data.draw(damaged(TABLES[name][1].encode())))
+    (tmp_path / name).write_bytes(damaged(data, TABLES[name][1].encode()))
     dataset_or_fault(tmp_path)

@@ -3,7 +3,8 @@
 ``filename,width,height,class,xmin,ymin,xmax,ymax`` in any order and under the usual other names; a row is an object,
 and one without class and box an image without objects. Corners are continuous pixels from 0, as the scripts that make
 TFRecords of these files divide them by the image's sides unchanged (``generate_tfrecord.py`` of the tutorials); all of
-them between 0 and 1 are fractions. Without a column of classes all objects are of one. (`xml_to_csv.py` of datitran/raccoon_dataset; Roboflow's "Tensorflow Object
+them between 0 and 1 are fractions. Without a column of classes all objects are of one.
+(`xml_to_csv.py` of datitran/raccoon_dataset; Roboflow's "Tensorflow Object
 Detection CSV"; VoTT's "CSV" export.)
 """
 
