@@ -206,7 +206,7 @@ FIFTYONE_BOX = {"_cls": "Detection", "label": "cat", "bounding_box": [0.1, 0.1, 
 FIFTYONE = {
     "samples": [
         {
-            "filepath": "data/a.jpg",
+            "filepath": "a.jpg",
             "tags": [],
             "_media_type": "image",
             "ground_truth": {"_cls": "Detections", "detections": [FIFTYONE_BOX]},

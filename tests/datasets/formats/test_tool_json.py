@@ -66,29 +66,36 @@ def test_fiftyones_labels_as_names(tmp_path):
     assert (dataset.classes, dataset.box_counts.tolist()) == (("dog",), [1, 0])
 
 
+REGION = {"tags": ["cat"], "boundingBox": {"left": 1}}
 FAULTS = [
-    (VOTT, ("assets", "1a", "regions", 0, "boundingBox"), {"points": None}, "expected a region with a boundingBox"),
-    (DATUMARO, ("items", 0, "annotations", 0, "bbox"), [1, 2], r"annotations\[0\]: expected a bbox or polygon"),
-    (FIFTYONE, ("samples", 0, "filepath"), 7, r"samples\[0\]: expected a sample with filepath"),
-    (FIFTYONE_LABELS, ("labels", "a", 0, "bounding_box"), [1], "expected a bounding_box of four numbers"),
+    (
+        {**VOTT, "assets": {"1a": {"asset": {"name": "a.jpg"}, "regions": [REGION]}}},
+        "assets['1a']: regions[0]: expected a region with a boundingBox, got",
+    ),
+    (
+        {**VOTT, "assets": {"1a": VOTT["assets"]["1a"], "2": 7}},
+        "assets['2']: expected an asset with a name and regions",
+    ),
+    (
+        {**DATUMARO, "items": [{"id": "a", "annotations": [{"type": "bbox", "bbox": [1, 2]}]}]},
+        "items[0]: annotations[0]: expected a bbox or polygon, got",
+    ),
+    ({**DATUMARO, "items": [*DATUMARO["items"], {}]}, "items[1]: expected an item with an image and annotations"),
+    ({"samples": [*FIFTYONE["samples"], {"filepath": 7}]}, "samples[1]: expected a sample with filepath"),
+    (
+        {**FIFTYONE_LABELS, "labels": {"a": [{"label": 0, "bounding_box": [1]}]}},
+        "labels['a']: [0]: expected a bounding_box of four numbers",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("content", "path", "value", "message"), FAULTS)
-def test_faults_are_named(tmp_path, content, path, value, message):
-    if path[0] == "assets":  # then the points would do
-        region = {"tags": ["cat"], "boundingBox": value}
-        content = {**VOTT, "assets": {"1a": {**VOTT["assets"]["1a"], "regions": [region]}}}
-    else:
-        content = replaced(content, path, value)
-    with pytest.raises(AnnotationError, match=message):
+@pytest.mark.parametrize(("content", "message"), FAULTS)
+def test_faults_are_named(tmp_path, content, message):
+    (reason,) = load(tmp_path, content).left_out.values()
+    assert reason.startswith(f"{tmp_path / 'export.json'}: {message}")
+
+
+@pytest.mark.parametrize("content", [{"assets": {}}, {"categories": {}, "items": []}, {"samples": []}])
+def test_an_empty_export_is_refused(tmp_path, content):
+    with pytest.raises(AnnotationError):
         load(tmp_path, content)
-
-
-def replaced(content, path, value):
-    """A copy of nested content with another value at a path."""
-    if not path:
-        return value
-    copy = content.copy()
-    copy[path[0]] = replaced(content[path[0]], path[1:], value)
-    return copy

@@ -52,8 +52,9 @@ def read_labels(reading: Reading, file: Path, labels: dict[str, Any], classes: A
         record = Record(f"{file}: labels[{quoted(name, 120)}]", name, relative=True)
         for index, each in enumerate(objects if isinstance(objects, list) else []):
             label = each.get("label") if isinstance(each, dict) else None
-            numbered = names and isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(names)
-            add_object(reading, record, each, f"[{index}]", names[label] if numbered else label)
+            if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(names):
+                label = names[label]
+            add_object(reading, record, each, f"[{index}]", label)
         reading.records.append(record)
 
 

@@ -85,11 +85,9 @@ def via_entries(reading: Reading, file: Path, rows: Iterator[tuple[str, dict[str
 
 def recognise(place: Place) -> Source | None:
     """Recognise a table of a labelling tool, or a folder with some."""
-    for name, columns in {"VIA": VIA, "Label Studio": LABEL_STUDIO}.items():
-        files = files_of(place, lambda path, own=columns: columns_of(path) >= own, suffixes=SUFFIXES)
-        if files:
-            return record_source(name, place, files, read_tables)
-    return None
+    via = files_of(place, lambda path: columns_of(path) >= VIA, suffixes=SUFFIXES)
+    tasks = via or files_of(place, lambda path: columns_of(path) >= LABEL_STUDIO, suffixes=SUFFIXES)
+    return record_source("VIA" if via else "Label Studio", place, tasks, read_tables)
 
 
 FORMAT = Format("CSV of VIA and Label Studio", FILES, recognise)
