@@ -9,7 +9,7 @@ from typing import Any
 from yolo.datasets.annotations.json_file import outline, read_json
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
-from yolo.datasets.annotations.record_files import Reading, files_of, record_source
+from yolo.datasets.annotations.record_files import Reading, class_name, files_of, record_source
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.repair import NO_AREA_SHAPES
 from yolo.datasets.annotations.shapes import Corners, bounds, from_size, number, numbers
@@ -35,7 +35,7 @@ def read_datumaro(files: Sequence[Path], finder: PictureFinder) -> Reading:  # n
         if not isinstance(items, list) or not items:
             raise AnnotationError(f"{file}: not a file of Datumaro: it has no list of items")
         names = label_names(content.get("categories"))
-        reading.classes += [each for each in names if each not in reading.classes]
+        reading.classes += [each for each in names if each and each not in reading.classes]
         for index, item in enumerate(items):
             read_item(reading, f"{file}: items[{index}]", item, names)
     return reading
@@ -45,7 +45,9 @@ def label_names(categories: Any) -> list[str]:
     """Names of the labels in the order of their numbers; empty if they are not listed."""
     label = categories.get("label") if isinstance(categories, dict) else None
     labels = label.get("labels") if isinstance(label, dict) else None
-    return [str(each.get("name", "")) for each in labels or [] if isinstance(each, dict)] if labels else []
+    if not isinstance(labels, list):
+        return []
+    return [class_name(each.get("name")) if isinstance(each, dict) else "" for each in labels]
 
 
 def read_item(reading: Reading, place: str, item: Any, names: Sequence[str]) -> None:

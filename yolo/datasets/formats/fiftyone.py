@@ -12,7 +12,7 @@ from typing import Any
 from yolo.datasets.annotations.json_file import outline, read_json
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
-from yolo.datasets.annotations.record_files import Reading, files_of, record_source
+from yolo.datasets.annotations.record_files import Reading, class_name, files_of, record_source
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.shapes import bounds, from_size, numbers, points, size_in
 from yolo.datasets.annotations.source import FILES, Format, Source
@@ -46,8 +46,8 @@ def read_fiftyone(files: Sequence[Path], finder: PictureFinder) -> Reading:  # n
 
 def read_labels(reading: Reading, file: Path, labels: dict[str, Any], classes: Any) -> None:
     """Read the objects of each image's name; classes are names, or indices into a list of them."""
-    names = [str(each) for each in classes] if isinstance(classes, list) else []
-    reading.classes += [each for each in names if each not in reading.classes]
+    names = [class_name(each) for each in classes] if isinstance(classes, list) else []
+    reading.classes += [each for each in names if each and each not in reading.classes]
     for name, objects in labels.items():
         record = Record(f"{file}: labels[{quoted(name, 120)}]", name, relative=True)
         for index, each in enumerate(objects if isinstance(objects, list) else []):

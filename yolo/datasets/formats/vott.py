@@ -9,7 +9,7 @@ from typing import Any
 from yolo.datasets.annotations.json_file import outline, read_json
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
-from yolo.datasets.annotations.record_files import Reading, files_of, record_source
+from yolo.datasets.annotations.record_files import Reading, class_name, files_of, record_source
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.shapes import Corners, bounds, from_size, numbers, points, size_in
 from yolo.datasets.annotations.source import FILES, Format, Source
@@ -32,8 +32,10 @@ def read_vott(files: Sequence[Path], finder: PictureFinder) -> Reading:  # noqa:
         if not isinstance(assets, dict) or not assets:
             raise AnnotationError(f"{file}: not an export of VoTT: it has no assets")
         tags = content.get("tags")
-        names = [str(each.get("name")) for each in tags if isinstance(each, dict)] if isinstance(tags, list) else []
-        reading.classes += [each for each in names if each not in reading.classes]
+        names = (
+            [class_name(each.get("name")) for each in tags if isinstance(each, dict)] if isinstance(tags, list) else []
+        )
+        reading.classes += [each for each in names if each and each not in reading.classes]
         for key, entry in assets.items():
             read_asset(reading, f"{file}: assets[{quoted(key, 60)}]", entry)
     return reading
