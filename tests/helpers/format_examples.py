@@ -178,6 +178,42 @@ def write(path: Path, content: Any) -> Path:
     return path
 
 
+VOTT = {
+    "name": "pets",
+    "tags": [{"name": "cat", "color": "#fff"}],
+    "version": "2.2.0",
+    "assets": {
+        "1a": {
+            "asset": {"format": "jpg", "name": "a.jpg", "path": "file:C:/a.jpg", "size": {"width": 200, "height": 100}},
+            "regions": [
+                {
+                    "type": "RECTANGLE",
+                    "tags": ["cat"],
+                    "boundingBox": {"left": 20, "top": 10, "width": 40, "height": 40},
+                    "points": [{"x": 20, "y": 10}, {"x": 60, "y": 50}],
+                }
+            ],
+        }
+    },
+}
+DATUMARO_BOX = {"id": 0, "type": "bbox", "label_id": 0, "bbox": [20, 10, 40, 40], "attributes": {"is_crowd": False}}
+DATUMARO = {
+    "info": {},
+    "categories": {"label": {"labels": [{"name": "cat", "parent": "", "attributes": []}]}},
+    "items": [{"id": "a", "annotations": [DATUMARO_BOX], "image": {"path": "a.jpg", "size": [100, 200]}}],
+}
+FIFTYONE_BOX = {"_cls": "Detection", "label": "cat", "bounding_box": [0.1, 0.1, 0.2, 0.4]}
+FIFTYONE = {
+    "samples": [
+        {
+            "filepath": "a.jpg",
+            "tags": [],
+            "_media_type": "image",
+            "ground_truth": {"_cls": "Detections", "detections": [FIFTYONE_BOX]},
+        }
+    ]
+}
+FIFTYONE_LABELS = {"classes": ["cat"], "labels": {"a": [{"label": 0, "bounding_box": [0.1, 0.1, 0.2, 0.4]}]}}
 EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "labelme": ("labelme", {"a.json": LABELME}),
     "via": ("VIA", {"via_export_json.json": VIA}),
@@ -190,6 +226,10 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "Supervisely",
         {"meta.json": SUPERVISELY_META, "ds0/ann/a.jpg.json": SUPERVISELY, "ds0/img/a.jpg": None},
     ),
+    "vott": ("VoTT", {"pets-export.json": VOTT}),
+    "datumaro": ("Datumaro", {"default.json": DATUMARO}),
+    "fiftyone": ("FiftyOne", {"samples.json": FIFTYONE}),
+    "fiftyone_labels": ("FiftyOne", {"labels.json": FIFTYONE_LABELS}),
     "bdd100k": ("BDD100K", {"bdd100k_labels.json": BDD100K}),
     "labelbox": ("Labelbox", {"Export project - pets.json": LABELBOX}),
     "coco": ("COCO", {"annotations/instances_train.json": COCO, "images/a.jpg": None}),

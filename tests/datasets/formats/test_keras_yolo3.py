@@ -41,6 +41,11 @@ def test_roboflow(tmp_path):
     assert load_dataset(tmp_path, "train").labels.tolist() == [1]
 
 
+def test_classes_where_keras_yolo3_has_them(tmp_path):
+    write(tmp_path, {"a.jpg": "", "train.txt": "a.jpg 1,2,3,4,1", "model_data/voc_classes.txt": "cat\nbig dog"})
+    assert load_dataset(tmp_path).classes == ("cat", "big dog")
+
+
 def test_names_are_asked_for(tmp_path):
     path = write(tmp_path / "x", {"a.jpg": "", "train.txt": "a.jpg 1,2,3,4,0"})
     with pytest.raises(

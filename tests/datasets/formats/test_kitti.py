@@ -89,6 +89,11 @@ def test_names_with_blanks_and_results_with_a_score(tmp_path):
     assert (dataset.classes, dataset.boxes.tolist()) == (("traffic light",), [[10.5, 20, 30.25, 40]])
 
 
+def test_a_name_in_quotes(tmp_path):
+    write_labels(tmp_path, {"a": CAR.replace("Car", '"traffic light"')})
+    assert load_dataset(tmp_path).classes == ("traffic light",)
+
+
 def test_regions_alone(tmp_path):
     write_labels(tmp_path, {"a": DONTCARE, "b": DONTCARE})
     with pytest.raises(AnnotationError, match="no annotation file has an object, and there is no list of classes"):

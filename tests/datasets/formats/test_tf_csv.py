@@ -47,6 +47,8 @@ TABLES = {
     "DeepForest": "image_path,xmin,ymin,xmax,ymax,label\nimages/a.jpg,10,20,30,40,cat\n",
     "makesense.ai": "label_name,bbox_x,bbox_y,bbox_width,bbox_height,image_name,image_width,image_height\n"
     "cat,10,20,20,20,a.jpg,200,100\n",
+    "makesense.ai without a header": "cat,10,20,20,20,a.jpg,200,100\n",
+    "a box in one field": 'image_id,width,height,bbox,class\na,200,100,"[10.0, 20.0, 20.0, 20.0]",cat\n',
     "corner and sides": "image,label,x,y,width,height\na.jpg,cat,10,20,20,20\n",
     "capitals and blanks": "File Name, Class , X Min,Y Min,X Max,Y Max\na.jpg , cat, 10, 20, 30, 40\n",
     "semicolons, decimal commas": HEADER.replace(",", ";") + "a.jpg;200;100;cat;10,0;20,0;30,0;40,0\n",
@@ -71,6 +73,27 @@ def test_tables_of_tools(tmp_path, text):
     assert dataset.boxes[0].tolist() == pytest.approx([10, 20, 30, 40], abs=1e-5)
     assert dataset.path(0) == tmp_path / "images" / "a.jpg"
     assert (dataset.repairs, dataset.left_out) == ({}, {})
+
+
+@pytest.mark.parametrize("row", ["a.jpg,10,20,30,40", 'a.jpg,"[10, 20, 20, 20]"'])
+def test_a_table_without_classes_has_one(tmp_path, row):
+    write_picture(tmp_path / "training_images" / "a.jpg")
+    write_picture(tmp_path / "training_images" / "b.jpg")
+    columns = "image,bbox" if "[" in row else "image,xmin,ymin,xmax,ymax"
+    empty = "b.jpg" + "," * columns.count(",")
+    path = write_table(tmp_path, f"{columns}\n{row}\n{empty}\n", name="train_solution_bounding_boxes (1).csv")
+    dataset = load_dataset(tmp_path)
+    assert (dataset.classes, dataset.boxes.tolist(), len(dataset)) == (("object",), [[10, 20, 30, 40]], 2)
+    fault = "objects of a table without a column of classes, called 'object'"
+    assert dataset.repair_places == {fault: [f"{path}:2"]}
+
+
+def test_a_field_that_is_no_box_is_named(tmp_path):
+    for index in range(21):
+        write_picture(tmp_path / f"{index}.jpg")
+    rows = "".join(f'{index}.jpg,cat,"[1, 2, 3, 4]"\n' for index in range(20))
+    path = write_table(tmp_path, f'image,class,bbox\n{rows}20.jpg,cat,"[1, 2]"\n')
+    assert list(load_dataset(tmp_path).left_out.values()) == [f"{path}:22: expected a number, got '[1, 2]'"]
 
 
 def test_utf_16_of_excel(tmp_path):

@@ -16,7 +16,8 @@ from yolo.files.quoted import quoted
 from yolo.files.yaml_file import read_yaml
 
 LIST_NAMES = ("classes.txt", "_classes.txt", "obj.names", "predefined_classes.txt", "_darknet.labels", "labels.txt")
-"""Names of lists with a class a line, best first; any other ``.names`` file is one too."""
+"""Names of lists with a class a line, best first; any other ``.names`` and ``*classes.txt`` file is one too."""
+ENDS = (".names", "classes.txt")
 LABEL_STUDIO = "notes.json"
 """Label Studio's file about a YOLO export, with its classes."""
 BESIDE = ("labels", "data", "images", "obj_train_data", "model_data")
@@ -27,7 +28,7 @@ def find_class_list(folder: Path) -> Path | None:
     """File with the class names of a folder's dataset: in it, in the folder of its labels, or around it."""
     for place in places(folder):
         files = {file.name.lower(): file for file in list_folder(place)[0]}
-        named = [name for name in (*LIST_NAMES, *sorted(files)) if name in LIST_NAMES or name.endswith(".names")]
+        named = [name for name in (*LIST_NAMES, *sorted(files)) if name in LIST_NAMES or name.endswith(ENDS)]
         found = next((files[name] for name in named if name in files), None) or files.get(LABEL_STUDIO)
         if found is not None:
             return found

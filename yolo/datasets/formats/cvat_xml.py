@@ -125,7 +125,7 @@ def subset_name(name: str) -> str:
 
 
 def find_subsets(path: Path) -> list[str]:
-    """Names of the subsets of a file's images; empty if they are not divided."""
+    """Names of the subsets of a file's images; empty if they are not divided, or all of one that is no split."""
     head = read_head(path)
     if b"<image " in head and b'subset="' not in head:
         return []
@@ -135,7 +135,7 @@ def find_subsets(path: Path) -> list[str]:
             if b"<image" in line:
                 found |= dict.fromkeys(SUBSET.findall(line))
     names = list(dict.fromkeys(subset_name(name.decode("utf-8", "replace")) for name in found))
-    return names if len(names) > 1 and all(names) else []
+    return names if all(names) and (len(names) > 1 or any(map(split_in_name, names))) else []
 
 
 def recognise(place: Place) -> Source | None:

@@ -57,6 +57,9 @@ def is_line(line: str) -> bool:
 def split_line(line: str) -> tuple[str, list[str]]:
     """Split a line into the class, whose name may have blanks, and the fields from the first number on."""
     fields = line.split()
+    if line.lstrip().startswith('"') and '"' in line.strip()[1:]:  # as CVAT writes a class with blanks
+        name, _, rest = line.strip()[1:].partition('"')
+        return name.strip(), rest.split()
     first = next((index for index, field in enumerate(fields) if is_number(field)), len(fields))
     return " ".join(fields[:first]), fields[first:]
 

@@ -3,7 +3,8 @@
 ``filename,width,height,class,xmin,ymin,xmax,ymax`` in any order and under the usual other names; a row is an object,
 and one without class and box an image without objects. Corners are continuous pixels from 0, as the scripts that make
 TFRecords of these files divide them by the image's sides unchanged (``generate_tfrecord.py`` of the tutorials); all of
-them between 0 and 1 are fractions. (`xml_to_csv.py` of datitran/raccoon_dataset; Roboflow's "Tensorflow Object
+them between 0 and 1 are fractions. Without a column of classes all objects are of one.
+(`xml_to_csv.py` of datitran/raccoon_dataset; Roboflow's "Tensorflow Object
 Detection CSV"; VoTT's "CSV" export.)
 """
 
@@ -20,9 +21,10 @@ from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Record
 from yolo.datasets.annotations.sizes import LARGEST_SIDE
 from yolo.datasets.annotations.source import FILES, Format, Source
-from yolo.datasets.annotations.tables import RowRecords, glance, read_rows, to_number
+from yolo.datasets.annotations.tables import RowRecords, Table, glance, read_rows, to_number
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
+from yolo.images.suffixes import SUFFIXES as PICTURES
 from yolo.structs import Size
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -50,7 +52,14 @@ CORNER_AND_SIZE = (
 )
 SIZE = (("height", "imageheight", "imgheight", "imgh"), ("width", "imagewidth", "imgwidth", "imgw"))
 """Names of columns, in small letters and digits alone, the likeliest first."""
+BOX = ("bbox", "box", "boundingbox")
+"""Names of a column with a corner and the sides in one field, such as ``[10, 20, 200, 100]``."""
+MAKESENSE = ("label_name", "bbox_x", "bbox_y", "bbox_width", "bbox_height", "image_name", "image_width", "image_height")
+"""Header of makesense.ai's table, whose older versions write the rows alone."""
 OPEN_IMAGES = {"imageid", "labelname", "xmin", "xmax", "ymin", "ymax"}
+ONLY_CLASS = "object"
+"""Class of all objects of a table without a column for it."""
+CLASSLESS = f"objects of a table without a column of classes, called {ONLY_CLASS!r}"
 WANTED = "filename, class, xmin, ymin, xmax, ymax (and width, height)"
 
 
@@ -59,8 +68,9 @@ class Layout(NamedTuple):
 
     picture: int
     name: int
+    """Column of the class; -1: there is none, and all objects are of one."""
     box: tuple[int, ...]
-    """Two corners x, y, x, y, or a corner and the sides."""
+    """Two corners x, y, x, y, or a corner and the sides; or one column with these."""
     has_sides: bool
     """Whether the box is a corner and the sides."""
     size: tuple[int, ...]
@@ -87,7 +97,9 @@ def find_layout(header: Sequence[str]) -> Layout | None:
     has_sides = min(box) < 0
     if has_sides:
         box = tuple(map(column, CORNER_AND_SIZE))
-    if min(picture, name, *box) < 0:
+    if has_sides and min(box) < 0:
+        box = (column(BOX),)
+    if min(picture, *box) < 0:
         return None
     size = tuple(column(each, taken=box) for each in SIZE)
     return Layout(picture, name, box, has_sides, size if min(size) >= 0 else ())
@@ -104,10 +116,11 @@ def read_file(path: Path, reading: Reading) -> list[Record]:
         AnnotationError: the file cannot be read, or is no CSV.
     """
     table = glance(path)
-    layout = None if table is None else find_layout(table.first[0])
+    header = () if table is None else header_of(table)
+    layout = find_layout(header)
     if table is None or layout is None:
         raise AnnotationError(f"{path}: it has changed while it was read; load it again")
-    rows, header = RowRecords(table, reading.repairs, reading.left_out), table.first[0]
+    rows = RowRecords(table, reading.repairs, reading.left_out)
     for line, row in read_rows(table):
         if row == header:  # also further down, in files that were joined
             continue
@@ -115,14 +128,36 @@ def read_file(path: Path, reading: Reading) -> list[Record]:
             place = f"{path}:{line}"
             reading.left_out.add(place, f"{place}: expected {len(header)} fields, got {len(row)}; mend the line")
             continue
-        box = [row[each] for each in layout.box]
-        if layout.has_sides:
-            box = far_corner(box, table.delimiter)
+        box = box_of(row, layout, table.delimiter)
         size = read_size([row[each] if each < len(row) else "" for each in layout.size], table.delimiter)
-        rows.add(line, picture=row[layout.picture], name=row[layout.name], box=box, size=size)
+        name = row[layout.name] if layout.name >= 0 else ONLY_CLASS * any(box)
+        rows.add(line, picture=row[layout.picture], name=name, box=box, size=size)
+        if layout.name < 0 and any(box):
+            reading.repairs.add(CLASSLESS, f"{path}:{line}")
     records = list(rows.records.values())
     mark_fractions(records)
     return records
+
+
+def header_of(table: Table) -> tuple[str, ...]:
+    """First row of a table; makesense.ai's where that is missing."""
+    row = table.first[0]
+    numbers = (*row[1:5], *row[6:]) if len(row) == len(MAKESENSE) and is_picture(row[5]) else ("",)
+    return MAKESENSE if all(re.fullmatch(r"-?\d+(\.\d+)?", each) for each in numbers) else row
+
+
+def is_picture(name: str) -> bool:
+    return Path(name.replace("\\", "/")).suffix.lower() in PICTURES
+
+
+def box_of(row: Sequence[str], layout: Layout, delimiter: str) -> list[str]:
+    """Two corners of a row's box; four empty fields if it has none."""
+    box = [row[each] for each in layout.box]
+    if len(box) == 1:
+        inner = box[0].strip("[]() ")
+        box = re.split(r"[,;\s]+", inner) if inner else [""] * 4
+        box = box if len(box) == 4 else [row[layout.box[0]]] * 4  # which is reported as no number
+    return far_corner(box, delimiter) if layout.has_sides else box
 
 
 def far_corner(box: Sequence[str], delimiter: str) -> list[str]:
@@ -154,7 +189,7 @@ def mark_fractions(records: Sequence[Record]) -> None:
 def is_table(path: Path) -> bool:
     """Whether a file is a table with the columns of this format."""
     table = glance(path)
-    return table is not None and find_layout(table.first[0]) is not None
+    return table is not None and find_layout(header_of(table)) is not None
 
 
 def recognise(place: Place) -> Source | None:

@@ -45,7 +45,12 @@ def read_via2(reading: Reading, file: Path) -> None:
     entries = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not entries:
         raise AnnotationError(f"{file}: not a file of VIA: it names no pictures")
-    chosen = class_attribute(attributes_used(entries), attributes_declared(content))
+    read_entries(reading, file, entries, attributes_declared(content))
+
+
+def read_entries(reading: Reading, file: Path, entries: dict[str, Any], declared: Sequence[str] = ()) -> None:
+    """Read images with their regions; ``declared`` are attributes that may hold the class."""
+    chosen = class_attribute(attributes_used(entries), declared)
     for key, entry in entries.items():
         place = f"{file}: {quoted(key, 120)}"
         name = entry.get("filename") if isinstance(entry, dict) else None
