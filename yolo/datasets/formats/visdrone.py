@@ -13,12 +13,12 @@ from yolo.datasets.annotations.label_files import assign_regions, holds_labels, 
 from yolo.datasets.annotations.part_files import Part, Reading, part_source
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Object, Record
+from yolo.datasets.annotations.repair import REGIONS
 from yolo.datasets.annotations.source import PLAIN, Format, Source
 from yolo.datasets.annotations.splits import split_in_name
 from yolo.files.quoted import quoted
 
 CLASSES = (*("pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle", "awning-tricycle", "bus", "motor"),)
-REGIONS = "regions and objects of no class (VisDrone's 0 and 11), ignored"
 FIELDS = 8
 
 
