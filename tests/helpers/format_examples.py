@@ -238,6 +238,42 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "YOLO txt",
         {"data.yaml": "train: images\nnames: [cat]\n", "images/a.jpg": None, "labels/a.txt": "0 0.2 0.3 0.2 0.4\n"},
     ),
+    "yolo_folder": (
+        "YOLO txt",
+        {"classes.txt": "cat\n", "images/a.jpg": None, "labels/a.txt": "0 0.2 0.3 0.2 0.4\n"},
+    ),
+    "darknet": (
+        "Darknet",
+        {
+            "obj.data": "classes = 1\ntrain = train.txt\nnames = obj.names\n",
+            "obj.names": "cat\n",
+            "train.txt": "obj_train_data/a.jpg\n",
+            "obj_train_data/a.jpg": None,
+            "obj_train_data/a.txt": "0 0.2 0.3 0.2 0.4\n",
+        },
+    ),
+    "keras_yolo3": ("keras-yolo3", {"list.txt": "a.jpg 20,10,60,50,0\n", "classes.txt": "cat\n"}),
+    "csv": ("CSV", {"labels.csv": "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,200,100,cat,20,10,60,50\n"}),
+    "retinanet": ("keras-retinanet CSV", {"annotations.csv": "a.jpg,20,10,60,50,cat\n", "classes.csv": "cat,0\n"}),
+    "open_images": (
+        "Open Images",
+        {
+            "annotations-bbox.csv": "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,"
+            "IsGroupOf,IsDepiction,IsInside\na,xclick,/m/01yrx,1,0.1,0.3,0.1,0.5,0,0,0,0,0\n",
+            "class-descriptions-boxable.csv": "/m/01yrx,cat\n",
+        },
+    ),
+    "cvat": (
+        "CVAT XML",
+        {
+            "annotations.xml": "<annotations><version>1.1</version><image id='0' name='a.jpg' width='200' height='100'>"
+            "<box label='cat' occluded='0' xtl='20' ytl='10' xbr='60' ybr='50' z_order='0'/></image></annotations>"
+        },
+    ),
+    "kitti": (
+        "KITTI",
+        {"label_2/a.txt": "cat 0.00 0 -1.5 20.00 10.00 60.00 50.00 1 1 1 0 0 9 0\n", "image_2/a.jpg": None},
+    ),
 }
 """Name of the format and files of each example; None stands for the picture, ``a.jpg`` of the folder if none does."""
 

@@ -15,6 +15,7 @@ from yolo.cli.data_options import add_data_arguments, load_parts
 from yolo.config import check
 from yolo.errors import ConfigError
 from yolo.files.atomic import is_folder, to_json
+from yolo.structs import counted
 from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
@@ -106,7 +107,6 @@ def report_of_files(report: Report) -> dict[str, Any]:
 
 
 def lines_of_files(report: Report) -> list[str]:
-    from yolo.structs import counted
 
     lines = [
         f"{report.folder}: {split or 'all'}: {counted(part.pictures, 'picture')}, {counted(part.boxes, 'box')}"
@@ -210,7 +210,7 @@ def to_text(report: dict[str, Any]) -> str:
     for part in report["parts"]:
         line = (
             f"{report['folder']}: {part['name']}: {part['pictures']} pictures, {part['boxes']} boxes in "
-            f"{part['shards']} shards, {part['bytes'] / 1e6:.1f} MB"
+            f"{counted(part['shards'], 'shard')}, {part['bytes'] / 1e6:.1f} MB"
         )
         if part["left_out"]:
             line += f"; {part['left_out']} could not be read and were skipped: see {part['left_out_list']}"

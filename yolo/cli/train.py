@@ -302,11 +302,11 @@ def load_both(arguments: Namespace) -> tuple[Dataset, Dataset | None]:
     split = choose_split(arguments, "train", "trainval")
     dataset = load_data(arguments, split)
     logger.info(
-        "%s: %d pictures, %d boxes, %d classes",
+        "%s: %s, %s, %s",
         dataset.name,
-        len(dataset),
-        len(dataset.boxes),
-        len(dataset.classes),
+        counted(len(dataset), "picture"),
+        counted(len(dataset.boxes), "box"),
+        counted(len(dataset.classes), "class"),
     )
     splits = available_splits(arguments.data)
     # Splits other than train may contain the images of val.

@@ -169,15 +169,15 @@ def find_source(place: Place, deepest: int) -> Source | None:
     divided = next((source for source in found if source.splits), None) or split_folders(place)
     if divided or found:
         return divided or found[0]
-    alone = place.folders if len(place.folders) == 1 and deepest else []
-    return find_source(Place(alone[0]), deepest - 1) if alone else None
+    alone = place.places if len(place.places) == 1 and deepest else []
+    return find_source(alone[0], deepest - 1) if alone else None
 
 
 def split_folders(place: Place) -> Source | None:
     """Source of folders that are named after splits, each a dataset of one format; their classes are joined."""
     parts: dict[str, Source] = {}
-    named = [(USUAL.index(split), folder) for folder in place.folders if (split := usual_split(folder.name))]
-    for below in (Place(folder) for _, folder in sorted(named)):
+    named = [each for each in place.places if usual_split(each.path.name)]
+    for below in sorted(named, key=lambda each: USUAL.index(str(usual_split(each.path.name)))):
         tried = (each.recognise(below) for each in formats() if each.rank != DESCRIBED)
         source = next(filter(None, tried), None)
         if source is not None and not source.splits:

@@ -13,7 +13,7 @@ from pictures import dataset_or_fault, write_picture
 
 from yolo import AnnotationError, load_dataset
 from yolo.datasets.annotations import repair
-from yolo.datasets.formats import coco_objects, coco_pictures
+from yolo.datasets.formats import coco_pictures
 from yolo.datasets.formats.coco_outlines import bounding_box
 
 
@@ -69,7 +69,7 @@ def test_crowds(tmp_path, crowd):
 @pytest.mark.parametrize("area", ["big", [1, 2], True])
 def test_areas_that_are_no_numbers(tmp_path, area):
     dataset = load_dataset(coco(tmp_path, annotations={"area": area}))
-    assert (dataset.areas.tolist(), dataset.repairs) == ([1600], {coco_objects.NO_AREA: 1})
+    assert (dataset.areas.tolist(), dataset.repairs) == ([1600], {repair.NO_AREA: 1})
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_annotations_of_pictures_that_are_not_listed(tmp_path):
     entry = {"image_id": 0, "category_id": 1, "bbox": [20, 10, 40, 40]}
     path = coco(tmp_path, annotations=[entry, *[entry | {"image_id": 9}] * 5])
     dataset = load_dataset(path)
-    assert (dataset.boxes.tolist(), dataset.repairs) == (BOX, {coco_objects.UNKNOWN_PICTURE: 5})
+    assert (dataset.boxes.tolist(), dataset.repairs) == (BOX, {repair.UNKNOWN_PICTURE: 5})
     path = coco(tmp_path, annotations=[entry | {"image_id": 9}])
     with pytest.raises(
         AnnotationError, match=r"annotations\[0\]\.image_id is not among the ids of images, nor is that"
@@ -152,9 +152,9 @@ def test_annotations_of_pictures_that_are_not_listed(tmp_path):
 
 def test_corners_in_place_of_sizes_are_noticed(tmp_path):
     path = coco(tmp_path, annotations={"bbox": [20, 10, 60, 50], "area": 1600})
-    assert load_dataset(path).repairs == {coco_objects.CORNERS: 1}
+    assert load_dataset(path).repairs == {repair.COCO_CORNERS: 1}
     path = coco(tmp_path, annotations={"bbox": [70, 30, 110, 70]})  # no area, but beyond the picture
-    assert load_dataset(path).repairs == {repair.CLIPPED: 1, coco_objects.CORNERS: 1}
+    assert load_dataset(path).repairs == {repair.CLIPPED: 1, repair.COCO_CORNERS: 1}
     path = coco(tmp_path, annotations={"area": 900})  # a mask smaller than its box
     assert load_dataset(path).repairs == {}
 

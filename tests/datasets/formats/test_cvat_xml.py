@@ -67,10 +67,10 @@ def test_an_export_of_images(tmp_path):
     [
         # 20 x 40 about (50, 50), a quarter turn: 40 x 20
         ('<box label="cat" xtl="40" ytl="30" xbr="60" ybr="70" rotation="90.0"/>',
-         [30, 40, 70, 60], cvat_elements.ROTATED),
+         [30, 40, 70, 60], repair.ROTATED),
         # a square of 20, an eighth turn: its diagonal
         ('<box label="cat" xtl="40" ytl="40" xbr="60" ybr="60" rotation="45"/>',
-         [50 - 200**0.5, 50 - 200**0.5, 50 + 200**0.5, 50 + 200**0.5], cvat_elements.ROTATED),
+         [50 - 200**0.5, 50 - 200**0.5, 50 + 200**0.5, 50 + 200**0.5], repair.ROTATED),
         ('<polygon label="cat" points="10.5,20;30,25;12,40"/>', [10.5, 20, 30, 40], repair.OUTLINED),
         ('<polyline label="cat" points="30,25;10,20"/>', [10, 20, 30, 25], repair.OUTLINED),
         ('<mask label="cat" rle="1, 2" left="5" top="6" width="7" height="8"/>', [5, 6, 12, 14], None),
@@ -93,7 +93,7 @@ def test_points_have_no_box_and_objects_need_a_label(tmp_path):
     points = '<points label="cat" points="1,2;3,4"/>'
     dataset = load_shapes(tmp_path, points + BOX.replace('label="cat"', 'label=" "') + BOX)
     assert dataset.boxes.tolist() == [[10.5, 20, 30.25, 40]]
-    assert dataset.repairs == {"points, which have no box, dropped": 1, "objects without a class name, dropped": 1}
+    assert dataset.repairs == {repair.NO_AREA_SHAPES: 1, repair.NAMELESS: 1}
     place = f"{tmp_path}/annotations.xml: image 0 a.jpg: shape "
     assert [*dataset.repair_places.values()] == [[f"{place}1"], [f"{place}2"]]
 

@@ -44,7 +44,7 @@ def test_kittis_own_layout(tmp_path):
     ]
     assert dataset.labels.tolist() == [0, 1, 0, 0]  # the region is the commonest class's
     assert dataset.ignore.tolist() == [False, False, True, False]
-    assert dataset.repairs == {"regions without labels (DontCare), ignored": 1}
+    assert dataset.repairs == {"regions and objects of no class, ignored": 1}
     assert [*dataset.repair_places.values()] == [[f"{tmp_path}/training/label_2/000000.txt:3"]]
     assert dataset.box_counts.tolist() == [4, 0]
 

@@ -7,6 +7,7 @@ from format_examples import LABEL_STUDIO, LABEL_STUDIO_SIZE, LABEL_STUDIO_VALUE,
 from pictures import write_picture
 
 from yolo import load_dataset
+from yolo.datasets.annotations.repair import NOT_LABELLED
 from yolo.errors import AnnotationError
 
 OUTLINED = "objects with an outline but no box, bounded"
@@ -105,7 +106,7 @@ def test_tasks_that_nobody_has_annotated_are_no_background(tmp_path):
     predicted = task(image="b.jpg", annotations=[], predictions=[{"result": [region()]}])
     dataset = load_one(tmp_path, task(region()), predicted, task(image="c.jpg"))
     assert [(sample.path.name, len(sample.boxes)) for sample in dataset] == [("a.jpg", 1), ("c.jpg", 0)]
-    assert dataset.repairs == {"tasks without an annotation, left out": 1}
+    assert dataset.repairs == {NOT_LABELLED: 1}
 
 
 def test_completions_of_old_versions(tmp_path):

@@ -7,6 +7,7 @@ from format_examples import LABELBOX, LABELBOX_OBJECT, objects_of, write
 from pictures import write_picture
 
 from yolo import load_dataset
+from yolo.datasets.annotations.repair import NOT_LABELLED
 from yolo.datasets.load import available_splits
 from yolo.errors import AnnotationError
 
@@ -50,7 +51,7 @@ def test_rows_that_nobody_has_labelled_are_no_background(tmp_path):
     unlabelled = {**row(name="b.jpg"), "projects": {"cm1": {"labels": []}}}
     dataset = load_one(tmp_path, row(LABELBOX_OBJECT), unlabelled)
     assert dataset.files == ["a.jpg"]
-    assert dataset.repairs == {"data rows without a label, left out": 1}
+    assert dataset.repairs == {NOT_LABELLED: 1}
 
 
 def test_the_first_version(tmp_path):

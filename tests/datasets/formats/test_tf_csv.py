@@ -171,7 +171,7 @@ def test_an_object_twice_and_one_without_class(tmp_path):
     table = f"{tmp_path}/labels.csv"
     assert len(dataset.boxes) == 1
     assert dataset.repair_places == {
-        "objects without a class name, dropped": [f"{table}:4"],
+        "objects without a class, dropped": [f"{table}:4"],
         "objects repeated in their file, taken once": [f"{table}:3"],
     }
 

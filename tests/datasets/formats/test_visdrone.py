@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pictures import dataset_or_fault, write_picture
 
 from yolo import AnnotationError, load_dataset
-from yolo.datasets.formats.visdrone import REGIONS
+from yolo.datasets.annotations.repair import REGIONS
 from yolo.datasets.load import available_splits, recognise
 
 CAR = "10,20,30,40,1,4,0,1\n"

@@ -8,6 +8,7 @@ import pytest
 from pictures import write_picture
 
 from yolo import AnnotationError, load_dataset
+from yolo.datasets.annotations.place import Place
 from yolo.datasets.formats.voc_folders import find_roots
 from yolo.datasets.load import available_splits
 
@@ -159,7 +160,7 @@ def test_the_folder_of_annotations_alone(tmp_path):
 def test_other_xml_files_are_not_claimed(tmp_path):
     path = tmp_path / "annotations.xml"
     path.write_text(xml(root="annotations"))
-    assert find_roots(tmp_path) == []
+    assert find_roots(Place(tmp_path)) == []
     other = tmp_path / "boxes" / "1.xml"
     other.parent.mkdir()
     other.write_text("<!-- hi --><HRSC_Image/>")

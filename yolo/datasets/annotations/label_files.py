@@ -35,7 +35,7 @@ def first_line(path: Path) -> str:
 
 def holds_labels(place: Place, is_line: Callable[[str], bool]) -> bool:
     """Whether the first line in a folder's ``.txt`` files is one of a format."""
-    lines = (first_line(file) for file in place.with_suffix(".txt")[:FILES_TRIED])
+    lines = (first_line(file) for file in place.with_suffix(".txt", most=FILES_TRIED))
     return place.is_folder and is_line(next((line for line in lines if line), ""))
 
 

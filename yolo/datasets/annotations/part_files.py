@@ -182,7 +182,7 @@ def likely_folders(base: Place, splits: Sequence[str]) -> Iterable[Path]:
 
 def of_splits(place: Place, splits: Sequence[str]) -> list[Place]:
     """Folders in a folder whose names say one of these splits, such as ``images_train`` or ``WIDER_val``."""
-    return [Place(folder) for folder in place.folders if split_in_name(folder.name) in splits]
+    return [each for each in place.places if split_in_name(each.path.name) in splits]
 
 
 def report_unlisted(columns: Columns, finder: PictureFinder, name: Path) -> None:

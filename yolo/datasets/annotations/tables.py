@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.records import Object, Record
-from yolo.datasets.annotations.repair import Repairs
+from yolo.datasets.annotations.repair import NAMELESS, Repairs
 from yolo.errors import AnnotationError
 from yolo.files.bounded import MIB, in_units, open_file, open_or_fault
 from yolo.files.quoted import quoted
@@ -28,7 +28,6 @@ ROWS_SEEN = 5
 DELIMITERS = ",;\t|"
 ENCODINGS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """Encodings by byte order mark."""
-NAMELESS = "objects without a class name, dropped"
 
 csv.field_size_limit(csv.field_size_limit())  # the default, 128 KiB, bounds what an open quote can swallow
 

@@ -11,12 +11,12 @@ from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.record_files import Reading, files_of, record_source
 from yolo.datasets.annotations.records import Record
+from yolo.datasets.annotations.repair import BOXLESS
 from yolo.datasets.annotations.shapes import Corners, bounds, numbers, points
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
 
-BOXLESS = "labels without a box beside others that have one, dropped"
 SIDES = ("x1", "y1", "x2", "y2")
 IGNORED = ("crowd", "ignored", "ignore")
 """Attributes of labels whose detection counts neither as right nor as wrong."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from yolo.datasets.annotations.columns import check_classes
 from yolo.datasets.annotations.json_file import read_json
-from yolo.datasets.annotations.place import list_folder
+from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.text_files import read_lines
 from yolo.errors import AnnotationError
 from yolo.files.atomic import is_folder
@@ -27,7 +27,7 @@ BESIDE = ("labels", "data", "images", "obj_train_data", "model_data")
 def find_class_list(folder: Path) -> Path | None:
     """File with the class names of a folder's dataset: in it, in the folder of its labels, or around it."""
     for place in places(folder):
-        files = {file.name.lower(): file for file in list_folder(place)[0]}
+        files = {file.name.lower(): file for file in place.files}
         named = [name for name in (*LIST_NAMES, *sorted(files)) if name in LIST_NAMES or name.endswith(ENDS)]
         found = next((files[name] for name in named if name in files), None) or files.get(LABEL_STUDIO)
         if found is not None:
@@ -35,17 +35,16 @@ def find_class_list(folder: Path) -> Path | None:
     return None
 
 
-def places(folder: Path) -> Iterator[Path]:
+def places(folder: Path) -> Iterator[Place]:
     """Folders that a dataset's list of classes may lie in, best first."""
-    yield folder
-    below = {each.name.lower(): each for each in list_folder(folder)[1]}
-    for name in BESIDE:
-        if name in below:
-            yield below[name]
-            yield from list_folder(below[name])[1]
+    own = Place(folder)
+    yield own
+    for below in own.below(*BESIDE):
+        yield below
+        yield from below.places
     above = folder.parent if folder.name not in ("", "..") else folder.resolve().parent
     if is_folder(above):
-        yield above
+        yield Place(above)
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:

@@ -12,15 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.datasets.annotations.left_out import LeftOut
-from yolo.datasets.annotations.repair import OUTLINED, ROUNDING, SHARED_ID, Repairs
+from yolo.datasets.annotations.repair import (
+    COCO_CORNERS,
+    NO_AREA,
+    OUTLINED,
+    ROUNDING,
+    SHARED_ID,
+    UNKNOWN_PICTURE,
+    Repairs,
+)
 from yolo.datasets.formats.coco_entries import Id, id_of, number
 from yolo.datasets.formats.coco_outlines import Corners, bounding_box
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
 
-UNKNOWN_PICTURE = "annotations of pictures that are not listed, skipped"
-NO_AREA = "areas that are no numbers, those of the boxes taken"
-CORNERS = "boxes that look like corners x1, y1, x2, y2 where COCO has x, y, width, height; check them"
 SAME_AREA = 0.01
 """Largest relative difference of two areas that count as the same."""
 
@@ -230,7 +235,7 @@ def note_corners(path: Path, objects: Objects, sizes: NDArray[np.int32], repairs
         found = judged & like if 2 * like[judged].sum() >= judged.sum() else np.zeros(len(boxes), bool)
     else:
         found = beyond if within.all() and 2 * beyond.sum() >= len(boxes) else np.zeros(len(boxes), bool)
-    repairs.add_rows(CORNERS, found, lambda row: f"{path}: annotations[{objects.entries[row]}]")
+    repairs.add_rows(COCO_CORNERS, found, lambda row: f"{path}: annotations[{objects.entries[row]}]")
 
 
 def count_shared_ids(path: Path, annotations: list[Any], repairs: Repairs) -> None:

@@ -14,8 +14,7 @@ from defusedxml.ElementTree import iterparse
 
 from yolo.datasets.annotations.part_files import Reading
 from yolo.datasets.annotations.records import Object
-from yolo.datasets.annotations.repair import OUTLINED
-from yolo.datasets.annotations.tables import NAMELESS
+from yolo.datasets.annotations.repair import NAMELESS, NO_AREA_SHAPES, OUTLINED, ROTATED
 from yolo.errors import AnnotationError
 from yolo.files.bounded import MIB, in_units, open_file, open_or_fault
 from yolo.files.quoted import quoted
@@ -26,8 +25,6 @@ LARGEST_XML = 8192 * MIB
 GLANCE = 65536
 ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<annotations[\s>]", re.DOTALL)
 CONTENT = (b"<image ", b"<track ", b"<meta>", b"<version>")
-ROTATED = "rotated boxes, bounded"
-POINTS = "points, which have no box, dropped"
 
 Corners = tuple[float, float, float, float]
 
@@ -125,7 +122,7 @@ def read_shape(element: Element, name: str, place: str, file: str, reading: Read
         return None
     if found is None:
         if element.tag == "points":
-            reading.repairs.add(POINTS, where)
+            reading.repairs.add(NO_AREA_SHAPES, where)
         return None
     if not name:
         reading.repairs.add(NAMELESS, where)

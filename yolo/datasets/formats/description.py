@@ -150,7 +150,7 @@ def dataset_folder(path: Path, content: dict[str, Any]) -> Path:
 
 def described_voc(path: Path, content: dict[str, Any]) -> Source:
     folder = base_folder(path, content)
-    roots = find_roots(folder)
+    roots = find_roots(Place(folder))
     if not roots:
         raise AnnotationError(f"{path}: path: {folder} is no VOC folder; it has no Annotations/*.xml")
     return with_names(voc_source(roots, folder), described_names(path, content))

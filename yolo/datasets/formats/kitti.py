@@ -22,7 +22,7 @@ from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Object, to_columns
-from yolo.datasets.annotations.repair import Repairs
+from yolo.datasets.annotations.repair import REGIONS, Repairs
 from yolo.datasets.annotations.source import PLAIN, Format, ReadOptions, Source
 from yolo.datasets.annotations.splits import SPLITS
 from yolo.datasets.annotations.text_files import read_lines
@@ -36,7 +36,6 @@ PICTURE_FOLDERS = ("image_2", "images", "image", "JPEGImages", "imgs")
 AROUND = ("training", "data_object_label_2", "data", "object")
 """Folders that KITTI's archives put around the labels."""
 UNLABELLED = "DontCare"
-REGIONS = f"regions without labels ({UNLABELLED}), ignored"
 LISTS = (*SPLITS, "trainval")
 
 

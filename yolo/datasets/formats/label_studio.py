@@ -12,7 +12,7 @@ from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.record_files import Reading, files_of, record_source
 from yolo.datasets.annotations.records import Record
-from yolo.datasets.annotations.repair import NO_AREA_SHAPES
+from yolo.datasets.annotations.repair import NO_AREA_SHAPES, NOT_LABELLED
 from yolo.datasets.annotations.shapes import (
     Corners,
     bounds,
@@ -64,7 +64,7 @@ def read_task(reading: Reading, place: str, task: Any, finder: PictureFinder) ->
     if "data" in task:
         found = annotation_of(task)
         if found is None:
-            reading.repairs.add("tasks without an annotation, left out", place)
+            reading.repairs.add(NOT_LABELLED, place)
             return
         where, regions = found
     else:

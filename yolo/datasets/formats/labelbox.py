@@ -12,14 +12,13 @@ from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.record_files import Reading, files_of, record_source
 from yolo.datasets.annotations.records import Record
-from yolo.datasets.annotations.repair import NO_AREA_SHAPES
+from yolo.datasets.annotations.repair import NO_AREA_SHAPES, NOT_LABELLED
 from yolo.datasets.annotations.shapes import Corners, bounds, from_size, numbers, points, size_in, text
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.datasets.annotations.text_files import read_lines
 from yolo.errors import AnnotationError
 from yolo.files.quoted import quoted
 
-UNLABELLED = "data rows without a label, left out"
 WITHOUT_AREA = ("point", "line", "mask", "instanceURI")
 
 
@@ -64,7 +63,7 @@ def read_row(reading: Reading, place: str, row: Any, finder: PictureFinder) -> N
         return
     objects = labelled_objects(row)
     if objects is None:
-        reading.repairs.add(UNLABELLED, place)
+        reading.repairs.add(NOT_LABELLED, place)
         return
     record = Record(
         place, next((name for name in names if finder.find(name)), names[0]), size_in(row.get("media_attributes"))

@@ -16,7 +16,7 @@ from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.record_files import Reading, files_of, record_source
 from yolo.datasets.annotations.records import Record
-from yolo.datasets.annotations.repair import NO_AREA_SHAPES
+from yolo.datasets.annotations.repair import NO_AREA_SHAPES, NO_OBJECTS
 from yolo.datasets.annotations.shapes import Corners, Point, bounds, ellipse_bounds, points, size_in, text
 from yolo.datasets.annotations.source import FILES, Format, Source
 from yolo.errors import AnnotationError
@@ -27,7 +27,6 @@ IGNORED = ("difficult", "ignore", "iscrowd")
 """Flags of objects whose detection counts neither as right nor as wrong."""
 NO_CLASSES = frozenset({"__ignore__", "_background_"})
 """Labels that labelme's own converters take for no object."""
-NO_OBJECTS = "regions labelled __ignore__ or _background_, dropped"
 WITHOUT_AREA = frozenset({"point", "points", "line"})
 
 

@@ -44,7 +44,7 @@ def read_line(line: str, place: str) -> Object:
 
 def find_labels(place: Place) -> list[Place]:
     """Folders ``Label`` of the classes in a folder."""
-    inner = [found for folder in place.folders for found in Place(folder).below("Label")]
+    inner = [found for each in place.places for found in each.below("Label")]
     return inner if any(holds_labels(each, is_line) for each in inner) else []
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 from yolo.datasets.annotations.record_files import Reading, class_name
 from yolo.datasets.annotations.records import Record
+from yolo.datasets.annotations.repair import ONLY_CLASS
 from yolo.datasets.annotations.shapes import Corners
 
 logger = logging.getLogger(__name__)
 
 NAMES = ("class", "label", "name", "category", "type", "object", "object_type", "classname", "class_name")
 """Usual names of the attribute that holds the class, in lower case, likeliest first."""
-ONLY_CLASS = "object"
+CLASS_NAME = "object"
 """Class of all regions where no attribute names any."""
-CLASSLESS = f"regions of a file without any class, called {ONLY_CLASS!r}"
 
 
 def class_attribute(used: Counter[str], declared: Sequence[str] = ()) -> str | None:
@@ -51,5 +51,5 @@ def add_region(
 ) -> None:
     """Add a region to a record; ``name`` None: no region of the file has a class, and all are of one."""
     if name is None:
-        reading.count(CLASSLESS, record, place)
-    reading.add(record, ONLY_CLASS if name is None else name, corners, place, outlined=outlined)
+        reading.count(ONLY_CLASS, record, place)
+    reading.add(record, CLASS_NAME if name is None else name, corners, place, outlined=outlined)

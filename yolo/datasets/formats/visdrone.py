@@ -8,18 +8,17 @@ ignored boxes of the class with the most objects. The folders ``VisDrone2019-DET
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 from yolo.datasets.annotations.label_files import assign_regions, holds_labels, numbers, read_label_files
 from yolo.datasets.annotations.part_files import Part, Reading, part_source
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.records import Object, Record
+from yolo.datasets.annotations.repair import REGIONS
 from yolo.datasets.annotations.source import PLAIN, Format, Source
 from yolo.datasets.annotations.splits import split_in_name
 from yolo.files.quoted import quoted
 
 CLASSES = (*("pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle", "awning-tricycle", "bus", "motor"),)
-REGIONS = "regions and objects of no class (VisDrone's 0 and 11), ignored"
 FIELDS = 8
 
 
@@ -66,14 +65,14 @@ def recognise(place: Place) -> Source | None:
     if not place.is_folder:
         return None
     own = find_labels(place)
-    found = {"": own} if own else {split_in_name(each.name) or "": find_labels(Place(each)) for each in named(place)}
+    found = {"": own} if own else {split_in_name(each.path.name) or "": find_labels(each) for each in named(place)}
     parts = {split: part(labels) for split, labels in found.items() if labels is not None}
     return part_source("VisDrone", place, parts, classes=lambda: CLASSES) if parts else None
 
 
-def named(place: Place) -> list[Path]:
+def named(place: Place) -> list[Place]:
     """Folders of VisDrone's splits."""
-    return [each for each in place.folders if "visdrone" in each.name.lower() and split_in_name(each.name)]
+    return [each for each in place.places if "visdrone" in each.path.name.lower() and split_in_name(each.path.name)]
 
 
 def part(labels: Place) -> Part:

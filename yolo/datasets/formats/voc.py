@@ -31,8 +31,8 @@ from yolo.datasets.formats.voc_folders import (
     find_root,
     find_roots,
     first_files,
-    folders_below,
     path_below,
+    places_below,
     split_names,
     split_of,
 )
@@ -253,9 +253,9 @@ def recognise(place: Place) -> Source | None:
 
     What lies in a single folder further down is left to `load_dataset`, which looks for descriptions there first.
     """
-    if not place.is_folder or (len(place.folders) == 1 and find_root(place.path, place.path) is None):
+    if not place.is_folder or (len(place.folders) == 1 and find_root(place, place.path) is None):
         return None
-    roots = find_roots(place.path)
+    roots = find_roots(place)
     return voc_source(roots, place.path) if roots else None
 
 
@@ -275,8 +275,8 @@ def near_miss(place: Place) -> str | None:
         if place.with_suffix(".xml") and root_name(place.path) in ROOTS:
             return f"{place.path}: the annotations of one picture (VOC); give the folder that holds them all"
         return None
-    for folder in folders_below(place.path, DEEPEST):
-        files = first_files(folder)
+    for each in places_below(place, DEEPEST):
+        files = first_files(each)
         roots = [name for name in map(root_name, files) if name]
         if roots and CVAT not in roots:
             return (

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePath
 
-from yolo.datasets.annotations.place import Place, is_clutter
+from yolo.datasets.annotations.place import Place, walk_names
 from yolo.datasets.annotations.splits import SPLITS, usual_split
 from yolo.datasets.annotations.text_files import read_lines
 from yolo.datasets.annotations.xml_file import root_name
@@ -112,26 +112,12 @@ def list_files(base: Path, suffixes: frozenset[str], *, depth: int = DEEP) -> di
     Each folder's files are sorted and before those of its subfolders, as those of `walk`, which takes longer.
     """
     found: dict[str, Path] = {}
-    seen: set[str] = set()
-
-    def visit(folder: str, below: str, left: int) -> None:
-        real = os.path.realpath(folder)
-        if real in seen:
-            return
-        seen.add(real)
-        files: list[str] = []
-        folders: list[str] = []
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not is_clutter(entry.name):
-                    (folders if entry.is_dir() else files).append(entry.name)
-        for name in sorted(files):
+    for folder, names in walk_names(str(base), depth=depth):
+        below = path_below(Path(folder), base)
+        start = f"{below}/" if below else ""
+        for name in names:
             if name[name.rfind(".") :].lower() in suffixes:
-                found[below + name] = Path(folder, name)
-        for name in sorted(folders) if left else ():
-            visit(f"{folder}{os.sep}{name}", f"{below}{name}/", left - 1)
-
-    visit(str(base), "", depth)
+                found[start + name] = Path(folder, name)
     return found
 
 
@@ -148,59 +134,57 @@ def possible_names(line: str) -> list[str]:
     return names + [str(each.with_suffix("")) for each in paths if each.suffix.lower() in {*SUFFIXES, ".xml"}]
 
 
-def find_roots(path: Path) -> list[Root]:
-    """Find the folders with annotations at a path, or in those below it; empty if it is not a VOC folder."""
-    own = find_root(path, path)
-    return [own] if own else list(roots_below(path))
+def find_roots(place: Place) -> list[Root]:
+    """Find the folders with annotations at a place, or in those below it; empty if it is not a VOC folder."""
+    own = find_root(place, place.path)
+    return [own] if own else list(roots_below(place))
 
 
-def find_root(folder: Path, top: Path) -> Root | None:
+def find_root(place: Place, top: Path) -> Root | None:
     """Find the annotations of a folder: in one with a usual name and those below it, else directly in the folder."""
-    for below in Place(folder).below(*ANNOTATION_FOLDERS):
-        if any(holds_annotations(each, doubtful=True) for each in folders_below(below.path, DEEP)):
-            return Root(folder, below.path.name, top)
-    return Root(folder, ".", top) if holds_annotations(folder, doubtful=True) else None
+    for below in place.below(*ANNOTATION_FOLDERS):
+        if any(map(holds_annotations, places_below(below, DEEP))):
+            return Root(place.path, below.path.name, top)
+    return Root(place.path, ".", top) if holds_annotations(place) else None
 
 
-def roots_below(top: Path) -> Iterator[Root]:
+def roots_below(top: Place) -> Iterator[Root]:
     """Find the annotation folders of any name below a folder, those of one level before those further down."""
-    level = Place(top).folders
+    level = top.places
     left = MOST_FOLDERS
     for _ in range(DEEPEST):
-        deeper: list[Path] = []
-        for folder in level[: max(left, 0)]:
-            root = find_root(folder, top)
+        deeper: list[Place] = []
+        for place in level[: max(left, 0)]:
+            root = find_root(place, top.path)
             if root is not None:
                 yield root
             else:
-                deeper += Place(folder).folders
+                deeper += place.places
         left -= len(level)
         level = deeper
 
 
-def folders_below(folder: Path, depth: int) -> Iterator[Path]:
+def places_below(place: Place, depth: int) -> Iterator[Place]:
     """Yield a folder and those below it, each level before the next, at most `MOST_FOLDERS`."""
 
-    def levels() -> Iterator[Path]:
-        level = [folder]
+    def levels() -> Iterator[Place]:
+        level = [place]
         for _ in range(depth):
             yield from level
-            level = [below for each in level for below in Place(each).folders]
+            level = [below for each in level for below in each.places]
 
     return islice(levels(), MOST_FOLDERS)
 
 
-def holds_annotations(folder: Path, *, doubtful: bool) -> bool:
-    """Whether XML files lie directly in a folder whose roots are those of VOC, or (``doubtful``) cannot be told."""
-    names = [root_name(file) for file in first_files(folder)]
-    return any(name in ROOTS for name in names) or (doubtful and None in names)
+def holds_annotations(place: Place) -> bool:
+    """Whether XML files lie directly in a folder whose roots are those of VOC, or cannot be told."""
+    names = [root_name(file) for file in first_files(place)]
+    return None in names or any(name in ROOTS for name in names)
 
 
-def first_files(folder: Path) -> list[Path]:
-    """Some XML files directly in a folder, without listing all of a large one."""
-    with os.scandir(folder) as entries:
-        names = (entry.name for entry in entries if entry.name.lower().endswith(".xml"))
-        return sorted(folder / name for name in islice((each for each in names if not is_clutter(each)), LOOKED_INTO))
+def first_files(place: Place) -> list[Path]:
+    """Some XML files directly in a folder."""
+    return place.with_suffix(".xml", most=LOOKED_INTO)
 
 
 def split_names(roots: Sequence[Root]) -> tuple[str, ...]:

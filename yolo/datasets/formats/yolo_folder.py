@@ -62,7 +62,7 @@ def find_layout(place: Place) -> Layout | None:
         return Layout(place.path, images[0].path, lists or split_folders(images[0]))
     if images and has_rows(images[0], beside=True):
         return Layout(place.path, images[0].path, split_lists(place) or split_folders(images[0]))
-    with_pictures = bool(place.with_suffix(*SUFFIXES))
+    with_pictures = bool(place.with_suffix(*SUFFIXES, most=1))
     if with_pictures and (has_rows(place, deep=False, beside=True) or (labels and has_rows(labels[0]))):
         return Layout(place.path, place.path, split_lists(place))
     lists = split_lists(place)
@@ -71,7 +71,7 @@ def find_layout(place: Place) -> Layout | None:
 
 def split_folders(images: Place) -> dict[str, Path]:
     """Folders within that of the images which are named after splits (``train``, ``train2017``)."""
-    if images.with_suffix(*SUFFIXES):
+    if images.with_suffix(*SUFFIXES, most=1):
         return {}
     found = {folder.name.lower(): folder for folder in images.folders}
     names = sorted((name for name in found if without_year(name) in SPLITS), key=split_order)
@@ -115,7 +115,7 @@ def has_rows(place: Place, *, deep: bool = True, beside: bool = False) -> bool:
         deep: look into its folders too.
         beside: count only files with the stem of an image beside them.
     """
-    places = [place, *(Place(folder) for folder in (place.folders if deep else ()))]
+    places = [place, *(place.places if deep else ())]
     empty = False
     for each in islice(places, LOOKED_AT):
         stems = {file.stem for file in each.with_suffix(*SUFFIXES)} if beside else set()
@@ -216,7 +216,7 @@ def near_miss(place: Place) -> str | None:
 
 
 def has_pictures(place: Place) -> bool:
-    return any(Place(folder).with_suffix(*SUFFIXES) for folder in [place.path, *place.folders])
+    return any(each.with_suffix(*SUFFIXES, most=1) for each in [place, *place.places])
 
 
 FORMAT = Format("YOLO txt", PLAIN, recognise, near_miss)
