@@ -53,6 +53,7 @@ def test_classes_are_picked_renamed_and_merged(data, capsys, options, classes):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--classes", "dog,cow"], "it has none of the classes dog, cow; it has car, cat, truck"),
         (["--rename", "dog=cat"], "there is no class 'dog' to rename; it has car, truck, cat"),
         (["--rename", "dog"], "--rename dog: expected OLD=NEW"),
         (["--merge", "x=car+truck,y=car"], "class car is given two new names in --rename and --merge; name it once"),
@@ -68,3 +69,8 @@ def test_faulty_options(data, capsys, options, message):
 def test_a_class_named_twice():
     with pytest.raises(ConfigError, match="class a is given two new names"):
         new_names(Namespace(rename="a=b", merge="c=a+d"))
+
+
+def test_a_picked_class_that_is_not_there_is_named(data, caplog):
+    assert main(["info", str(data), "--classes", "cat,dog"]) == 0
+    assert "there is no class dog; it has car, cat, truck" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from yolo.datasets.annotations.repair import UNWANTED, Repairs, repair_boxes
 from yolo.errors import AnnotationError
 from yolo.structs import Dataset, PictureStore
+
+logger = logging.getLogger(__name__)
 
 OtherClasses = Literal["refuse", "drop"]
 """Treatment of boxes whose classes are not among the wanted ones."""
@@ -88,6 +91,8 @@ def build_dataset(
         if not classes:
             raise AnnotationError(f"{name}: no annotation file has an object, and there is no list of classes")
     wanted = check_classes(classes, place=name)
+    if others == "drop":
+        report_absent(columns, wanted, name=name)
     labels = relabel(columns, wanted, others=others)
     boxes, keep = repair_boxes(
         columns.boxes, columns.sizes[columns.pictures], place=columns.place, repairs=columns.repairs
@@ -124,6 +129,20 @@ def own_classes(columns: Columns) -> Sequence[str]:
     if columns.classes is None:
         return list(dict.fromkeys(columns.names))
     return columns.classes() if callable(columns.classes) else columns.classes
+
+
+def report_absent(columns: Columns, wanted: Sequence[str], *, name: str) -> None:
+    """Warn of picked classes that the source does not have, which may be mistyped.
+
+    Raises:
+        AnnotationError: it has none of them.
+    """
+    own = {*own_classes(columns), *columns.names}
+    absent = [each for each in wanted if each not in own]
+    if len(absent) == len(wanted):
+        raise AnnotationError(f"{name}: it has none of the classes {show(wanted)}; it has {show(sorted(own))}")
+    if absent:
+        logger.warning("%s: there is no class %s; it has %s", name, " and no ".join(absent), show(sorted(own)))
 
 
 def with_new_names(columns: Columns, rename: Mapping[str, str], *, name: str) -> Columns:
