@@ -137,7 +137,14 @@ def test_subsets_are_splits(tmp_path):
     assert load_dataset(tmp_path).box_counts.tolist() == [1, 0]
 
 
-def test_a_single_subset_is_no_split(tmp_path):
+def test_a_single_subset_named_after_a_split_is_one(tmp_path):
+    write_picture(tmp_path / "images" / "train" / "a.jpg")
+    write_xml(tmp_path, image("a.jpg", BOX, more=' subset="Train"'))
+    assert available_splits(tmp_path) == ("train",)
+    assert len(load_dataset(tmp_path, "train").boxes) == 1
+
+
+def test_a_single_subset_of_another_name_is_no_split(tmp_path):
     write_picture(tmp_path / "a.jpg")
     write_xml(tmp_path, image("a.jpg", BOX, more=' subset="default"'))
     assert available_splits(tmp_path) == ()
