@@ -108,6 +108,7 @@ KINDS = {
 
 REPAIRS: dict[str, tuple[str, Severity, str]] = {
     repair.NOT_FINITE: ("box_not_finite", "error", MEND_BOX),
+    repair.UNREAD: ("header_unread", "error", "copy or export them again; --fix leaves them out"),
     repair.OUTSIDE: ("box_outside", "error", MEND_BOX),
     repair.EMPTY: ("box_empty", "error", MEND_BOX),
     repair.OTHER_SHAPE: ("other_shape", "error", SIZES),

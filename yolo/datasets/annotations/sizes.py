@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.datasets.annotations.repair import OTHER_SHAPE, RESIZED, SWAPPED_SIDES, WRONG_SIZE, Repairs
+from yolo.datasets.annotations.repair import OTHER_SHAPE, RESIZED, SWAPPED_SIDES, UNREAD, WRONG_SIZE, Repairs
 from yolo.errors import MediaError
 from yolo.files.bounded import open_descriptor, open_file, unreadable
 from yolo.files.kept_arrays import KeptArrays, Ragged
@@ -144,4 +144,5 @@ def fit_sizes(
     repairs.add_rows(OTHER_SHAPE, strange, place)
     if not missing.all():  # else the source has no sizes
         repairs.add_rows(WRONG_SIZE, missing & ~unread, place)
+    repairs.add_rows(UNREAD, unread & ~missing, place)
     return sizes.astype(np.int32), factors
