@@ -25,6 +25,8 @@ from yolo.images.suffixes import SUFFIXES
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 BOXES = re.compile(rf"(?:\s+{NUMBER}(?:,{NUMBER}){{4}})+$")
 """Boxes at the end of a line; what stands before is the path, blanks included."""
+MOST_TEXTS = 50
+"""Number of ``.txt`` files in a folder above which only those named after splits are looked into."""
 LINES_SEEN = 20
 """Number of lines at the beginning of a file among which one has to have boxes."""
 TOTAL = 8 * LARGEST_ANNOTATION
@@ -33,7 +35,10 @@ TOTAL = 8 * LARGEST_ANNOTATION
 
 def recognise(place: Place) -> Source | None:
     """Recognise a list, or a folder with lists of which the names say the split."""
-    files = [file for file in place.with_suffix(".txt") if is_list(file)]
+    texts = place.with_suffix(".txt")
+    if len(texts) > MOST_TEXTS:  # labels of single images
+        texts = [file for file in texts if SPLIT_LIST.fullmatch(file.stem)]
+    files = [file for file in texts if is_list(file)]
     if not files:
         return None
     splits: dict[str, Path] = {}
