@@ -15,7 +15,7 @@ from yolo.datasets.annotations.columns import Columns, unique_ids
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.repair import LISTED_TWICE, REPEATED, Repairs
-from yolo.datasets.annotations.sizes import LARGEST_SIDE, fit_sizes, read_headers
+from yolo.datasets.annotations.sizes import LARGEST_SIDE, Headers, fit_sizes, read_headers
 from yolo.datasets.annotations.source import ReadOptions
 from yolo.errors import AnnotationError
 from yolo.structs import Size
@@ -89,48 +89,34 @@ def to_columns(
     repairs, left_out = repairs or Repairs(), left_out or LeftOut()
     total = len(records) + len(left_out)
     found = find_pictures(records, finder, left_out, repairs, name=name)
-    files = list(found)
-    headers = read_headers(files)
-    annotated = np.array([merged_size(each) for each in found.values()], np.int32).reshape(-1, 2)
-    # Fractions need no annotated size: one that is missing there, as where nothing is annotated, is no fault.
-    fractions = np.array([all(each.relative for each in part) for part in found.values()], bool)
-    annotated = np.where(fractions[:, None] & (annotated <= 0), headers.shown, annotated)
-    for index, reason in headers.faults.items():
-        if not annotated[index].all():
-            left_out.add(files[index], reason)
-    kept = [index for index, file in enumerate(files) if file not in left_out]
+    parts, annotated, headers = usable(found, left_out)
     left_out.settle(total, name=name, strict=options.strict)
-    parts = [found[files[index]] for index in kept]
     rows = [
         (index, record, each)
-        for index, part in enumerate(parts)
+        for index, part in enumerate(parts.values())
         for record, each in objects_of(part, repairs, keep_repeated=keep_repeated)
     ]
     pictures = np.array([index for index, _, _ in rows], np.int64)
     corners = np.array([each.corners for _, _, each in rows], np.float64).reshape(-1, 4)
     relative = np.array([record.relative for _, record, _ in rows], bool)
+    places = [part[0].place for part in parts.values()]
     sizes, factors = fit_sizes(
-        annotated[kept],
-        headers.take(kept),
+        annotated,
+        headers,
         extents(corners, pictures, np.where(relative, 0.0, 1.0), count=len(parts)),
-        place=lambda index: parts[index][0].place,
+        place=lambda index: places[index],
         repairs=repairs,
     )
     factors = np.where(relative[:, None], sizes[pictures], factors[pictures])
-    names = sorted({each.name for _, _, each in rows}) if classes is None else list(classes)
+    names = list(classes or ())
     names += sorted({each.name for _, _, each in rows} - set(names))
     label_of = {each: label for label, each in enumerate(names)}
-    chosen = [files[index] for index in kept]
-    relatives = [relative_to(file, folder) for file in chosen]
-    ids = [part[0].image_id for part in parts]
-    own = [each for each in ids if each is not None]
-    if len(set(own)) < len(parts):
-        own = [*unique_ids([file.stem for file in chosen], relatives)]
+    relatives = [relative_to(file, folder) for file in parts]
     return Columns(
         folder=folder,
         files=relatives,
         sizes=sizes,
-        image_ids=own,
+        image_ids=image_ids(parts, relatives),
         names=names,
         classes=None if classes is None else tuple(classes),
         pictures=pictures,
@@ -141,6 +127,33 @@ def to_columns(
         repairs=repairs,
         left_out=left_out.entries,
     )
+
+
+def usable(
+    found: dict[Path, list[Record]], left_out: LeftOut
+) -> tuple[dict[Path, list[Record]], NDArray[np.int32], Headers]:
+    """The images of known size with their records; others are left out.
+
+    Returns:
+        The records by image, the annotated height and width (N, 2), 0 where missing, and the headers.
+    """
+    files = list(found)
+    headers = read_headers(files)
+    annotated = np.array([merged_size(each) for each in found.values()], np.int32).reshape(-1, 2)
+    # Fractions need no annotated size: one that is missing there, as where nothing is annotated, is no fault.
+    fractions = np.array([all(each.relative for each in part) for part in found.values()], bool)
+    annotated = np.where(fractions[:, None] & (annotated <= 0), headers.shown, annotated)
+    for index, reason in headers.faults.items():
+        if not annotated[index].all():
+            left_out.add(files[index], reason)
+    kept = [index for index, file in enumerate(files) if file not in left_out]
+    return {files[index]: found[files[index]] for index in kept}, annotated[kept], headers.take(kept)
+
+
+def image_ids(parts: dict[Path, list[Record]], relatives: Sequence[str]) -> list[int | str]:
+    """Ids of the images in the source if each has one of its own, else their stems or paths."""
+    own = [part[0].image_id for part in parts.values() if part[0].image_id is not None]
+    return own if len(set(own)) == len(parts) else [*unique_ids([file.stem for file in parts], relatives)]
 
 
 def find_pictures(

@@ -24,9 +24,6 @@ from yolo.files.atomic import exists, is_file, is_folder
 from yolo.files.quoted import quoted
 from yolo.files.yaml_file import read_yaml
 
-ESCAPES = (("\t", "\\t", "a tab"), ("\n", "\\n", "a line break"), ("\b", "\\b", "a control code"))
-"""Characters that YAML makes of the beginning of a folder's name after a backslash, such as ``\\train``."""
-
 
 def read_description(path: Path) -> dict[str, Any]:
     """Read a dataset description.
