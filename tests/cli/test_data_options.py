@@ -9,9 +9,11 @@ import pytest
 from jsonargparse import Namespace
 from pictures import write_picture
 
-from yolo.cli.data_options import new_names
+from yolo.cli.data_options import load_data, load_other, new_names
 from yolo.cli.main import main
 from yolo.errors import ConfigError
+
+READ_ALL = {"names": None, "classes": None, "merge": None, "strict": False}
 
 
 @pytest.fixture
@@ -74,3 +76,13 @@ def test_a_class_named_twice():
 def test_a_picked_class_that_is_not_there_is_named(data, caplog):
     assert main(["info", str(data), "--classes", "cat,dog"]) == 0
     assert "there is no class dog; it has car, cat, truck" in caplog.text
+
+
+def test_validation_may_lack_a_class_that_is_renamed(data, tmp_path):
+    train = load_data(Namespace(**READ_ALL, data=str(data), images=None, rename="car=auto"), None)
+    other = json.loads(data.read_text())
+    other["categories"], other["annotations"] = other["categories"][2:], other["annotations"][2:]
+    (tmp_path / "val.json").write_text(json.dumps(other))
+    arguments = Namespace(**READ_ALL, rename="car=auto")
+    found = load_other(str(tmp_path / "val.json"), arguments, None, classes=train.classes)
+    assert (found.classes, found.labels.tolist()) == (("auto", "truck", "cat"), [2])

@@ -9,7 +9,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from yolo.datasets.annotations.columns import Columns, OtherClasses, build_dataset, concatenate, own_classes
+from yolo.datasets.annotations.columns import Columns, OtherClasses, build_dataset, own_classes
+from yolo.datasets.annotations.joining import concatenate
 from yolo.datasets.annotations.place import Place, walk
 from yolo.datasets.annotations.source import DESCRIBED, ReadOptions, Source
 from yolo.datasets.annotations.splits import SYNONYMS, find_split, usual_split

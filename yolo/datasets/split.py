@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import check
-from yolo.datasets.annotations.columns import build_dataset, concatenate, to_columns
+from yolo.datasets.annotations.columns import build_dataset
+from yolo.datasets.annotations.joining import concatenate, to_columns
 from yolo.errors import AnnotationError, ConfigError
 from yolo.structs import Dataset, counted
 

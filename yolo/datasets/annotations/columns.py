@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ def build_dataset(
     Raises:
         AnnotationError: a box has a class that is not wanted, or the list of classes is invalid.
     """
-    columns = with_new_names(columns, rename or {}, name=name)
+    columns = with_new_names(columns, rename or {}, name=name, partly=classes is not None)
     if classes is None:
         classes = own_classes(columns)
         if not classes:
@@ -145,8 +145,14 @@ def report_absent(columns: Columns, wanted: Sequence[str], *, name: str) -> None
         logger.warning("%s: there is no class %s; it has %s", name, " and no ".join(absent), show(sorted(own)))
 
 
-def with_new_names(columns: Columns, rename: Mapping[str, str], *, name: str) -> Columns:
+def with_new_names(columns: Columns, rename: Mapping[str, str], *, name: str, partly: bool) -> Columns:
     """Rename classes of the columns.
+
+    Args:
+        columns: the columns.
+        rename: new names by old ones.
+        name: name of the dataset.
+        partly: whether classes to be renamed may be missing, as in validation data that lack some of training's.
 
     Raises:
         AnnotationError: a class to be renamed is not in the dataset.
@@ -155,7 +161,7 @@ def with_new_names(columns: Columns, rename: Mapping[str, str], *, name: str) ->
         return columns
     own = own_classes(columns)
     unknown = [old for old in rename if old not in own and old not in columns.names]
-    if unknown:
+    if unknown and not partly:
         raise AnnotationError(f"{name}: there is no class {unknown[0]!r} to rename; it has {show(own)}")
     return replace(
         columns,
@@ -230,91 +236,3 @@ def object_areas(columns: Columns, boxes: NDArray[np.float32]) -> NDArray[np.flo
 def unique_ids(stems: Sequence[str], names: Sequence[str]) -> list[str]:
     """Image ids: the stem of each file, or a longer name where two images have the same stem."""
     return list(stems if len(set(stems)) == len(stems) else names)
-
-
-def to_columns(dataset: Dataset) -> Columns:
-    """Convert a Dataset back to columns, for readers that have one."""
-    pictures = dataset.box_pictures
-    return Columns(
-        folder=dataset.folder,
-        files=dataset.files,
-        sizes=dataset.sizes,
-        image_ids=dataset.image_ids,
-        names=dataset.classes,
-        category_ids=dataset.category_ids,
-        split=dataset.split,
-        pictures=pictures,
-        labels=dataset.labels,
-        boxes=dataset.boxes.astype(np.float64),
-        ignore=dataset.ignore,
-        areas=dataset.areas.astype(np.float64),
-        place=lambda row: f"{dataset.path(int(pictures[row]))}: object {row - dataset.offsets[pictures[row]] + 1}",
-        left_out=dataset.left_out,
-        store=dataset.store,
-    )
-
-
-def common_ids(parts: Sequence[Columns], names: Sequence[str]) -> list[int] | None:
-    """Id of each class in the sources of several parts; None if these have none, or differ."""
-    ids: dict[str, int] = {}
-    for part in parts:
-        for name, each in reversed(list(zip(part.names, part.category_ids or (), strict=False))):
-            if part is parts[0]:
-                ids[name] = each  # at last the first of several with one name
-            elif ids.setdefault(name, each) != each:
-                return None
-    known = [ids[name] for name in names if name in ids]
-    return known if len(known) == len(names) == len(set(known)) else None
-
-
-def concatenate(parts: Sequence[Columns], *, folder: Path, classes: Sequence[str]) -> Columns:
-    """Join the columns of several parts of a dataset, such as its splits.
-
-    Args:
-        parts: the parts, without stores.
-        folder: folder that the images' paths become relative to.
-        classes: class names of the whole.
-    """
-    names = list(dict.fromkeys([*classes, *(name for part in parts for name in part.names)]))
-    label_of = {name: label for label, name in enumerate(names)}
-    paths = [part.folder / file for part in parts for file in part.files]
-    files = [str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths]
-    firsts = np.cumsum([0, *(len(part.files) for part in parts)])
-    rows = np.cumsum([0, *(len(part.boxes) for part in parts)])
-    repairs = Repairs()
-    for part in parts:
-        repairs.take_over(part.repairs)
-
-    def place(row: int) -> str:
-        part = int(np.searchsorted(rows, row, side="right")) - 1
-        return parts[part].place(row - int(rows[part]))
-
-    def joined(name: str, missing: float) -> NDArray[Any]:
-        columns = [getattr(part, name) for part in parts]
-        return np.concatenate(
-            [
-                np.full(len(part.boxes), missing) if column is None else column
-                for part, column in zip(parts, columns, strict=True)
-            ]
-        )
-
-    ids = [each for part in parts for each in part.image_ids]
-    return Columns(
-        folder=folder,
-        files=files,
-        sizes=np.concatenate([part.sizes for part in parts]),
-        image_ids=ids if len(set(ids)) == len(ids) else files,
-        names=names,
-        classes=classes,
-        category_ids=common_ids(parts, names),
-        pictures=np.concatenate([part.pictures + first for part, first in zip(parts, firsts, strict=False)]),
-        labels=np.concatenate(
-            [np.array([label_of[name] for name in part.names], np.int32)[part.labels] for part in parts]
-        ),
-        boxes=np.concatenate([part.boxes for part in parts]),
-        ignore=joined("ignore", missing=0).astype(bool),
-        areas=joined("areas", missing=np.nan),
-        place=place,
-        repairs=repairs,
-        left_out={file: reason for part in parts for file, reason in part.left_out.items()},
-    )

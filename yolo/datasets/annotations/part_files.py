@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from yolo.datasets.annotations.columns import Columns, concatenate
+from yolo.datasets.annotations.columns import Columns
+from yolo.datasets.annotations.joining import concatenate
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place

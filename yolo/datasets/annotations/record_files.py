@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from yolo.datasets.annotations.columns import Columns, concatenate
+from yolo.datasets.annotations.columns import Columns
+from yolo.datasets.annotations.joining import concatenate
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place, walk

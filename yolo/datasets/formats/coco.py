@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from yolo.datasets.annotations.columns import Columns, concatenate
+from yolo.datasets.annotations.columns import Columns
+from yolo.datasets.annotations.joining import concatenate
 from yolo.datasets.annotations.json_file import outline, paused_garbage_collection, read_json
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.place import Place

@@ -9,7 +9,8 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from yolo.datasets.annotations.columns import Columns, concatenate
+from yolo.datasets.annotations.columns import Columns
+from yolo.datasets.annotations.joining import concatenate
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.pictures import PictureFinder
 from yolo.datasets.annotations.place import Place

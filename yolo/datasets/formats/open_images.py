@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yolo.datasets.annotations.columns import Columns, concatenate, unique_ids
+from yolo.datasets.annotations.columns import Columns, unique_ids
+from yolo.datasets.annotations.joining import concatenate
 from yolo.datasets.annotations.left_out import LeftOut
 from yolo.datasets.annotations.part_files import annotation_files, by_split, find_near
 from yolo.datasets.annotations.place import Place

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from yolo.datasets.annotations.columns import Columns, to_columns
+from yolo.datasets.annotations.columns import Columns
+from yolo.datasets.annotations.joining import to_columns
 from yolo.datasets.annotations.place import Place
 from yolo.datasets.annotations.source import PACKED, Format, ReadOptions, Source
 from yolo.datasets.annotations.splits import SPLITS
