@@ -28,6 +28,8 @@ ORDER = [
     "model.networks",
     "model",
     "weights",
+    "conversion",
+    "runtimes",
     "datasets.annotations",
     "datasets.formats",
     "datasets.tfrecord",
@@ -52,7 +54,20 @@ ORDER = [
 
 RANK = {unit: rank for rank, unit in enumerate(ORDER)}
 
-HEAVY = {"tensorflow", "keras", "jax", "torch", "matplotlib", "albumentations", "sklearn", "pycocotools"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "jax",
+    "torch",
+    "matplotlib",
+    "albumentations",
+    "sklearn",
+    "pycocotools",
+    "openvino",
+    "onnx",
+    "onnxruntime",
+    "nncf",
+}
 
 FACE = {"", "__main__"}
 """The package's own `__init__` and `__main__`, which look at everything."""

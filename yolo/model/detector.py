@@ -27,6 +27,7 @@ from yolo.ops.decode import decode
 from yolo.ops.loss import LossTerms, yolo_loss
 from yolo.ops.nms import Kept, suppress
 from yolo.ops.slots import Slots, make_slots
+from yolo.ops.unpad import unpad
 from yolo.structs import Detections
 
 Picture = str | Path | NDArray[np.uint8]
@@ -238,15 +239,7 @@ class Detector(keras.Model):
 
         Rows of the batch beyond the letterboxes are padding, and skipped.
         """
-        found = []
-        for index, letterbox in enumerate(letterboxes):
-            valid = kept.valid[index]
-            height, width = letterbox.image_size
-            boxes = letterbox.boxes_to_image(kept.boxes[index][valid])
-            boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
-            labels = kept.labels[index][valid].astype(np.int32)
-            found.append(Detections(boxes, kept.scores[index][valid], labels, self.classes))
-        return found
+        return unpad(kept, letterboxes, self.classes)
 
     def detect(
         self,

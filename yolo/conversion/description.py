@@ -1,0 +1,135 @@
+"""Description of a network for detection: all that is needed besides its weights, as text inside exported files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from yolo.config import LetterboxMode, NmsConfig
+from yolo.errors import WeightsError
+from yolo.ops.slots import Coding, Slots, make_slots
+
+if TYPE_CHECKING:
+    from yolo.model.detector import Detector
+
+KEY = "yolov3_keras"
+"""Name of the entry in a file's metadata that holds the whole description as JSON."""
+
+Contents = Literal["maps", "predictions", "detections"]
+"""Outputs of a network: raw maps, decoded boxes and scores, or the detections after suppression."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """Everything that detection needs to know of a network besides its weights."""
+
+    model: str
+    classes: tuple[str, ...]
+    canvas: tuple[int, int]
+    """(height, width) in pixels that the network was made for."""
+    letterbox: LetterboxMode
+    strides: tuple[int, ...]
+    """Stride of each scale, coarse to fine."""
+    anchors: tuple[tuple[tuple[float, float], ...], ...]
+    """(width, height) in canvas pixels of each scale's anchors, coarse to fine."""
+    coding: Coding = field(default_factory=Coding)
+    nms: NmsConfig = field(default_factory=NmsConfig)
+    origin: dict[str, Any] = field(default_factory=dict)
+    contents: Contents = "maps"
+    precision: str = "float32"
+    """Numeric precision of the weights in the file."""
+    batch: int | None = None
+    """Images a batch; None: any number."""
+    fixed_canvas: bool = False
+    """Whether the network takes `canvas` alone, and no other multiples of the strides."""
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the network's outputs, maps coarse to fine: ``stride_32``, ``stride_16``, .."""
+        if self.contents == "maps":
+            return [f"stride_{stride}" for stride in self.strides]
+        return ["boxes", "scores"] if self.contents == "predictions" else ["boxes", "scores", "labels", "valid"]
+
+    def slots_on(self, canvas: tuple[int, int]) -> Slots:
+        """Slots of a canvas (height, width), with the same anchors in pixels."""
+        anchors = [np.array(shapes, np.float32) for shapes in self.anchors]
+        return make_slots(canvas, self.strides, anchors, self.coding)
+
+    def to_text(self) -> str:
+        """Write all fields as JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_text(cls, text: str, source: str) -> Description:
+        """Read the fields from JSON.
+
+        Args:
+            text: what `to_text` returned.
+            source: name of the file, for errors.
+
+        Raises:
+            WeightsError: the text is not a description.
+        """
+        try:
+            fields = json.loads(text)
+            return cls(
+                **{
+                    **fields,
+                    "classes": tuple(map(str, fields["classes"])),
+                    "canvas": _pair(fields["canvas"]),
+                    "strides": tuple(map(int, fields["strides"])),
+                    "anchors": tuple(tuple((float(w), float(h)) for w, h in shapes) for shapes in fields["anchors"]),
+                    "coding": _coding(fields["coding"]),
+                    "nms": NmsConfig(**fields["nms"]),
+                }
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise WeightsError(
+                f"{source}: the description inside is damaged ({error!s:.200}); export it anew"
+            ) from error
+
+
+def describe(detector: Detector, **changes: Any) -> Description:
+    """Describe a detector; ``changes`` are fields of the file that it goes into."""
+    shape = detector.architecture
+    fields = {
+        "model": detector.variant,
+        "classes": detector.classes,
+        "canvas": detector.canvas,
+        "letterbox": detector.letterbox,
+        "strides": shape.strides,
+        "anchors": tuple(tuple((float(w), float(h)) for w, h in shapes) for shapes in shape.anchors),
+        "coding": shape.coding,
+        "nms": detector.nms,
+        "origin": detector.origin,
+        "fixed_canvas": shape.fixed_canvas,
+    }
+    return Description(**{**fields, **changes})
+
+
+def read_metadata(metadata: Mapping[str, str], source: str) -> Description:
+    """Read the description in a file's metadata.
+
+    Raises:
+        WeightsError: there is none, as in files of other programs; or it is damaged.
+    """
+    if KEY not in metadata:
+        entries = ", ".join(sorted(metadata)[:8]) or "none"
+        raise WeightsError(
+            f"{source}: holds no description by this package (its metadata: {entries}); "
+            "export a model with yolov3 export"
+        )
+    return Description.from_text(metadata[KEY], source)
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    height, width = values
+    return int(height), int(width)
+
+
+def _coding(fields: Mapping[str, Any]) -> Coding:
+    return Coding(**{**fields, "scale_xy": tuple(map(float, fields["scale_xy"]))})

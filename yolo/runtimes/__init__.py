@@ -1,0 +1,1 @@
+"""A detector's network in any program that runs networks: TensorFlow, OpenVINO, ONNX Runtime, LiteRT."""

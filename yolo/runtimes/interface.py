@@ -1,0 +1,55 @@
+"""Interfaces between detection and what runs the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.config import LetterboxMode, NmsConfig
+from yolo.images.letterbox import Letterbox
+from yolo.structs import Detections
+
+Images = NDArray[np.float32]
+"""(B, H, W, 3) RGB in 0..255 on a canvas."""
+
+
+class Network(Protocol):
+    """Network in a runtime; may be called from several threads at once."""
+
+    runtime: str
+    """Name of the runtime, such as ``openvino``."""
+    precision: str
+    """Numeric precision of its computations, such as ``bfloat16``."""
+    parallel: int
+    """Number of calls at a time that give the highest throughput."""
+
+    def __call__(self, images: Images) -> list[NDArray[np.float32]]:
+        """Compute the outputs, in the order that the description of their contents gives."""
+
+
+class AnyDetector(Protocol):
+    """Detector that detection and evaluation can use, whatever runs its network."""
+
+    classes: tuple[str, ...]
+    nms: NmsConfig
+    origin: dict[str, Any]
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Size of the network's input, (height, width)."""
+
+    @property
+    def letterbox(self) -> LetterboxMode:
+        """Mode of fitting images to the canvas."""
+
+    def find(self, images: Any, nms: NmsConfig | None = None) -> Any:
+        """Find objects in images (B, H, W, 3) on a canvas; a `Kept` of numpy arrays, boxes in canvas pixels."""
+
+    def unpad(self, kept: Any, letterboxes: Sequence[Letterbox]) -> list[Detections]:
+        """Map a batch's detections to the pixels of each image, one `Detections` per letterbox."""
+
+    def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
+        """Detect objects in images (H, W, 3) uint8 RGB of any sizes, run as one batch; boxes are in image pixels."""
