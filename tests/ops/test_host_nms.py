@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import keras
@@ -17,8 +18,8 @@ from hypothesis import strategies as st
 
 from tests.helpers.nms_oracle import expected, overlap, ranked_pairs
 from yolo.config import NmsConfig, NmsKind
-from yolo.ops.decode import decode
-from yolo.ops.host_nms import decode_and_suppress
+from yolo.ops.decode import Predictions, decode
+from yolo.ops.host_nms import decode_and_suppress, suppress_candidates
 from yolo.ops.nms import suppress
 from yolo.ops.slots import Coding, make_slots
 
@@ -159,6 +160,37 @@ RATIO = 256 / (80**2 + 64**2)
 def test_what_has_to_be_above_the_threshold(kind, beta, overlap):
     assert one_cell_apart(kind, beta=beta, iou=overlap - 1e-4) == [1.0]
     assert one_cell_apart(kind, beta=beta, iou=overlap + 1e-4) == [1.0, 0.5]
+
+
+REFERENCE = np.load(Path(__file__).parents[1] / "references" / "nms.npz")
+"""Boxes and scores, and the scores that the Darknet program's own functions leave of them (make_nms.py)."""
+
+
+@pytest.mark.parametrize("case", [name for name in REFERENCE.files if len(name.split()) == 3])
+def test_it_is_what_the_darknet_program_leaves(case):
+    size, kind, beta = case.split()
+    canvas = tuple(map(int, size.split("x")))
+    boxes, scores, left = REFERENCE[f"{size} boxes"], REFERENCE[f"{size} scores"], REFERENCE[case]
+    config = NmsConfig(kind=kind, beta=float(beta), iou=0.45, conf=0.005)
+    wanted = np.sort(left[left > 0])[::-1]
+    assert 0.3 < len(wanted) / (scores > 0).sum() < 0.8
+
+    pairs = np.flatnonzero(scores)
+    pairs = pairs[np.argsort(-scores.ravel()[pairs])]
+    candidates = boxes[pairs // 3], scores.ravel()[pairs], (pairs % 3).astype(np.int32)
+    found_boxes, found, labels = suppress_candidates(candidates, config, canvas=canvas)
+    np.testing.assert_array_equal(found, wanted)
+    slot, label = np.array([np.argwhere(left == score)[0] for score in found]).T
+    np.testing.assert_array_equal(found_boxes, boxes[slot])
+    np.testing.assert_array_equal(labels, label)
+
+    kept = suppress(
+        Predictions(*map(keras.ops.convert_to_tensor, (boxes[None], np.ones((1, 60), np.float32), scores[None]))),
+        config,
+        canvas=canvas,
+    )
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(kept.scores)[0][: len(wanted)], wanted)
+    assert keras.ops.convert_to_numpy(kept.valid).sum() == len(wanted)
 
 
 def test_soft_scores_by_hand():
