@@ -46,10 +46,10 @@ def cases(canvas: tuple[int, int], classes: int) -> dict[str, Maps]:
         raw[..., 5:] -= 6
     for _ in range(20):
         raw = trained[rng.integers(3)]
-        row, column = (rng.integers(1, side - 1) for side in raw.shape[1:3])
-        label = rng.integers(classes)
-        raw[0, row - 1 : row + 2, column - 1 : column + 2, :, 4] += rng.uniform(6, 14, (3, 3, 3))
-        raw[0, row - 1 : row + 2, column - 1 : column + 2, :, 5 + label] += 9
+        row, column = (rng.integers(side) for side in raw.shape[1:3])
+        around = raw[0, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        around[..., 4] += rng.uniform(6, 14, around.shape[:3])
+        around[..., 5 + rng.integers(classes)] += 9
     return {"all random": maps(0, 2), "untrained": maps(0, 0.1), "twenty objects": trained}
 
 
@@ -74,9 +74,8 @@ def main() -> None:
     canvas = (options.size, options.size)
     shapes = published_anchors("yolov3-coco", canvas)
     slots = make_slots(canvas, STRIDES, [shapes[6:], shapes[3:6], shapes[:3]])
-    print(
-        f"{len(slots)} slots, {options.classes} classes, keras on {keras.backend.backend()}; ms a picture, least (median)"
-    )
+    backend = keras.backend.backend()
+    print(f"{len(slots)} slots, {options.classes} classes, keras on {backend}; ms a picture, least (median)")
     for name, maps in cases(canvas, options.classes).items():
         tensors = [tf.constant(raw) for raw in maps]
         for conf in (0.001, 0.25):
