@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +99,13 @@ def test_the_study_of_recipes_runs(tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0] == "| change | few: mean AP50 | few: end AP50 | few: AP |"
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| all defaults", "| no prior in the heads' biases"]
+
+
+def test_the_suppression_benchmark_times_every_kind(monkeypatch, capsys):
+    script = str(ROOT / "scripts" / "bench_nms.py")
+    monkeypatch.setattr(sys, "argv", [script, "--size", "64", "--classes", "2", "--rounds", "1"])
+    runpy.run_path(script, run_name="__main__")
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.startswith("252 slots, 2 classes")  # 3 x (2 x 2 + 4 x 4 + 8 x 8)
+    assert len(rows) == 3 * 2 * 4
+    assert all(float(text) > 0 for row in rows for text in re.findall(r"\d+\.\d\d", row.partition("numpy")[2]))

@@ -117,8 +117,9 @@ def test_out_holds_pictures_and_json(capsys):
 @pytest.mark.usefixtures("pictures")
 def test_options_change_the_models_own_thresholds(detector):
     assert main(["detect", "model.keras", "in"]) == 0
-    assert main(["detect", "model.keras", "in", "--conf", "0.6", "--class-agnostic", "--batch", "1"]) == 0
-    changed = NmsConfig(conf=0.6, iou=0.5, class_agnostic=True)
+    options = ["--conf", "0.6", "--nms", "diounms", "--class-agnostic", "--batch", "1"]
+    assert main(["detect", "model.keras", "in", *options]) == 0
+    changed = NmsConfig(conf=0.6, iou=0.5, kind="diounms", class_agnostic=True)
     assert detector.asked == [(2, NmsConfig(conf=0.3, iou=0.5)), (1, changed), (1, changed)]
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+import yolo
 from yolo.cli.main import main
+from yolo.config import NmsConfig
 
 
 def write_coco(folder: Path, boxes: list[dict[str, Any]], *, pictures: int, side: int = 300) -> Path:
@@ -157,3 +160,27 @@ def test_published_voc_sample(shared, tmp_path, capsys):
     metrics = json.loads(capsys.readouterr().out)
     assert metrics["voc07"]["mAP"] == pytest.approx(sample["ap_11_point"], abs=5e-5)
     assert metrics["voc12"]["mAP"] == pytest.approx(sample["ap_every_point"], abs=1e-4)
+
+
+GREEDY = "[net]\nheight=64\nwidth=64\n[convolutional]\nfilters=6\nsize=32\nstride=32\nactivation=linear\n" + (
+    "[yolo]\nanchors=10,12\nclasses=1\nnum=1\nnms_kind=diounms\nbeta_nms=0.7\n"
+)
+
+
+def test_the_kind_of_nms_is_the_models_own_or_an_option(truth, tmp_path, capsys, monkeypatch):
+    from yolo.evaluation.evaluator import evaluate
+    from yolo.model.detector import Detector
+
+    asked = []
+    find = Detector.find
+    monkeypatch.setattr(Detector, "find", lambda self, images, nms: [asked.append(nms), find(self, images, nms)][1])
+    detector = Detector("net.cfg", cfg=GREEDY, classes=["thing"])
+    detector.save(tmp_path / "a.keras")
+    words = ["eval", str(tmp_path / "a.keras"), str(truth)]
+    assert main(words) == 0
+    assert main([*words, "--nms", "soft", "--conf", "0.1"]) == 0
+    evaluate(detector, yolo.load_dataset(truth))
+    own = NmsConfig(conf=0.001, iou=0.6, kind="diounms", beta=0.7)
+    assert asked == [own, replace(own, conf=0.1, kind="soft"), own]
+    assert main([*words, "--nms", "hard"]) == 2
+    assert "default, greedynms, diounms" in capsys.readouterr().err.replace("'", "")

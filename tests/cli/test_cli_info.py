@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from keras import layers
 
 from yolo.cli.info import to_table
 from yolo.cli.main import main
+from yolo.config import NmsConfig
 from yolo.model.detector import Detector
 from yolo.weights.darknet_files import save_darknet_weights
 
@@ -169,3 +171,36 @@ def test_a_published_checkpoint_of_a_backbone(tmp_path, capsys):
     assert any(row["name"] == "backbone/conv" and row["kind"] == "convolution 3x3 /2" for row in found["layers"])
     assert sum(row["parameters"] for row in found["layers"]) == found["parameters"]["total"]
     assert np.isfinite(found["flops"])
+
+
+GREEDY = "[net]\nheight=64\nwidth=64\n[convolutional]\nfilters=6\nsize=32\nstride=32\nactivation=linear\n" + (
+    "[yolo]\nanchors=10,12\nclasses=1\nnum=1\n"
+)
+
+
+def thresholds_as_text(capsys, *arguments):
+    lines = info(capsys, *arguments).splitlines()
+    return next(line.split(maxsplit=1)[1] for line in lines if line.startswith("thresholds"))
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ("", ""),
+        ("nms_kind=default\nbeta_nms=0.7", ""),
+        ("nms_kind=greedynms\nbeta_nms=0.7", ", kind greedynms"),
+        ("nms_kind=diounms\nbeta_nms=0.7", ", kind diounms, beta 0.7"),
+    ],
+)
+def test_a_kind_of_nms_that_is_not_the_default_is_said(tmp_path, capsys, options, shown):
+    (tmp_path / "net.cfg").write_text(GREEDY + options)
+    text = thresholds_as_text(capsys, tmp_path / "net.cfg")
+    own = "conf 0.25, iou 0.45, class_agnostic false, max_candidates 1000, max_detections 300"
+    assert text == own + shown
+
+
+def test_the_kind_of_nms_of_a_detector_is_said(tmp_path, capsys):
+    nms = NmsConfig(kind="soft", sigma=0.25)
+    Detector("net.cfg", cfg=GREEDY, classes=["a"], nms=nms).save(tmp_path / "soft.keras")
+    assert thresholds_as_text(capsys, tmp_path / "soft.keras").endswith(", kind soft, sigma 0.25")
+    assert report(capsys, tmp_path / "soft.keras")["thresholds"] == asdict(nms)

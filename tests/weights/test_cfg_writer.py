@@ -7,10 +7,12 @@ import re
 import numpy as np
 import pytest
 
+from yolo.config import NmsConfig
 from yolo.errors import WeightsError
 from yolo.model.detector import Detector
 from yolo.model.networks.yolov3 import VARIANTS
 from yolo.weights.cfg_writer import to_cfg
+from yolo.weights.load import load
 
 
 def randomised(detector, seed=0):
@@ -66,3 +68,37 @@ def test_other_layers_are_refused():
     with pytest.raises(WeightsError, match="strange_1: a Strange layer cannot be written as Darknet's; save it as"):
         _Sections()._write_next(operation)
     assert detector.architecture.backbone == 7
+
+
+GREEDY = "[net]\nheight=64\nwidth=64\n[convolutional]\nfilters=6\nsize=32\nstride=32\nactivation=linear\n" + (
+    "[yolo]\nanchors=10,12\nclasses=1\nnum=1\nnms_kind=greedynms\nbeta_nms=0.60\n"
+)
+
+
+def test_the_kind_of_nms_goes_through_every_file(tmp_path, caplog):
+    read = Detector("net.cfg", cfg=GREEDY, classes=["a"])
+    assert read.nms == NmsConfig(kind="greedynms")
+    assert to_cfg(read) == GREEDY
+    read.save(tmp_path / "a.keras")
+    assert load(tmp_path / "a.keras").nms == NmsConfig(kind="greedynms")
+    other = Detector("net.cfg", cfg=GREEDY, classes=["a"], nms=NmsConfig(kind="diounms", beta=0.7))
+    text = to_cfg(other)
+    assert text == GREEDY.replace("greedynms", "diounms").replace("0.60", "0.7")
+    assert Detector("net.cfg", cfg=text, classes=["a"]).nms == other.nms
+    assert not caplog.records
+    soft = Detector("net.cfg", cfg=GREEDY, classes=["a"], nms={"kind": "soft"})
+    assert to_cfg(soft) == GREEDY
+    assert caplog.messages == ["soft-NMS is no kind of Darknet's; the .cfg file keeps greedynms"]
+
+
+def test_thresholds_of_an_older_file_are_of_the_default_kind():
+    old = {"conf": 0.3, "iou": 0.5, "class_agnostic": False, "max_candidates": 1000, "max_detections": 300}
+    detector = Detector("net.cfg", cfg=GREEDY, classes=["a"], nms=old)
+    assert detector.nms == NmsConfig(conf=0.3, iou=0.5)
+
+
+def test_a_built_in_network_is_written_with_its_kind_of_nms():
+    detector = Detector("yolov3-tiny", classes=["a"], size=64, nms=NmsConfig(kind="diounms", beta=0.9))
+    text = to_cfg(detector)
+    assert text.count("[yolo]\nnms_kind=diounms\nbeta_nms=0.9\n") == 2
+    assert Detector("net.cfg", cfg=text, classes=["a"]).nms == detector.nms
