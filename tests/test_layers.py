@@ -52,7 +52,7 @@ ORDER = [
 
 RANK = {unit: rank for rank, unit in enumerate(ORDER)}
 
-HEAVY = {"tensorflow", "keras", "jax", "torch", "matplotlib", "albumentations", "sklearn", "pycocotools"}
+HEAVY = {"tensorflow", "keras", "jax", "torch", "matplotlib", "albumentations", "sklearn", "pycocotools", "hotcoco"}
 
 FACE = {"", "__main__"}
 """The package's own `__init__` and `__main__`, which look at everything."""

@@ -113,9 +113,9 @@ def average_precision_07(right: NDArray[np.bool_], truths: int) -> float:
     """
     hits = np.cumsum(right)
     precision = hits / np.arange(1, len(right) + 1)
+    best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     # In integers: as floats, 3 of 10 would miss the recall 3 * 0.1.
-    reached = hits * 10 >= np.arange(11)[:, None] * truths
-    return float(np.where(reached, precision, 0.0).max(axis=1, initial=0.0).mean())
+    return float(best[np.searchsorted(hits * 10, np.arange(11) * truths)].mean())
 
 
 def average_precision_12(right: NDArray[np.bool_], truths: int) -> float:
