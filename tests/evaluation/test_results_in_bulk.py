@@ -90,7 +90,9 @@ def test_faulty_entries(tmp_path, entry):
         read_results(path, make_dataset([], pictures=1, image_ids=[7], category_ids=(18, 90)))
 
 
-@pytest.mark.parametrize("content", ["", "[", "[]]", "[] []", "{}", "null", "[" * 10**5, '[{"a": 01}]', "\ufeff[]"])
+@pytest.mark.parametrize(
+    "content", ["", "[", "[]]", "[] []", "{}", "null", "[" * 10**5, '[{"a": 01}]', "\ufeff[]", "\n"]
+)
 def test_other_files(tmp_path, content):
     path = tmp_path / "results.json"
     path.write_text(content, encoding="utf-8")

@@ -118,7 +118,7 @@ def random_results(seed: int) -> bytes:
         indent=draw.choice([None, None, 0, 4, "\t"]),
         separators=draw.choice([None, (",", ":"), (" , ", " : "), (",\r\n", ":")]),
     )
-    return (text.replace("e-", "E-") + draw.choice(["", "\n", " "])).encode()
+    return (draw.choice(["", "\n"]) + text.replace("e-", "E-") + draw.choice(["", "\n", " "])).encode()
 
 
 BYTES = b'{}[],:"\\0123.eE+-\n\t ua\x00\xff\xc3\x80\x1f'

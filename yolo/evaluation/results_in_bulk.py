@@ -73,9 +73,7 @@ def _entries(file: IO[bytes], size: int) -> Iterator[list[Entry]]:
     Raises:
         ValueError: the file is no valid list of entries.
     """
-    held, left, wanted = file.read(1), size - 1, BLOCK
-    if held != b"[":
-        raise ValueError("expected a list")
+    held, left, wanted = b"", size, BLOCK
     while piece := file.read(min(wanted, left)):
         held, left, wanted = held + piece, left - len(piece), BLOCK
         cut = last_cut(held)
