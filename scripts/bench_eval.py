@@ -69,18 +69,22 @@ def main() -> int:
                 taken, used, memory[name], found[name] = run([word.format(**files) for word in command])
                 clock[name].append(taken)
                 processor[name].append(used)
-    print(f"{'':<25} {'seconds':>8} {'share':>7} {'of processor':>13} {'share':>7} {'MB':>6} {'AP':>9}")
-    shares = {}
-    for name in ROWS:
-        taken, used = (statistics.median(each[name]) for each in (clock, processor))
-        shares[name], share = (
-            value / statistics.median(each["pycocotools alone"]) for value, each in ((taken, clock), (used, processor))
-        )
-        print(
-            f"{name:<25} {taken:8.2f} {shares[name]:7.2%} {used:13.2f} {share:7.2%} {memory[name]:6.0f} {found[name]:9.6f}"
-        )
+    shares = print_table(clock, processor, memory, found)
     same = max(found.values()) - min(found.values()) < 1e-6
     return 0 if same and shares["yolov3 eval"] <= SHARE and memory["yolov3 eval"] <= MEMORY else 1
+
+
+def print_table(
+    clock: dict[str, list[float]], processor: dict[str, list[float]], memory: dict[str, float], found: dict[str, float]
+) -> dict[str, float]:
+    """Print a line for each row; returns its share of the time of pycocotools alone, by the clock."""
+    print(f"{'':<25} {'seconds':>8} {'share':>7} {'of processor':>13} {'share':>7} {'MB':>6} {'AP':>9}")
+    times = {name: (statistics.median(clock[name]), statistics.median(processor[name])) for name in ROWS}
+    whole = times["pycocotools alone"]
+    for name, (taken, used) in times.items():
+        columns = f"{taken:8.2f} {taken / whole[0]:7.2%} {used:13.2f} {used / whole[1]:7.2%}"
+        print(f"{name:<25} {columns} {memory[name]:6.0f} {found[name]:9.6f}")
+    return {name: taken / whole[0] for name, (taken, _) in times.items()}
 
 
 def run(command: list[str]) -> tuple[float, float, float, float]:
