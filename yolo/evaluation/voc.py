@@ -95,12 +95,12 @@ def _pair_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
 
 def _judge(matches: NDArray[np.int64], difficult: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Masks of the detections, best first: which are right, and which count at all."""
-    matched = matches >= 0
+    matched = np.flatnonzero(matches >= 0)
     counts = np.ones(len(matches), bool)
     counts[matched] = ~difficult[matches[matched]]
-    taken, first = np.unique(matches, return_index=True)
+    _, first = np.unique(matches[matched], return_index=True)
     right = np.zeros(len(matches), bool)
-    right[first[taken >= 0]] = True
+    right[matched[first]] = True
     return right & counts, counts
 
 
