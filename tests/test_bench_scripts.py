@@ -98,3 +98,17 @@ def test_the_study_of_recipes_runs(tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0] == "| change | few: mean AP50 | few: end AP50 | few: AP |"
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| all defaults", "| no prior in the heads' biases"]
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_evaluation_runs():
+    """All four rows have the same AP; on so few pictures the target of the time is missed."""
+    options = ["--pictures", "20", "--detections", "30", "--classes", "3", "--turns", "1"]
+    command = [sys.executable, str(ROOT / "scripts" / "bench_eval.py"), *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr[-2000:]
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert [row[-5] for row in rows][-1] == "100.00%"
+    assert len({row[-1] for row in rows}) == 1
+    assert 0 < float(rows[0][-1]) < 1
