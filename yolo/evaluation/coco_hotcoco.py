@@ -16,7 +16,7 @@ from yolo.evaluation.coco_columns import image_ranks, to_xywh
 from yolo.evaluation.results import DetectionColumns
 from yolo.structs import Dataset
 
-BLOCK = 500
+BLOCK = 200
 """Number of images matched at once."""
 
 
