@@ -109,3 +109,17 @@ def test_the_suppression_benchmark_times_every_kind(monkeypatch, capsys):
     assert head.startswith("252 slots, 2 classes")  # 3 x (2 x 2 + 4 x 4 + 8 x 8)
     assert len(rows) == 3 * 2 * 4
     assert all(float(text) > 0 for row in rows for text in re.findall(r"\d+\.\d\d", row.partition("numpy")[2]))
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_evaluation_runs():
+    """All four rows have the same AP; on so few pictures the target of the time is missed."""
+    options = ["--pictures", "20", "--detections", "30", "--classes", "3", "--turns", "1"]
+    command = [sys.executable, str(ROOT / "scripts" / "bench_eval.py"), *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr[-2000:]
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert [row[-5] for row in rows][-1] == "100.00%"
+    assert len({row[-1] for row in rows}) == 1
+    assert 0 < float(rows[0][-1]) < 1

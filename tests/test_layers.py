@@ -55,18 +55,8 @@ ORDER = [
 RANK = {unit: rank for rank, unit in enumerate(ORDER)}
 
 HEAVY = {
-    "tensorflow",
-    "keras",
-    "jax",
-    "torch",
-    "matplotlib",
-    "albumentations",
-    "sklearn",
-    "pycocotools",
-    "openvino",
-    "onnx",
-    "onnxruntime",
-    "nncf",
+    *("tensorflow", "keras", "jax", "torch", "matplotlib", "albumentations", "sklearn", "pycocotools", "hotcoco"),
+    *("openvino", "onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "nncf", "litert_quantizer"),
 }
 
 FACE = {"", "__main__"}

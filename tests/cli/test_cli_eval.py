@@ -66,6 +66,17 @@ def test_json_of_detections(truth, results, capsys):
     assert metrics["images"] == 3
 
 
+def test_either_evaluator_gives_the_same_metrics(truth, results, capsys, monkeypatch):
+    """Each works without the other."""
+    printed = []
+    for name, other in (("hotcoco", "pycocotools"), ("pycocotools", "hotcoco")):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, other, None)
+            assert main(["eval", "--detections", str(results), str(truth), "--json", "--evaluator", name]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
 def test_metrics_are_printed_even_if_they_cannot_be_written(truth, results, tmp_path, capsys):
     (tmp_path / "run" / "metrics.json").mkdir(parents=True)  # nothing can take its place
     command = ["eval", "--detections", str(results), str(truth), "--json", "--out", str(tmp_path / "run"), "--force"]

@@ -28,6 +28,7 @@ from yolo.datasets.annotations.splits import find_split
 from yolo.datasets.load import available_splits, check_split, dataset_name
 from yolo.errors import AnnotationError, ConfigError
 from yolo.evaluation.class_mapping import map_classes
+from yolo.evaluation.coco import Evaluator
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns, read_results, to_results
 from yolo.evaluation.splits import warn_if_trained_on
@@ -51,6 +52,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_weights_options(parser)
     parser.add_argument("--size", type=str | None, help=SIZE_HELP)
     parser.add_argument("--voc_iou", type=float, default=0.5, help="IoU threshold of the VOC metrics")
+    parser.add_argument(
+        "--evaluator",
+        type=Evaluator,
+        default="hotcoco",
+        help="library that computes COCO's metrics: the same figures, pycocotools as the slow reference",
+    )
     parser.add_argument("--batch", type=int | None, help=f"images per batch (default: as in training, else {BATCH})")
     parser.add_argument(
         "--precision",
@@ -77,7 +84,7 @@ def run(arguments: Namespace) -> None:
         found = read_results(arguments.detections, dataset)
     else:
         dataset, found = detect_all(arguments, nms)
-    metrics = compute_metrics(dataset, found, voc_iou=arguments.voc_iou)
+    metrics = compute_metrics(dataset, found, voc_iou=arguments.voc_iou, evaluator=arguments.evaluator)
     try:
         if arguments.out:
             write(prepare_output(arguments.out, force=arguments.force), arguments, metrics, dataset, found)

@@ -1,20 +1,27 @@
-"""COCO metrics by pycocotools, which gets the columns directly: nothing is written or printed."""
+"""COCO metrics: pycocotools' numbers, by an evaluator to choose."""
 
 from __future__ import annotations
 
-import contextlib
-import io
+import logging
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from yolo.evaluation.coco_hotcoco import run_hotcoco
+from yolo.evaluation.coco_pycocotools import run_pycocotools
 from yolo.evaluation.results import DetectionColumns
-from yolo.structs import Boxes, Dataset
+from yolo.structs import Dataset
+
+logger = logging.getLogger(__name__)
 
 SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
 """Names of the first nine of COCOeval's twelve numbers."""
+
+Evaluator = Literal["hotcoco", "pycocotools"]
+"""Libraries that compute COCO's metrics; their numbers are the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,76 +36,36 @@ class CocoMetrics:
     """(C,) average precision of each class at IoU 0.50."""
 
 
-def coco_metrics(dataset: Dataset, detections: DetectionColumns) -> CocoMetrics:
-    """Compute COCO's box metrics; ignored boxes count as crowds, and areas are the dataset's."""
+def coco_metrics(dataset: Dataset, detections: DetectionColumns, *, evaluator: Evaluator = "hotcoco") -> CocoMetrics:
+    """Compute COCO's box metrics; ignored boxes count as crowds, and areas are the dataset's.
+
+    Args:
+        dataset: the ground truth.
+        detections: the detections in its images.
+        evaluator: the library to compute with; pycocotools takes over where hotcoco cannot be imported.
+    """
     undefined = np.full(len(dataset.classes), np.nan)
-    # Classes without true boxes enter no mean, and would cost time in COCOeval.
+    # Classes without true boxes enter no mean, and would cost time.
     classes = np.unique(dataset.labels[~dataset.ignore])
     if not len(classes):
         return CocoMetrics(dict.fromkeys(SUMMARY, np.nan), undefined, undefined)
-    evaluation = _evaluate(dataset, detections, classes)
-    ap, ap50 = undefined.copy(), undefined.copy()
-    # (T, R, K, A, M): IoU thresholds, recalls, classes, areas (first: all), most detections (last: 100)
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    run = run_hotcoco if evaluator == "hotcoco" and has_hotcoco() else run_pycocotools
+    stats, precision = run(dataset, detections, classes)
+    precision = precision[:, :, :, 0, -1]  # of all areas, with 100 detections at most
     precision = np.where(precision < 0, np.nan, precision)
+    ap, ap50 = undefined.copy(), undefined.copy()
     ap[classes] = precision.mean(axis=(0, 1))
     ap50[classes] = precision[0].mean(axis=0)
-    stats = [float(value) if value >= 0 else np.nan for value in evaluation.stats]
-    return CocoMetrics(dict(zip(SUMMARY, stats, strict=False)), ap, ap50)
+    values = np.where(stats < 0, np.nan, stats).tolist()
+    return CocoMetrics(dict(zip(SUMMARY, values, strict=False)), ap, ap50)
 
 
-def _evaluate(dataset: Dataset, detections: DetectionColumns, classes: NDArray[np.int32]) -> Any:
-    from pycocotools.cocoeval import COCOeval
-
-    ranks = _picture_ranks(dataset)
-    truth = _annotations(ranks[dataset.box_pictures], dataset.labels, dataset.boxes)
-    for annotation, crowd, area in zip(truth, dataset.ignore.tolist(), dataset.areas.tolist(), strict=True):
-        annotation.update(iscrowd=int(crowd), area=area)
-    found = _annotations(ranks[detections.pictures], detections.labels, detections.boxes)
-    for annotation, score in zip(found, detections.scores.tolist(), strict=True):
-        annotation["score"] = score
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(_index(dataset, truth), _index(dataset, found), "bbox")
-        evaluation.params.catIds = classes.tolist()
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation
-
-
-def _picture_ranks(dataset: Dataset) -> NDArray[np.int64]:
-    """(N,) rank of each image by the source's ids: COCOeval breaks ties between scores by it."""
-    order = np.argsort(np.asarray(dataset.image_ids), kind="stable")
-    ranks = np.empty(len(dataset), np.int64)
-    ranks[order] = np.arange(len(dataset))
-    return ranks
-
-
-def _annotations(pictures: NDArray[np.int64], labels: NDArray[np.int32], boxes: Boxes) -> list[dict[str, Any]]:
-    corners = boxes.astype(np.float64)
-    sides = corners[:, 2:] - corners[:, :2]
-    rows = zip(
-        pictures.tolist(),
-        labels.tolist(),
-        np.concatenate([corners[:, :2], sides], axis=1).tolist(),
-        sides.prod(axis=1).tolist(),
-        strict=True,
-    )
-    # From 1: COCOeval treats the id 0 as no annotation.
-    return [
-        {"id": number, "image_id": picture, "category_id": label, "bbox": box, "area": area, "iscrowd": 0}
-        for number, (picture, label, box, area) in enumerate(rows, 1)
-    ]
-
-
-def _index(dataset: Dataset, annotations: list[dict[str, Any]]) -> Any:
-    from pycocotools.coco import COCO
-
-    index = COCO()
-    index.dataset = {
-        "images": [{"id": picture} for picture in range(len(dataset))],
-        "categories": [{"id": label, "name": name} for label, name in enumerate(dataset.classes)],
-        "annotations": annotations,
-    }
-    index.createIndex()
-    return index
+@cache
+def has_hotcoco() -> bool:
+    """Whether hotcoco can be imported; if it cannot, one message says what that means."""
+    try:
+        import hotcoco  # noqa: F401
+    except ImportError as error:
+        logger.warning("hotcoco cannot be imported (%s): pycocotools computes the same metrics, but slowly", error)
+        return False
+    return True

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.errors import AnnotationError
+from yolo.evaluation.results_in_bulk import read_in_bulk
 from yolo.files.bounded import MIB, read_bytes
 from yolo.files.quoted import quoted
 from yolo.structs import Boxes, Dataset, Detections
@@ -78,16 +79,11 @@ def read_results(path: str | Path, dataset: Dataset) -> DetectionColumns:
     Raises:
         AnnotationError: the file or an entry is invalid, or belongs to another dataset.
     """
-    entries = _read_list(path)
     pictures = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
     labels = {category_id: index for index, category_id in enumerate(dataset.category_ids)}
-    rows = []
-    for number, entry in enumerate(entries):
-        try:
-            rows.append(_row(entry, pictures, labels, dataset.name))
-        except AnnotationError as error:
-            raise AnnotationError(f"{path}: results[{number}]: {error}") from error
-    columns = np.array(rows, np.float64).reshape(-1, 7)
+    columns = read_in_bulk(path, pictures, labels, largest=LARGEST, limit=LARGEST_RESULTS)
+    if columns is None:
+        columns = read_one_by_one(path, pictures, labels, dataset.name)
     corners, sides = columns[:, 3:5], columns[:, 5:7]
     return DetectionColumns(
         pictures=columns[:, 0].astype(np.int64),
@@ -95,6 +91,19 @@ def read_results(path: str | Path, dataset: Dataset) -> DetectionColumns:
         scores=columns[:, 2],
         boxes=np.concatenate([corners, corners + sides], axis=1).astype(np.float32),
     )
+
+
+def read_one_by_one(
+    path: str | Path, pictures: dict[Any, int], labels: dict[Any, int], name: str
+) -> NDArray[np.float64]:
+    """Rows (K, 7) of image, label, score, x, y, width and height; the first fault is named."""
+    rows = []
+    for number, entry in enumerate(_read_list(path)):
+        try:
+            rows.append(_row(entry, pictures, labels, name))
+        except AnnotationError as error:
+            raise AnnotationError(f"{path}: results[{number}]: {error}") from error
+    return np.array(rows, np.float64).reshape(-1, 7)
 
 
 def _read_list(path: str | Path) -> list[Any]:

@@ -95,12 +95,12 @@ def _pair_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
 
 def _judge(matches: NDArray[np.int64], difficult: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Masks of the detections, best first: which are right, and which count at all."""
-    matched = matches >= 0
+    matched = np.flatnonzero(matches >= 0)
     counts = np.ones(len(matches), bool)
     counts[matched] = ~difficult[matches[matched]]
-    taken, first = np.unique(matches, return_index=True)
+    _, first = np.unique(matches[matched], return_index=True)
     right = np.zeros(len(matches), bool)
-    right[first[taken >= 0]] = True
+    right[matched[first]] = True
     return right & counts, counts
 
 
@@ -113,9 +113,9 @@ def average_precision_07(right: NDArray[np.bool_], truths: int) -> float:
     """
     hits = np.cumsum(right)
     precision = hits / np.arange(1, len(right) + 1)
+    best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     # In integers: as floats, 3 of 10 would miss the recall 3 * 0.1.
-    reached = hits * 10 >= np.arange(11)[:, None] * truths
-    return float(np.where(reached, precision, 0.0).max(axis=1, initial=0.0).mean())
+    return float(best[np.searchsorted(hits * 10, np.arange(11) * truths)].mean())
 
 
 def average_precision_12(right: NDArray[np.bool_], truths: int) -> float:

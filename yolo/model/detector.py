@@ -27,11 +27,8 @@ from yolo.ops.decode import decode
 from yolo.ops.loss import LossTerms, yolo_loss
 from yolo.ops.nms import suppress
 from yolo.ops.slots import Slots, make_slots
-<<<<<<< HEAD
-from yolo.ops.unpad import unpad
-=======
 from yolo.ops.suppression import Kept
->>>>>>> nms
+from yolo.ops.unpad import unpad
 from yolo.structs import Detections
 
 Picture = str | Path | NDArray[np.uint8]

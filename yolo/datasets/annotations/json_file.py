@@ -18,7 +18,8 @@ LARGEST_JSON = 8192 * MIB
 """Largest size of a JSON file in bytes; those of the largest public datasets have a few thousand MiB."""
 GLANCE = MIB
 """Number of bytes at the beginning of a file in which keys are looked for."""
-TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
+TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"\s*:?|[{}\[\]]', re.DOTALL)
+"""Brackets, and texts: a key with its colon."""
 
 
 class Outline(NamedTuple):
@@ -51,17 +52,16 @@ def outline(path: Path) -> Outline:
 def _outline(path: str, size: int, changed: int) -> Outline:  # noqa: ARG001 - a changed file is read again
     with open_file(path) as file:
         head = in_utf8(file.read(GLANCE)).lstrip()
-    is_list, keys, depth, text = head.startswith(b"["), (set[str](), set[str]()), 0, b""
+    is_list, keys, depth = head.startswith(b"["), (set[bytes](), set[bytes]()), 0
     for token in TOKENS.findall(head) if head[:1] in (b"{", b"[") else ():
         if token in b"{[":
             depth += 1
         elif token in b"}]":
             depth -= 1
-        elif token == b":" and 0 <= depth - 1 - is_list <= 3:
-            level = depth - 1 - is_list
-            keys[min(level, 1)].add(text[1:-1].decode("utf-8", "replace"))
-        text = token
-    return Outline(is_list, frozenset(keys[0]), frozenset(keys[1]))
+        elif token.endswith(b":") and 0 <= (level := depth - 1 - is_list) <= 3:
+            keys[min(level, 1)].add(token)
+    outer, inner = (frozenset(key[1 : key.rindex(b'"')].decode("utf-8", "replace") for key in each) for each in keys)
+    return Outline(is_list, outer, inner)
 
 
 def in_utf8(head: bytes) -> bytes:
