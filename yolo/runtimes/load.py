@@ -8,18 +8,17 @@ import logging
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yolo
+from yolo.config import Aim, Runtime, RuntimePrecision
 from yolo.errors import ConfigError
 from yolo.files.cache_folder import cache_folder
 from yolo.runtimes.detector import RuntimeDetector
 from yolo.runtimes.interface import AnyDetector
-from yolo.runtimes.openvino_network import Aim
 
 logger = logging.getLogger(__name__)
 
-Runtime = Literal["auto", "keras", "openvino", "onnx", "litert"]
 PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "litert": "ai_edge_litert"}
 """Module of each runtime's package; keras' is always there."""
 FASTEST = ("openvino", "onnx")
@@ -53,7 +52,7 @@ def load_detector(
     path: str | Path,
     *,
     runtime: Runtime = "auto",
-    precision: str = "auto",
+    precision: RuntimePrecision = "auto",
     aim: Aim = "throughput",
     **options: Any,
 ) -> AnyDetector:

@@ -6,21 +6,22 @@ import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from yolo.config import Aim
 from yolo.conversion.description import KEY, Description, read_metadata
 from yolo.errors import WeightsError
 from yolo.files.cache_folder import cache_folder
 from yolo.runtimes.interface import Images
+from yolo.system.telemetry import no_telemetry
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 """OpenVINO's names of precisions."""
 MOST_SHAPES = 8
 """Number of canvases for which compiled networks are kept."""
-Aim = Literal["latency", "throughput"]
 
 
 class OpenVinoNetwork:
@@ -38,6 +39,7 @@ class OpenVinoNetwork:
     runtime = "openvino"
 
     def __init__(self, path: Path, *, precision: str = "auto", aim: Aim = "throughput"):
+        no_telemetry()
         import openvino
 
         self._core = openvino.Core()
