@@ -25,8 +25,9 @@ from yolo.model.networks.layers import Convolution, Convolutions
 from yolo.ops.boxes import Tensor
 from yolo.ops.decode import decode
 from yolo.ops.loss import LossTerms, yolo_loss
-from yolo.ops.nms import Kept, suppress
+from yolo.ops.nms import suppress
 from yolo.ops.slots import Slots, make_slots
+from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
 from yolo.structs import Detections
 
@@ -51,7 +52,7 @@ class Detector(keras.Model):
         letterbox: how images are fitted to the canvas, ``letterbox`` (keeps the aspect ratio) or ``stretch``; None:
             ``letterbox``, or for a Darknet file what it says, by default ``stretch``.
         cfg: text of the Darknet network file that ``model`` names; None: read the file.
-        nms: thresholds of `detect`.
+        nms: thresholds of `detect`; None: the defaults, with the kind of NMS of a Darknet file.
         seed: seed of the initial weights.
         origin: origin of the weights, stored in the model file: dataset, configuration, versions.
         name: name of the Keras model.
@@ -85,7 +86,7 @@ class Detector(keras.Model):
         self.architecture = design(
             str(model), cfg=cfg, classes=len(classes), anchors=anchors, size=size, letterbox=letterbox
         )
-        self.nms = NmsConfig(**nms) if isinstance(nms, dict) else nms or NmsConfig()
+        self.nms = NmsConfig(**nms) if isinstance(nms, dict) else nms or self.architecture.nms
         self.seed = seed
         self.origin = dict(origin or {})
         self.loss_config = LossConfig()
@@ -361,7 +362,8 @@ class _Finder(keras.Model):
 
     def call(self, images: Tensor) -> dict[str, Tensor]:
         maps = self.detector(images, training=False)
-        return suppress(decode(maps, self.detector.slots), self.nms)._asdict()
+        slots = self.detector.slots
+        return suppress(decode(maps, slots), self.nms, canvas=slots.canvas)._asdict()
 
 
 class _Runtime:

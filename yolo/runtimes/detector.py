@@ -13,8 +13,8 @@ from yolo.config import LetterboxMode, NmsConfig
 from yolo.conversion.description import Description
 from yolo.images.letterbox import Letterbox
 from yolo.ops.host_nms import decode_and_suppress
-from yolo.ops.nms import Kept
 from yolo.ops.slots import Slots
+from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
 from yolo.runtimes.interface import Images, Network
 from yolo.structs import Detections
