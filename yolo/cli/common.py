@@ -39,23 +39,26 @@ def add_weights_options(parser: ArgumentParser) -> None:
     group.add_argument("--offline", action="store_true", help="download nothing")
 
 
-def add_runtime_options(parser: ArgumentParser, *, runtime: Runtime = "auto") -> None:
+def add_runtime_options(
+    parser: ArgumentParser,
+    *,
+    runtime: Runtime = "auto",
+    precision: RuntimePrecision | None = "auto",
+    precision_help: str = "numeric precision of the network; auto: the fastest that the processor multiplies",
+) -> None:
     """Add the options of `load_any_detector` for what runs the network.
 
     Args:
         parser: parser of a command that has the options of `add_weights_options` as well.
         runtime: default of ``--runtime``.
+        precision: default of ``--precision``; None: the command chooses it.
+        precision_help: description of ``--precision``.
     """
     group = parser.add_argument_group("runtime")
     group.add_argument(
         "--runtime", type=Runtime, default=runtime, help="program that runs the network; auto: the fastest installed"
     )
-    group.add_argument(
-        "--precision",
-        type=RuntimePrecision,
-        default="auto",
-        help="numeric precision of the network; auto: the fastest that the processor multiplies",
-    )
+    group.add_argument("--precision", type=RuntimePrecision | None, default=precision, help=precision_help)
 
 
 def load_any_detector(

@@ -99,6 +99,9 @@ class Detector(keras.Model):
         """Name of the network, such as ``yolov3``."""
         return self.architecture.model
 
+    parallel = 1
+    """Number of calls of `find` at a time that give the highest throughput."""
+
     @property
     def canvas(self) -> tuple[int, int]:
         """Size of the network's input, (height, width)."""
@@ -113,6 +116,11 @@ class Detector(keras.Model):
     def fixed_canvas(self) -> bool:
         """Whether the network takes `canvas` alone, and no other multiples of its strides."""
         return self.architecture.fixed_canvas
+
+    @property
+    def stride(self) -> int:
+        """Largest stride of the network, of which the sides of a canvas are multiples."""
+        return max(self.architecture.strides)
 
     @property
     def anchors(self) -> NDArray[np.float32]:
