@@ -157,3 +157,20 @@ def test_published_voc_sample(shared, tmp_path, capsys):
     metrics = json.loads(capsys.readouterr().out)
     assert metrics["voc07"]["mAP"] == pytest.approx(sample["ap_11_point"], abs=5e-5)
     assert metrics["voc12"]["mAP"] == pytest.approx(sample["ap_every_point"], abs=1e-4)
+
+
+def test_metrics_are_the_same_in_another_runtime(truth, tmp_path, capsys, monkeypatch):
+    from runtime_models import noisy_detector
+
+    monkeypatch.setenv("YOLO_CACHE", str(tmp_path / "cache"))
+    noisy_detector(classes=["thing"], size=64).save(tmp_path / "m.keras")
+    found = []
+    for options in ([], ["--runtime", "openvino", "--precision", "float32"]):
+        out = tmp_path / f"out{len(found)}"
+        assert main(["eval", str(tmp_path / "m.keras"), str(truth), "--json", "--out", str(out), *options]) == 0
+        found.append((json.loads(capsys.readouterr().out), json.loads((out / "results.json").read_text())))
+    (metrics, results), (others, other_results) = found
+    assert others["coco"] == pytest.approx(metrics["coco"], abs=1e-6)
+    assert len(results) == len(other_results) > 3
+    for own, other in zip(results, other_results, strict=True):
+        assert other["bbox"] == pytest.approx(own["bbox"], abs=0.02)
