@@ -140,7 +140,7 @@ WEIGHTS_HELP = (
     "model: a .keras file, the folder of a run, Darknet .weights (with --cfg, or the .cfg beside them), or a published "
     "name such as yolov3-coco"
 )
-DETECTOR_HELP = f"{WEIGHTS_HELP}, or an exported .onnx, .xml (OpenVINO), .tflite or SavedModel"
+DETECTOR_HELP = f"{WEIGHTS_HELP}; or an exported .onnx, .xml (OpenVINO), .tflite or SavedModel"
 
 
 def parse_size(text: str | int) -> tuple[int, int]:
