@@ -65,7 +65,7 @@ def cached_conversion(path: str | Path, runtime: str, options: dict[str, Any]) -
 
 def conversion_name(path: str | Path, runtime: str, options: dict[str, Any]) -> str:
     """Name of a conversion's folder; arguments as in `cached_conversion`."""
-    values = {name: value for name, value in options.items() if name not in ("cfg", "names", "offline")}
+    values = {name: options[name] for name in ("size", "letterbox") if options.get(name) is not None}
     packages = ("keras", "tensorflow", *CONVERTERS[runtime])
     about = {
         "options": values,
