@@ -28,6 +28,12 @@ NewClasses = Literal["fresh", "sampled"]
 """Initial head filters of a class unknown to the weights: small random ones, or those of a random known class."""
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 """Numeric precision of the network; auto: mixed_bfloat16 where the processor supports it."""
+Runtime = Literal["auto", "keras", "openvino", "onnx", "litert"]
+"""Program that runs the network for detection; auto: the fastest one that is installed."""
+RuntimePrecision = Literal["auto", "float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16"]
+"""Numeric precision of detection; ``mixed_bfloat16`` and ``mixed_float16`` are training's words for the same."""
+Aim = Literal["latency", "throughput"]
+"""Aim of a runtime: one batch as soon as possible, or as many as possible in a given time."""
 
 STRIDE = 32
 """Stride of the coarsest grid, in pixels; the canvas' sides are multiples of it."""

@@ -195,3 +195,20 @@ def test_the_kind_of_nms_is_the_models_own_or_an_option(truth, tmp_path, capsys,
     assert asked == [own, replace(own, conf=0.1, kind="soft"), own]
     assert main([*words, "--nms", "hard"]) == 2
     assert "default, greedynms, diounms" in capsys.readouterr().err.replace("'", "")
+
+
+def test_metrics_are_the_same_in_another_runtime(truth, tmp_path, capsys, monkeypatch):
+    from runtime_models import noisy_detector
+
+    monkeypatch.setenv("YOLO_CACHE", str(tmp_path / "cache"))
+    noisy_detector(classes=["thing"], size=64).save(tmp_path / "m.keras")
+    found = []
+    for options in ([], ["--runtime", "openvino", "--precision", "float32"]):
+        out = tmp_path / f"out{len(found)}"
+        assert main(["eval", str(tmp_path / "m.keras"), str(truth), "--json", "--out", str(out), *options]) == 0
+        found.append((json.loads(capsys.readouterr().out), json.loads((out / "results.json").read_text())))
+    (metrics, results), (others, other_results) = found
+    assert others["coco"] == pytest.approx(metrics["coco"], abs=1e-6)
+    assert len(results) == len(other_results) > 3
+    for own, other in zip(results, other_results, strict=True):
+        assert other["bbox"] == pytest.approx(own["bbox"], abs=0.02)

@@ -59,7 +59,7 @@ def test_the_everyday_options_are_a_part_of_them(capsys, prog):
     names = {name_of(action) for actions in sections(parser).values() for action in actions}
     assert set(EVERYDAY[prog].split()) < names
     text = shown(capsys, name, "--help")
-    assert "--epochs N" in text
+    assert "--batch N" in text
     assert "--loss.box" not in text
     assert text.endswith(f"`yolov3 {name} --help-all` shows all of them.\n")
 

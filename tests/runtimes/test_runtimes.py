@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cfg_texts
 import numpy as np
 import pytest
+from runtime_models import noisy_detector, pictures
 
 import yolo
 from yolo.config import NmsConfig
 from yolo.model.inference import inference_network
 from yolo.runtimes.load import load_detector
+from yolo.structs import Detections
 
 NMS = NmsConfig(conf=0.05)
+RUNTIMES = ("keras", "openvino", "onnx", "litert")
+UNUSUAL = cfg_texts.detector(
+    cfg_texts.conv(8, 3, "mish", batch_normalize=1, stride=2, pad=1),
+    cfg_texts.conv(8, 3, "swish", batch_normalize=1, groups=8, pad=1),
+    ("maxpool", {"size": 2, "stride": 2}),
+    cfg_texts.conv(16, 1, "leaky", batch_normalize=1),
+    ("maxpool", {"size": 3, "stride": 1}),
+    ("upsample", {"stride": 2}),
+    size=(64, 64),
+)
+"""A network of grouped convolutions, mish, swish and pooling without strides."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """One cache for all tests of this file: a conversion to ONNX takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("YOLO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")
 def detector() -> yolo.Detector:
-    """A small network whose batch norms and heads are far from their initial values."""
-    made = yolo.Detector("yolov3-tiny", classes=["a", "b", "c"], size=96)
-    random = np.random.default_rng(0)
-    for layer in made.convolutions:
-        if layer.batch_norm is not None:
-            norm = layer.batch_norm
-            for variable in (norm.gamma, norm.moving_variance):
-                variable.assign(random.uniform(0.5, 1.5, variable.shape))
-            for variable in (norm.beta, norm.moving_mean):
-                variable.assign(random.normal(0, 0.1, variable.shape))
-    noise = random.uniform(0, 255, (1, 96, 96, 3)).astype(np.float32)
-    for head, raw in zip(made.heads, made(noise), strict=True):
-        kernel, bias = head.get_weights()
-        head.set_weights([kernel / np.std(raw), random.normal(-1, 0.5, bias.shape)])  # no score near 1, where all tie
-    return made
+    return noisy_detector()
+
+
+@pytest.fixture(scope="module")
+def model(detector: yolo.Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    detector.save(path)
+    return path
+
+
+def assert_same(found: list[Detections], expected: list[Detections], *, boxes: float, scores: float) -> None:
+    for own, other in zip(found, expected, strict=True):
+        assert len(own) > 0
+        np.testing.assert_array_equal(own.labels, other.labels)
+        np.testing.assert_allclose(own.boxes, other.boxes, atol=boxes)
+        np.testing.assert_allclose(own.scores, other.scores, atol=scores)
 
 
 def test_folding_batch_norm_changes_nothing(detector: yolo.Detector) -> None:
@@ -41,16 +65,109 @@ def test_folding_batch_norm_changes_nothing(detector: yolo.Detector) -> None:
         np.testing.assert_allclose(np.reshape(raw, expected.shape), expected, atol=1e-4)
 
 
-def test_openvino_finds_what_keras_finds(
-    detector: yolo.Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("YOLO_CACHE", str(tmp_path / "cache"))
-    detector.save(tmp_path / "model.keras")
-    images = [np.random.default_rng(seed).integers(0, 256, (80, 60 + seed, 3), np.uint8) for seed in range(3)]
-    other = load_detector(tmp_path / "model.keras", runtime="openvino", precision="float32")
-    assert other.classes == detector.classes
-    for found, expected in zip(other.detect_images(images, NMS), detector.detect_images(images, NMS), strict=True):
-        assert len(found) > 0
-        np.testing.assert_array_equal(found.labels, expected.labels)
-        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.01)
-        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_every_runtime_finds_what_keras_finds(runtime: str, detector: yolo.Detector, model: Path) -> None:
+    other = load_detector(model, runtime=runtime, precision="float32")
+    assert (other.network.runtime, other.network.precision) == (runtime, "float32")
+    assert (other.classes, other.canvas, other.letterbox) == (detector.classes, detector.canvas, detector.letterbox)
+    assert_same(other.detect_images(pictures(), NMS), detector.detect_images(pictures(), NMS), boxes=0.01, scores=1e-4)
+
+
+@pytest.mark.parametrize("runtime", ["keras", "openvino"])
+def test_bfloat16_is_near(runtime: str, detector: yolo.Detector, model: Path) -> None:
+    """Raw maps have a deviation of 1; 8 bits of mantissa through 13 layers leave errors of some hundredths."""
+    images = np.random.default_rng(2).uniform(0, 255, (1, 96, 96, 3)).astype(np.float32)
+    network = load_detector(model, runtime=runtime, precision="bfloat16").network
+    assert network.precision == "bfloat16"
+    for raw, expected in zip(network(images), detector(images), strict=True):
+        difference = np.abs(np.reshape(raw, expected.shape) - np.asarray(expected))
+        assert 0 < difference.mean() < 0.02
+        assert difference.max() < 0.15
+
+
+@pytest.mark.parametrize("runtime", ["keras", "openvino", "onnx"])
+def test_canvases_and_batches_may_change_from_call_to_call(runtime: str, detector: yolo.Detector, model: Path) -> None:
+    other = load_detector(model, runtime=runtime, precision="float32")
+    for batch, canvas in ((2, (64, 96)), (1, (96, 96)), (3, (96, 64)), (2, (64, 96))):
+        images = np.random.default_rng(batch).uniform(0, 255, (batch, *canvas, 3)).astype(np.float32)
+        expected = detector(images)
+        for raw, whole in zip(other.network(images), expected, strict=True):
+            np.testing.assert_allclose(np.reshape(raw, whole.shape), whole, atol=1e-3)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_threads_share_a_network(runtime: str, model: Path) -> None:
+    network = load_detector(model, runtime=runtime, precision="float32").network
+    batches = [np.random.default_rng(seed).uniform(0, 255, (1, 96, 96, 3)).astype(np.float32) for seed in range(8)]
+    alone = [network(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(network, batches))
+    for found, expected in zip(together, alone, strict=True):
+        for raw, whole in zip(found, expected, strict=True):
+            np.testing.assert_allclose(raw, whole, atol=1e-5)
+
+
+def test_openvino_pads_a_smaller_batch_the_first_time(model: Path) -> None:
+    network = load_detector(model, runtime="openvino", precision="float32").network
+    images = np.random.default_rng(3).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
+    whole = network(images)
+    first, second = network(images[:3]), network(images[:3])
+    assert [shape[0] for shape in network._compiled] == [4, 3]
+    for raw, again, expected in zip(first, second, whole, strict=True):
+        np.testing.assert_allclose(raw, expected[:3], atol=1e-5)
+        np.testing.assert_allclose(again, expected[:3], atol=1e-3)
+
+
+def test_openvino_forgets_shapes(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yolo.runtimes.openvino_network.MOST_SHAPES", 2)
+    network = load_detector(model, runtime="openvino", precision="float32").network
+    for side in (32, 64, 96, 32):
+        assert network(np.zeros((1, side, 64, 3), np.float32))[0].shape == (1, side // 32, 2, 24)
+    assert list(network._compiled) == [(1, 96, 64, 3), (1, 32, 64, 3)]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_darknet_network_with_unusual_layers(runtime: str, tmp_path: Path) -> None:
+    from yolo.darknet.plan import make_detector_plan
+    from yolo.weights.darknet_files import save_darknet_weights
+
+    (tmp_path / "net.cfg").write_text(UNUSUAL)
+    plan = make_detector_plan(UNUSUAL, "net.cfg")
+    made = yolo.Detector(str(tmp_path / "net.cfg"), classes=["x", "y"])
+    from yolo.weights.darknet_files import set_weights
+
+    set_weights(made, cfg_texts.draw_weights(plan.convolutions))
+    save_darknet_weights(made, tmp_path / "net.weights")
+    expected = yolo.load(tmp_path / "net.weights", names=["x", "y"]).detect_images(pictures(), NMS)
+    other = load_detector(tmp_path / "net.weights", runtime=runtime, precision="float32", names=["x", "y"])
+    assert other.letterbox == "stretch"
+    assert_same(other.detect_images(pictures(), NMS), expected, boxes=0.01, scores=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_keras_backbone(runtime: str, tmp_path: Path) -> None:
+    made = noisy_detector("keras:MobileNetV3Small", size=64)
+    made.save(tmp_path / "model.keras")
+    other = load_detector(tmp_path / "model.keras", runtime=runtime, precision="float32")
+    assert other.fixed_canvas
+    expected = made.detect_images(pictures(1), NMS)
+    assert_same(other.detect_images(pictures(1), NMS), expected, boxes=0.02, scores=5e-4)
+
+
+def test_detect_takes_files_and_lists(detector: yolo.Detector, model: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "picture.png")
+    other = yolo.load_detector(model, runtime="openvino", precision="float32")
+    one = other.detect(tmp_path / "picture.png", conf=0.05)
+    several = other.detect([tmp_path / "picture.png", *pictures()[1:]], conf=0.05, batch=2)
+    assert_same([one], several[:1], boxes=1e-3, scores=1e-5)
+    assert_same(several, detector.detect(pictures(), conf=0.05), boxes=0.01, scores=1e-4)
+
+
+def test_the_size_and_the_letterbox_may_be_others(model: Path) -> None:
+    expected = yolo.load(model, size=(64, 128), letterbox="stretch")
+    other = load_detector(model, runtime="openvino", precision="float32", size=(64, 128), letterbox="stretch")
+    assert (other.canvas, other.letterbox) == ((64, 128), "stretch")
+    assert_same(other.detect_images(pictures(), NMS), expected.detect_images(pictures(), NMS), boxes=0.01, scores=1e-4)

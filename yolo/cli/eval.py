@@ -7,23 +7,25 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import (
+    DETECTOR_HELP,
     SIZE_HELP,
-    WEIGHTS_HELP,
+    add_runtime_options,
     add_weights_options,
     check_output,
     find_weights,
+    load_any_detector,
     load_detector,
     parse_size,
     prepare_output,
 )
 from yolo.cli.data_options import add_data_arguments, choose_split, load_data
 from yolo.cli.resume_options import read_data_file, take_reading_options
-from yolo.config import NmsConfig, NmsKind, Precision, check
+from yolo.config import NmsConfig, NmsKind, Precision, RuntimePrecision, check
 from yolo.datasets.annotations.splits import find_split
 from yolo.datasets.load import available_splits, check_split, dataset_name
 from yolo.errors import AnnotationError, ConfigError
@@ -36,16 +38,21 @@ from yolo.files.atomic import exists, to_json, write_text
 from yolo.structs import Dataset
 from yolo.system.startup import start_keras
 from yolo.training.run.held_out import HELD_OUT, held_out_of
-from yolo.weights.locate import check_loadable, is_run
+from yolo.weights.locate import check_loadable, exported_runtime, is_run
+
+if TYPE_CHECKING:
+    from yolo.runtimes.interface import AnyDetector
 
 logger = logging.getLogger(__name__)
 
 BATCH = 8
 """Default number of images per batch."""
+TRAINING_WORDS = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+"""Training's words of precisions, whose weights and heads are float32."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("weights", type=str, nargs="?", help=f"{WEIGHTS_HELP}; left out with --detections")
+    parser.add_argument("weights", type=str, nargs="?", help=f"{DETECTOR_HELP}; left out with --detections")
     split = "what training validated on, such as held-out, if DATA has it; else val, else test, else everything"
     add_data_arguments(parser, split=split, required=False, names=False)
     parser.add_argument("--detections", type=str | None, metavar="FILE", help="COCO results file, instead of WEIGHTS")
@@ -59,10 +66,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="library that computes COCO's metrics: the same figures, pycocotools as the slow reference",
     )
     parser.add_argument("--batch", type=int | None, help=f"images per batch (default: as in training, else {BATCH})")
-    parser.add_argument(
-        "--precision",
-        type=Precision | None,
-        help="numeric precision of the network (default: as in training, else float32)",
+    add_runtime_options(
+        parser,
+        runtime="keras",
+        precision=None,
+        precision_help="numeric precision of the network (default: with keras as in training, else auto)",
     )
     parser.add_argument("--conf", type=float, default=0.001, help="lowest score of a detection")
     parser.add_argument("--iou", type=float, default=0.6, help="IoU threshold of NMS")
@@ -103,7 +111,7 @@ def settle_positionals(arguments: Namespace) -> None:
     if arguments.weights and arguments.data is None and is_run(arguments.weights):
         take_data_of_run(arguments)
     if arguments.weights and arguments.data is None:
-        check_loadable(arguments.weights)
+        check_loadable(arguments.weights, exported=True)
     if arguments.data is None or (arguments.weights is None) == (arguments.detections is None):
         alone = f"; got {arguments.weights} alone" if arguments.weights and arguments.data is None else ""
         raise ConfigError(f"give either WEIGHTS DATA or --detections R.json DATA (both names side by side){alone}")
@@ -149,6 +157,24 @@ def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, Detection
     return dataset, find_all(detector, dataset, batch=batch, nms=nms)
 
 
+def load_reference(
+    arguments: Namespace, path: str | Path, size: tuple[int, int] | None
+) -> tuple[AnyDetector, dict[str, Any]]:
+    """Load the detector as training validates it, in the same precision; return it and the origin of its weights."""
+    start_keras()
+    about = read_origin(path)
+    set_precision(arguments.precision, about)
+    return load_detector(arguments, size=size), about
+
+
+def load_in_runtime(arguments: Namespace, path: str | Path, size: tuple[int, int] | None) -> AnyDetector:
+    """Load the detector into a runtime; an exported file into its own, unless another one is named."""
+    changes = {"precision": arguments.precision or "auto"}
+    if arguments.runtime == "keras" and exported_runtime(path) not in (None, "keras"):
+        changes["runtime"] = "auto"
+    return load_any_detector(Namespace(**{**vars(arguments), **changes}), size=size)
+
+
 def read_origin(path: str | Path) -> dict[str, Any]:
     """Read the origin in a model file of this package; empty for other files."""
     from yolo.weights.load import read_description
@@ -166,13 +192,13 @@ def measured(origin: Mapping[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def set_precision(wanted: Precision | None, origin: Mapping[str, Any]) -> None:
+def set_precision(wanted: RuntimePrecision | None, origin: Mapping[str, Any]) -> None:
     """Set the precision of an option, else that of the model's validation in training, to get the same metrics."""
     import keras
 
     from yolo.model.backend.precision import choose_precision
 
-    chosen: Any = wanted or measured(origin).get("precision")
+    chosen: Any = TRAINING_WORDS.get(wanted or "", wanted) or measured(origin).get("precision")
     if chosen in get_args(Precision):
         keras.config.set_dtype_policy(choose_precision(chosen))
 

@@ -16,13 +16,17 @@ EVERYDAY = {
         "data val resume model weights size epochs batch learning_rate patience augment.flip augment.mosaic "
         "out config preset help help_all json"
     ),
+    "yolov3 eval": (
+        "weights data detections split images classes cfg names size runtime precision batch conf iou nms out force "
+        "help help_all json"
+    ),
     "yolov3 tune": "data trials space val model weights size epochs batch out config help help_all json",
 }
 """Options that `--help` shows of a command with many options; of other commands it shows all."""
 
 SECTIONS = (
-    *("arguments", "options", "search", "data", "model", "run", "training", "optimizer", "loss", "augmentation"),
-    *("hosts", "general"),
+    *("arguments", "options", "search", "data", "model", "runtime", "run", "training", "optimizer", "loss"),
+    *("augmentation", "hosts", "general"),
 )
 """Order of the groups of options; groups not listed follow."""
 

@@ -15,10 +15,10 @@ from yolo.cli.common import add_weights_options, parse_size
 from yolo.cli.data_options import add_reading_options, load_other
 from yolo.darknet.summary import Summary
 from yolo.errors import ConfigError, WeightsError
-from yolo.files.atomic import exists, is_folder, to_json
+from yolo.files.atomic import exists, is_file, is_folder, to_json
 from yolo.files.remote import is_remote
 from yolo.system.startup import start_keras
-from yolo.weights.locate import is_darknet, is_run, resolve
+from yolo.weights.locate import exported_runtime, is_darknet, is_run, resolve
 from yolo.weights.published import PUBLISHED
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "file",
         type=str,
-        help="a .keras, .h5, .weights or .cfg file, a run, a published name such as yolov3-coco, or a dataset",
+        help="a .keras, .h5, .weights or .cfg file, an exported file, a run, a published name such as yolov3-coco, or "
+        "a dataset",
     )
     add_weights_options(parser)
     parser.add_argument(
@@ -60,6 +61,8 @@ def describe(arguments: Namespace) -> Report:
     if is_run(path):
         path = str(resolve(path))
     suffix = Path(path).suffix.lower()
+    if is_model_file(path):
+        return describe_exported_file(path, arguments)
     if not exists(path) and path not in PUBLISHED and not is_remote(path):
         raise ConfigError(f"{path}: no such file or folder")
     if is_folder(path) or is_remote(path) or suffix in DATASETS:
@@ -84,6 +87,48 @@ def describe(arguments: Namespace) -> Report:
         offline=arguments.offline,
     )
     return describe_detector(path, detector)
+
+
+def is_model_file(path: str) -> bool:
+    """Whether a path is an exported file or folder; an ``.xml`` file without its ``.bin`` is taken for annotations."""
+    runtime = exported_runtime(path)
+    beside = is_folder(path) or Path(path).suffix.lower() != ".xml" or is_file(Path(path).with_suffix(".bin"))
+    return exists(path) and runtime is not None and beside
+
+
+def describe_exported_file(path: str, arguments: Namespace) -> Report:
+    """Describe an exported file, which is opened in its runtime.
+
+    Raises:
+        YoloError: it is damaged or of another program, its runtime is not installed, or an option does not fit it.
+    """
+    from yolo.runtimes.load import describe_exported
+
+    for option in ("cfg", "names", "letterbox", "size"):
+        if arguments[option] is not None:
+            raise ConfigError(f"{option} {arguments[option]}: {path} is an exported file and needs none")
+    description, network = describe_exported(path)
+    return {
+        "file": path,
+        "kind": "exported",
+        "model": description.model,
+        "runtime": network.runtime,
+        "precision": description.precision,
+        "contents": description.contents,
+        "outputs": description.outputs,
+        "batch": description.batch,
+        "canvas": list(description.canvas),
+        "fixed_canvas": description.fixed_canvas,
+        "letterbox": description.letterbox,
+        "class_count": len(description.classes),
+        "classes": list(description.classes),
+        "scales": [
+            {"stride": stride, "anchors": [list(pair) for pair in anchors]}
+            for stride, anchors in zip(description.strides, description.anchors, strict=True)
+        ],
+        "thresholds": asdict(description.nms),
+        "origin": description.origin,
+    }
 
 
 def _size(arguments: Namespace) -> tuple[int, int] | None:
@@ -191,6 +236,8 @@ def to_lines(report: Report) -> list[str]:
             rows = [(each["name"], "  ".join(map(_times, each["shapes"]))) for each in report["arrays"]]
             total = f"{report['parameters']['total']:,}"
             return [*to_table(("layer", "shapes"), rows), "", *_pairs([("parameters", total)])]
+        case "exported":
+            return _pairs(_exported_pairs(report))
     return [*_layer_lines(report), "", *_pairs(_model_pairs(report))]
 
 
@@ -217,6 +264,25 @@ def _model_pairs(report: Report) -> list[tuple[str, str]]:
         ("operations", f"{report['flops'] / 1e9:.3f} BFLOPs a picture (a multiplication and an addition are two)"),
         ("classes", _shortened(report["class_count"], report["classes"])),
     ]
+    return [*rows, *_scale_pairs(report)]
+
+
+def _exported_pairs(report: Report) -> list[tuple[str, str]]:
+    height, width = report["canvas"]
+    any_size = "" if report["fixed_canvas"] else " or another size"
+    rows = [
+        ("model", report["model"]),
+        ("runtime", f"{report['runtime']}, {report['precision']}"),
+        ("outputs", f"{report['contents']}: {', '.join(report['outputs'])}"),
+        ("batch", str(report["batch"] or "any")),
+        ("canvas", f"{height} x {width} (height x width){any_size}, {report['letterbox']}"),
+        ("classes", _shortened(report["class_count"], report["classes"])),
+    ]
+    return [*rows, *_scale_pairs(report)]
+
+
+def _scale_pairs(report: Report) -> list[tuple[str, str]]:
+    rows = []
     for scale in report["scales"]:
         pairs = "  ".join(f"{width:g} x {height:g}" for width, height in _rounded(scale["anchors"]))
         rows.append((f"anchors /{scale['stride']}", f"{pairs} (width x height)"))

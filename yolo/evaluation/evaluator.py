@@ -24,7 +24,7 @@ from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns
 from yolo.evaluation.splits import warn_if_trained_on
 from yolo.images.letterbox import Letterbox
-from yolo.model.detector import Detector
+from yolo.runtimes.interface import AnyDetector
 from yolo.structs import Dataset, Detections, Size
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def evaluation_nms(own: NmsConfig) -> NmsConfig:
 
 
 def evaluate(
-    detector: Detector,
+    detector: AnyDetector,
     dataset: Dataset,
     *,
     batch: int = 8,
@@ -106,7 +106,7 @@ def readable(dataset: Dataset, quarantine: Quarantine | None, hosts: Hosts) -> N
 
 
 def find_all(
-    detector: Detector,
+    detector: AnyDetector,
     dataset: Dataset,
     *,
     batch: int = 8,
@@ -169,7 +169,7 @@ def gathered(found: DetectionColumns, pictures: NDArray[np.int64], hosts: Hosts)
     return DetectionColumns(pictures[order], labels[order], scores[order], boxes[order])
 
 
-def check_classes(detector: Detector, dataset: Dataset) -> None:
+def check_classes(detector: AnyDetector, dataset: Dataset) -> None:
     """Raise an AnnotationError unless a dataset's classes are the detector's."""
     if dataset.classes != detector.classes:
         raise AnnotationError(

@@ -26,8 +26,8 @@ class Network(Protocol):
     parallel: int
     """Number of calls at a time that give the highest throughput."""
 
-    def __call__(self, images: Images) -> list[NDArray[np.float32]]:
-        """Compute the outputs, in the order that the description of their contents gives."""
+    def __call__(self, images: Images) -> list[NDArray[Any]]:
+        """Compute the outputs, in the order of `Description.outputs`."""
 
 
 class AnyDetector(Protocol):
@@ -44,6 +44,18 @@ class AnyDetector(Protocol):
     @property
     def letterbox(self) -> LetterboxMode:
         """Mode of fitting images to the canvas."""
+
+    @property
+    def fixed_canvas(self) -> bool:
+        """Whether the network takes `canvas` alone, and no other multiples of its strides."""
+
+    @property
+    def stride(self) -> int:
+        """Largest stride of the network, of which the sides of a canvas are multiples."""
+
+    @property
+    def parallel(self) -> int:
+        """Number of calls of `find` at a time that give the highest throughput."""
 
     def find(self, images: Any, nms: NmsConfig | None = None) -> Any:
         """Find objects in images (B, H, W, 3) on a canvas; a `Kept` of numpy arrays, boxes in canvas pixels."""
