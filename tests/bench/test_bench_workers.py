@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import psutil
@@ -55,15 +57,33 @@ def test_a_failure_is_one_line_and_a_death_gives_the_last_words():
             worker.ask("echo")
 
 
-def test_a_worker_that_does_not_leave_is_killed(monkeypatch):
-    monkeypatch.setattr(
-        process, "CODE", 'import time; print(\'{"result": {}, "said": []}\', flush=True); time.sleep(600)'
-    )
-    monkeypatch.setattr(process, "CLOSE_SECONDS", 0.1)
+SPAWNING = """
+import json, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(json.dumps({"result": {"child": child.pid}, "said": []}), flush=True)
+child.wait()
+"""
+
+
+def test_what_a_worker_has_started_ends_with_it(monkeypatch):
+    monkeypatch.setattr(process, "CODE", SPAWNING)
     worker = Worker()
-    worker.ask("echo")
+    child = psutil.Process(worker.ask("echo")["child"])
     worker.close()
     assert worker._process.returncode == -9
+    assert gone(child)
+
+
+def gone(child: psutil.Process) -> bool:
+    """Whether a process ends within half a minute; where nobody collects it, it stays as a zombie."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.05)
+                continue
+        return True
+    return False
 
 
 def test_the_real_worker_ends_with_a_parent_that_is_killed():
@@ -77,10 +97,8 @@ def test_the_real_worker_ends_with_a_parent_that_is_killed():
     error, pid = done.stdout.splitlines()
     assert error.startswith("TypeError: ")
     assert "nonsense" in error
-    try:
-        psutil.Process(int(pid)).wait(30)
-    except psutil.NoSuchProcess:
-        return
+    with suppress(psutil.NoSuchProcess):
+        assert gone(psutil.Process(int(pid)))
 
 
 class FakeWorker:

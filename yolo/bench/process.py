@@ -14,8 +14,6 @@ from typing import Any
 
 from yolo.errors import YoloError
 
-CLOSE_SECONDS = 2.0
-"""Time in which a worker leaves by itself."""
 CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from yolo.bench.worker import main; main()"
 """Program of a worker: it finds the modules that this process finds, whatever lies in the working directory."""
 
@@ -78,17 +76,16 @@ class Worker:
         return dict(reply["result"])
 
     def close(self) -> None:
-        """End the process."""
-        for pipe in (self._requests, self._replies):
+        """End the process, and all that it has started: converters leave some behind."""
+        with suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)  # of its session; it keeps nothing that has to be saved
+            else:
+                self._process.kill()
+        self._process.wait()
+        for file in (self._requests, self._replies, self._errors):
             with suppress(OSError):
-                pipe.close()
-        try:
-            self._process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        finally:
-            self._errors.close()
+                file.close()
 
     def _death(self) -> str:
         """Reason why the process has died: its last words, or the signal that ended it."""

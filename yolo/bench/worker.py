@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -75,6 +76,8 @@ def read_requests(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
     """Read requests as they come; without a parent, end the process."""
     for line in sys.stdin:
         requests.put(json.loads(line))
+    if hasattr(os, "killpg") and os.getpid() == os.getpgrp():
+        os.killpg(0, signal.SIGKILL)  # with all that it has started
     os._exit(1)
 
 
