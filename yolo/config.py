@@ -22,10 +22,18 @@ Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "step", "constant"]
 Cache = Literal["none", "ram", "disk"]
 BestMetric = Literal["ap", "ap50"]
+NmsKind = Literal["default", "greedynms", "diounms", "soft"]
+"""Kinds of suppression, the first three by Darknet's names."""
 NewClasses = Literal["fresh", "sampled"]
 """Initial head filters of a class unknown to the weights: small random ones, or those of a random known class."""
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 """Numeric precision of the network; auto: mixed_bfloat16 where the processor supports it."""
+Runtime = Literal["auto", "keras", "openvino", "onnx", "litert"]
+"""Program that runs the network for detection; auto: the fastest one that is installed."""
+RuntimePrecision = Literal["auto", "float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16"]
+"""Numeric precision of detection; ``mixed_bfloat16`` and ``mixed_float16`` are training's words for the same."""
+Aim = Literal["latency", "throughput"]
+"""Aim of a runtime: one batch as soon as possible, or as many as possible in a given time."""
 
 STRIDE = 32
 """Stride of the coarsest grid, in pixels; the canvas' sides are multiples of it."""
@@ -164,6 +172,13 @@ class NmsConfig:
     """Number of best-scored (box, class) pairs per image that enter NMS."""
     max_detections: Annotated[int, POSITIVE] = 300
     """Largest number of detections per image."""
+    kind: NmsKind = "default"
+    """Kind of NMS: default compares the IoU with the threshold, greedynms and diounms (Darknet's) the IoU less the
+    distance of the centres; soft lowers scores instead (soft-NMS)."""
+    beta: Annotated[float, NON_NEGATIVE] = 0.6
+    """Exponent of the distance of diounms (Darknet's beta_nms)."""
+    sigma: Annotated[float, POSITIVE] = 0.5
+    """Width of the Gaussian of soft: a score is multiplied by exp(-IoU^2 / sigma)."""
 
     def __post_init__(self) -> None:
         check_fields(self)

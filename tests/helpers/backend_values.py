@@ -6,12 +6,13 @@ Run by test_backends.py in a process of its own for each backend.
 from __future__ import annotations
 
 import sys
+from typing import get_args
 
 import keras
 import numpy as np
 from keras import ops
 
-from yolo.config import LossConfig, NmsConfig
+from yolo.config import LossConfig, NmsConfig, NmsKind
 from yolo.model.detector import Detector
 from yolo.ops.decode import decode
 from yolo.ops.loss import yolo_loss
@@ -81,9 +82,11 @@ def main(path):
         for scale, gradient in enumerate(gradients(total, maps)):
             values[f"{name} gradient {scale}"] = gradient
     predictions = decode([ops.convert_to_tensor(m) for m in maps], SLOTS)
-    kept = suppress(predictions, NmsConfig(conf=0.2, iou=0.4))
-    for part, value in {**predictions._asdict(), **{f"kept {k}": v for k, v in kept._asdict().items()}}.items():
+    for part, value in predictions._asdict().items():
         values[part] = ops.convert_to_numpy(value)
+    for kind in get_args(NmsKind):
+        kept = suppress(predictions, NmsConfig(conf=0.2, iou=0.4, kind=kind), canvas=SLOTS.canvas)
+        values |= {f"kept {kind} {part}": ops.convert_to_numpy(value) for part, value in kept._asdict().items()}
     values |= train_two_steps()
     np.savez(path, **values)
 

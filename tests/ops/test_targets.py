@@ -10,8 +10,8 @@ import pytest
 from encoding import encode_boxes
 from keras import ops
 
-from yolo.ops.decode import decode, decode_boxes
-from yolo.ops.slots import flatten_maps, make_slots
+from yolo.ops.decode import decode, decode_boxes, flatten_maps
+from yolo.ops.slots import make_slots
 from yolo.ops.targets import match
 
 COARSE = np.array([[40, 20], [30, 60]], np.float32)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.config import LetterboxMode, canvas_size
+from yolo.config import Aim, LetterboxMode, Runtime, RuntimePrecision, canvas_size
 from yolo.errors import ConfigError
 from yolo.files.atomic import is_file
 from yolo.files.locks import REMEDY, check_free, is_unused, locked_folder
@@ -17,6 +17,7 @@ from yolo.system.startup import start_keras
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
+    from yolo.runtimes.interface import AnyDetector
 
 _held = ExitStack()
 """Locks on the output folders of the running command."""
@@ -36,6 +37,55 @@ def add_weights_options(parser: ArgumentParser) -> None:
         "stretch for a .cfg without it)",
     )
     group.add_argument("--offline", action="store_true", help="download nothing")
+
+
+def add_runtime_options(parser: ArgumentParser, *, runtime: Runtime = "auto") -> None:
+    """Add the options of `load_any_detector` for what runs the network.
+
+    Args:
+        parser: parser of a command that has the options of `add_weights_options` as well.
+        runtime: default of ``--runtime``.
+    """
+    group = parser.add_argument_group("runtime")
+    group.add_argument(
+        "--runtime", type=Runtime, default=runtime, help="program that runs the network; auto: the fastest installed"
+    )
+    group.add_argument(
+        "--precision",
+        type=RuntimePrecision,
+        default="auto",
+        help="numeric precision of the network; auto: the fastest that the processor multiplies",
+    )
+
+
+def load_any_detector(
+    arguments: Namespace, *, size: tuple[int, int] | None = None, aim: Aim = "throughput"
+) -> AnyDetector:
+    """Load the detector that WEIGHTS name into the runtime that the options of `add_runtime_options` name.
+
+    Args:
+        arguments: options of the command.
+        size: canvas in place of the model's own.
+        aim: ``latency`` for one image at a time, ``throughput`` for many.
+
+    Raises:
+        YoloError: the file cannot be loaded, the runtime is not installed, or an option does not fit them.
+    """
+    path = find_weights(arguments, exported=True)
+    from yolo.runtimes.load import load_detector as load_into_runtime
+    from yolo.weights.locate import is_darknet
+
+    return load_into_runtime(
+        path,
+        runtime=arguments.runtime,
+        precision=arguments.precision,
+        aim=aim,
+        cfg=arguments.cfg,
+        names=arguments.names if is_darknet(path) else None,
+        size=size,
+        letterbox=arguments.letterbox,
+        offline=arguments.offline,
+    )
 
 
 def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) -> Detector:
@@ -59,15 +109,19 @@ def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) 
     )
 
 
-def find_weights(arguments: Namespace) -> str | Path:
+def find_weights(arguments: Namespace, *, exported: bool = False) -> str | Path:
     """Find the file that WEIGHTS name, and check it before Keras is imported.
+
+    Args:
+        arguments: options of the command.
+        exported: whether the file of a runtime will do.
 
     Raises:
         YoloError: this file, or one that `add_weights_options` names, is missing or of the wrong kind.
     """
     from yolo.weights.locate import check_loadable, is_darknet, resolve
 
-    check_loadable(arguments.weights)
+    check_loadable(arguments.weights, exported=exported)
     path = resolve(arguments.weights, offline=arguments.offline)
     for option in ("cfg", "names"):
         value = arguments[option]
@@ -83,6 +137,7 @@ WEIGHTS_HELP = (
     "model: a .keras file, the folder of a run, Darknet .weights (with --cfg, or the .cfg beside them), or a published "
     "name such as yolov3-coco"
 )
+DETECTOR_HELP = f"{WEIGHTS_HELP}, or an exported .onnx, .xml (OpenVINO), .tflite or SavedModel"
 
 
 def parse_size(text: str | int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from yolo.cli.common import (
     parse_size,
     prepare_output,
 )
-from yolo.config import NmsConfig, check
+from yolo.config import NmsConfig, NmsKind, check
 from yolo.detect.outputs import Records, check_targets, output_names, to_line, to_record, write_picture
 from yolo.detect.predictor import Prediction, Unreadable, predict
 from yolo.detect.sources import find_pictures
@@ -42,6 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--size", type=str | None, help=SIZE_HELP)
     parser.add_argument("--conf", type=float | None, help="lowest score of a detection (default: the model's own)")
     parser.add_argument("--iou", type=float | None, help="IoU threshold of NMS (default: the model's own)")
+    parser.add_argument("--nms", type=NmsKind | None, help="kind of NMS (default: the model's own)")
     parser.add_argument("--class_agnostic", action="store_true", help="suppress across classes too")
     parser.add_argument("--batch", type=int, default=8, help="images per batch")
     parser.add_argument("--force", action="store_true", help="write into --out even if it is not empty")
@@ -117,7 +118,8 @@ def nms_changes(arguments: Namespace) -> dict[str, Any]:
     Raises:
         ConfigError: a value is out of range.
     """
-    changes = {name: arguments[name] for name in ("conf", "iou") if arguments[name] is not None}
+    options = {"conf": arguments.conf, "iou": arguments.iou, "kind": arguments.nms}
+    changes = {name: value for name, value in options.items() if value is not None}
     if arguments.class_agnostic:
         changes["class_agnostic"] = True
     NmsConfig(**changes)

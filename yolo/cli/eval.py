@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,7 +23,7 @@ from yolo.cli.common import (
 )
 from yolo.cli.data_options import add_data_arguments, choose_split, load_data
 from yolo.cli.resume_options import read_data_file, take_reading_options
-from yolo.config import NmsConfig, Precision, check
+from yolo.config import NmsConfig, NmsKind, Precision, check
 from yolo.datasets.annotations.splits import find_split
 from yolo.datasets.load import available_splits, check_split, dataset_name
 from yolo.errors import AnnotationError, ConfigError
@@ -58,6 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--conf", type=float, default=0.001, help="lowest score of a detection")
     parser.add_argument("--iou", type=float, default=0.6, help="IoU threshold of NMS")
+    parser.add_argument("--nms", type=NmsKind | None, help="kind of NMS (default: the model's own)")
     parser.add_argument("--out", type=str | None, metavar="DIR", help="folder for metrics.json and results.json")
     parser.add_argument("--force", action="store_true", help="write into --out even if it is not empty")
 
@@ -130,11 +132,13 @@ def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, Detection
     about = read_origin(path)
     set_precision(arguments.precision, about)
     detector = load_detector(arguments, size=size)
-    from yolo.evaluation.evaluator import find_all
+    from yolo.evaluation.evaluator import evaluation_nms, find_all
 
     dataset = choose_images(arguments, detector.classes, about)
     warn_if_trained_on(about, dataset)
     batch = arguments.batch or measured(about).get("batch") or BATCH
+    own = evaluation_nms(detector.nms)
+    nms = replace(own, conf=nms.conf, iou=nms.iou, kind=arguments.nms or own.kind)
     return dataset, find_all(detector, dataset, batch=batch, nms=nms)
 
 

@@ -117,6 +117,7 @@ def describe_cfg(path: str, arguments: Namespace) -> Report:
     from yolo.darknet.cfg import read_cfg
     from yolo.darknet.names import read_names
     from yolo.darknet.network import head_of
+    from yolo.darknet.nms import nms_of
     from yolo.darknet.plan import make_plan
     from yolo.darknet.summary import summarise_plan
 
@@ -135,6 +136,7 @@ def describe_cfg(path: str, arguments: Namespace) -> Report:
         "class_count": count,
         "classes": read_names(arguments.names, count) if arguments.names else [],
         "scales": [{"stride": head.stride, "anchors": [list(pair) for pair in head.anchors]} for head in heads],
+        "thresholds": asdict(nms_of(plan)) if heads else {},
     }
 
 
@@ -218,9 +220,16 @@ def _model_pairs(report: Report) -> list[tuple[str, str]]:
     for scale in report["scales"]:
         pairs = "  ".join(f"{width:g} x {height:g}" for width, height in _rounded(scale["anchors"]))
         rows.append((f"anchors /{scale['stride']}", f"{pairs} (width x height)"))
-    for part in ("thresholds", "origin"):
-        rows += [(part, ", ".join(_items(readable(report[part]))))] if report.get(part) else []
+    for part, values in (("thresholds", _in_effect(report["thresholds"])), ("origin", report.get("origin"))):
+        rows += [(part, ", ".join(_items(readable(values))))] if values else []
     return rows
+
+
+def _in_effect(thresholds: dict[str, Any]) -> dict[str, Any]:
+    """Thresholds without the kind of NMS where it is the default, and without the numbers of other kinds."""
+    own = {"diounms": {"beta"}, "soft": {"sigma"}}.get(thresholds.get("kind", ""), set())
+    hidden = {"beta", "sigma"} - own | ({"kind"} if thresholds.get("kind") == "default" else set())
+    return {key: value for key, value in thresholds.items() if key not in hidden}
 
 
 def readable(values: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from yolo.conversion.description import KEY, Description, describe
 from yolo.conversion.graph import maps_function
+from yolo.system.telemetry import no_telemetry
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def to_openvino(detector: Detector) -> tuple[Any, Description]:
     """Convert the network that gives raw maps to an `openvino.Model` of any batch and canvas."""
+    no_telemetry()
     import openvino
 
     function = maps_function(detector)
@@ -27,6 +29,7 @@ def to_openvino(detector: Detector) -> tuple[Any, Description]:
 
 def write_openvino(model: Any, path: Path) -> None:
     """Write the ``.xml`` and the ``.bin`` of a model, in the precision its weights have."""
+    no_telemetry()
     import openvino
 
     openvino.save_model(model, str(path), compress_to_fp16=False)

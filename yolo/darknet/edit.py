@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.config import LetterboxMode
+from yolo.config import LetterboxMode, NmsConfig
 from yolo.darknet.cfg import Section
 from yolo.darknet.network import Layer, Plan, head_of
 from yolo.darknet.plan import make_detector_plan
@@ -57,6 +57,24 @@ def retarget(
         editor.set(layer.section, "classes", str(classes), default=20)
         convolution = plan.layers[layer.index - 1].section
         editor.set(convolution, "filters", str(len(own) * (5 + classes)), default=1)
+    return editor.text()
+
+
+def set_nms(text: str, source: str, nms: NmsConfig) -> str:
+    """Rewrite the kind of suppression in every ``[yolo]`` section of a network file's text.
+
+    Raises:
+        ConfigError: the text does not describe a detection network.
+    """
+    editor = _Editor(text)
+    for layer in make_detector_plan(text, source).heads:
+        head = head_of(layer)
+        if layer.section.kind == "region":
+            continue  # Darknet does not read it there
+        if head.nms_kind != nms.kind:
+            editor.set(layer.section, "nms_kind", nms.kind)
+        if head.beta_nms != nms.beta:
+            editor.set(layer.section, "beta_nms", str(nms.beta))
     return editor.text()
 
 

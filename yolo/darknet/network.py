@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from yolo.config import LetterboxMode
+from yolo.config import LetterboxMode, NmsConfig
 from yolo.darknet.cfg import Section
 
 PICTURE = -1
@@ -125,6 +125,9 @@ class Head:
     sizes: Literal["exponential", "squared"]
     softmax: bool
     """Whether the classes are mutually exclusive."""
+    nms_kind: str = "default"
+    """Kind of suppression, as written."""
+    beta_nms: float = NmsConfig.beta
 
 
 Settings = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
-from yolo.config import LetterboxMode
+from yolo.config import LetterboxMode, NmsConfig
 from yolo.darknet.cfg import MOST_LAYERS, Section, split_sections
 from yolo.darknet.network import (
     PICTURE,
@@ -296,6 +296,8 @@ def _yolo(section: Section, walk: _Walk) -> Read:
         scale_xy=section.number("scale_x_y", 1, low=0.5, high=4),
         sizes="squared" if new_coords else "exponential",
         softmax=False,
+        nms_kind=section.text("nms_kind", NmsConfig.kind),
+        beta_nms=section.number("beta_nms", NmsConfig.beta, low=0),
     )
     return _checked_head(head, section, walk)
 
@@ -366,11 +368,13 @@ COMMON_TRAINING = frozenset(_COMMON_TRAINING.split())
 _HEAD_TRAINING = """
     jitter resize ignore_thresh truth_thresh random iou_thresh iou_thresh_kind iou_loss iou_normalizer
     obj_normalizer cls_normalizer delta_normalizer uc_normalizer max_delta max map counters_per_class
-    label_smooth_eps objectness_smooth focal_loss nms_kind beta_nms show_details thresh rescore bias_match
+    label_smooth_eps objectness_smooth focal_loss show_details thresh rescore bias_match
     classfix absolute object_scale noobject_scale class_scale coord_scale mask_scale log
     embedding_layer track_history_size sim_thresh dets_for_track dets_for_show track_ciou_norm
 """
 HEAD_TRAINING = frozenset(_HEAD_TRAINING.split())
+REGION_IGNORED = HEAD_TRAINING | {"nms_kind", "beta_nms"}
+"""Options without effect in ``[region]``: Darknet reads the kind of suppression in ``[yolo]`` alone."""
 
 
 @dataclass(frozen=True)
@@ -397,6 +401,6 @@ KINDS = {
     "reorg": Kind(_reorg),
     "softmax": Kind(_softmax),
     "yolo": Kind(_yolo, HEAD_TRAINING),
-    "region": Kind(_region, HEAD_TRAINING),
+    "region": Kind(_region, REGION_IGNORED),
 }
 """Readers of the supported sections by name."""

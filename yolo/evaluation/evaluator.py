@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,17 @@ EVALUATION_NMS = NmsConfig(conf=0.001, iou=0.6)
 """Thresholds for metrics: a low one for scores, as average precision needs the whole precision-recall curve."""
 
 
+def evaluation_nms(own: NmsConfig) -> NmsConfig:
+    """Thresholds for metrics, with the kind of NMS that is a detector's own."""
+    return replace(EVALUATION_NMS, kind=own.kind, beta=own.beta, sigma=own.sigma)
+
+
 def evaluate(
     detector: Detector,
     dataset: Dataset,
     *,
     batch: int = 8,
-    nms: NmsConfig = EVALUATION_NMS,
+    nms: NmsConfig | None = None,
     workers: int = 0,
     voc_iou: float = 0.5,
     hosts: Hosts = ALONE,
@@ -53,7 +59,7 @@ def evaluate(
         detector: the detector to measure.
         dataset: the ground truth; classes are matched by name, see `map_classes`, and those both know are measured.
         batch: images per batch.
-        nms: thresholds of the detections.
+        nms: thresholds of the detections; None: those of `evaluation_nms`.
         workers: threads that read images; 0: one per core.
         voc_iou: lowest IoU at which VOC's metric counts a box as found.
         hosts: hosts that share the images out among them; each gets the metrics of all images.
@@ -104,7 +110,7 @@ def find_all(
     dataset: Dataset,
     *,
     batch: int = 8,
-    nms: NmsConfig = EVALUATION_NMS,
+    nms: NmsConfig | None = None,
     workers: int = 0,
     hosts: Hosts = ALONE,
     quarantine: Quarantine | None = None,
@@ -136,7 +142,7 @@ def find_all(
                 for row, (h, w) in zip(rows, about["sizes"][real].tolist(), strict=True)
             ]
             pictures += rows
-            found += detector.unpad(detector.find(images, nms), letterboxes)
+            found += detector.unpad(detector.find(images, nms or evaluation_nms(detector.nms)), letterboxes)
             logger.debug("evaluated %d of %d pictures", len(found) * hosts.world, len(dataset))
             if after_batch is not None:
                 after_batch(done)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.anchors import published_anchors, sort_anchors
-from yolo.config import LetterboxMode, canvas_size, check
+from yolo.config import LetterboxMode, NmsConfig, canvas_size, check
 from yolo.darknet import network as darknet
 from yolo.darknet.cfg import read_cfg
 from yolo.darknet.edit import retarget
 from yolo.darknet.network import Plan, head_of
+from yolo.darknet.nms import nms_of
 from yolo.darknet.plan import make_detector_plan
 from yolo.errors import ConfigError
 from yolo.model.networks.from_cfg import build_plan
@@ -50,6 +51,8 @@ class Architecture:
     """Stride of each scale, coarse to fine."""
     anchors: Anchors
     coding: Coding
+    nms: NmsConfig = field(default_factory=NmsConfig)
+    """Thresholds of the detector unless others are given; a Darknet file says their kind."""
     backbone: int = 0
     """Number of numbered convolutions, counted from the first, that form the backbone."""
     cfg: str | None = None
@@ -139,6 +142,7 @@ def _design_cfg(
         strides=tuple(head.stride for head in heads),
         anchors=tuple(np.array(head.anchors, np.float32) for head in heads),
         coding=Coding(heads[0].sizes, heads[0].softmax, tuple(head.scale_xy for head in heads)),
+        nms=nms_of(plan),
         backbone=_backbone_length(plan),
         cfg=text,
     )

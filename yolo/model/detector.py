@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,22 +15,21 @@ from numpy.typing import NDArray
 from yolo.config import LetterboxMode, LossConfig, NmsConfig, check
 from yolo.errors import WeightsError
 from yolo.files.atomic import write_whole
-from yolo.images.codec import read_image
 from yolo.images.letterbox import Letterbox
 from yolo.model.architecture import design, sides
 from yolo.model.assembly import assemble, network_on
 from yolo.model.backend.replicas import predictor, share_of_mean
 from yolo.model.backend.step_guards import NOT_FINITE, kept_if_finite, step_per_shape, stop_unless_finite
 from yolo.model.networks.layers import Convolution, Convolutions
+from yolo.model.pictures import Picture, detect
 from yolo.ops.boxes import Tensor
 from yolo.ops.decode import decode
 from yolo.ops.loss import LossTerms, yolo_loss
-from yolo.ops.nms import Kept, suppress
+from yolo.ops.nms import suppress
 from yolo.ops.slots import Slots, make_slots
+from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
 from yolo.structs import Detections
-
-Picture = str | Path | NDArray[np.uint8]
 
 
 @keras.saving.register_keras_serializable(package="yolo")
@@ -51,7 +50,7 @@ class Detector(keras.Model):
         letterbox: how images are fitted to the canvas, ``letterbox`` (keeps the aspect ratio) or ``stretch``; None:
             ``letterbox``, or for a Darknet file what it says, by default ``stretch``.
         cfg: text of the Darknet network file that ``model`` names; None: read the file.
-        nms: thresholds of `detect`.
+        nms: thresholds of `detect`; None: the defaults, with the kind of NMS of a Darknet file.
         seed: seed of the initial weights.
         origin: origin of the weights, stored in the model file: dataset, configuration, versions.
         name: name of the Keras model.
@@ -85,7 +84,7 @@ class Detector(keras.Model):
         self.architecture = design(
             str(model), cfg=cfg, classes=len(classes), anchors=anchors, size=size, letterbox=letterbox
         )
-        self.nms = NmsConfig(**nms) if isinstance(nms, dict) else nms or NmsConfig()
+        self.nms = NmsConfig(**nms) if isinstance(nms, dict) else nms or self.architecture.nms
         self.seed = seed
         self.origin = dict(origin or {})
         self.loss_config = LossConfig()
@@ -109,6 +108,11 @@ class Detector(keras.Model):
     def letterbox(self) -> LetterboxMode:
         """Mode of fitting images to the canvas: ``letterbox`` or ``stretch``."""
         return self.architecture.letterbox
+
+    @property
+    def fixed_canvas(self) -> bool:
+        """Whether the network takes `canvas` alone, and no other multiples of its strides."""
+        return self.architecture.fixed_canvas
 
     @property
     def anchors(self) -> NDArray[np.float32]:
@@ -263,16 +267,7 @@ class Detector(keras.Model):
         Raises:
             MediaError: a file is not a readable image.
         """
-        if isinstance(source, str | Path | np.ndarray):
-            return self.detect([source], conf=conf, iou=iou)[0]
-        changes = {key: value for key, value in (("conf", conf), ("iou", iou)) if value is not None}
-        nms = replace(self.nms, **changes)  # type: ignore[arg-type]
-        found: list[Detections] = []
-        for first in range(0, len(source), batch):
-            part = source[first : first + batch]
-            images = [each if isinstance(each, np.ndarray) else read_image(each) for each in part]
-            found += self.detect_images(images, nms)
-        return found
+        return detect(self, source, conf=conf, iou=iou, batch=batch)
 
     # Files
 
@@ -361,7 +356,8 @@ class _Finder(keras.Model):
 
     def call(self, images: Tensor) -> dict[str, Tensor]:
         maps = self.detector(images, training=False)
-        return suppress(decode(maps, self.detector.slots), self.nms)._asdict()
+        slots = self.detector.slots
+        return suppress(decode(maps, slots), self.nms, canvas=slots.canvas)._asdict()
 
 
 class _Runtime:

@@ -7,11 +7,10 @@ from typing import Any
 
 from keras import ops
 
+from yolo.ops.suppression import EPSILON
+
 Tensor = Any
 """A tensor of the backend in use."""
-
-EPSILON = 1e-9
-"""Added to denominators so that quotients of empty boxes stay finite; far below one square pixel."""
 
 
 def area(boxes: Tensor) -> Tensor:
@@ -67,10 +66,24 @@ def diou(a: Tensor, b: Tensor) -> Tensor:
 
     Zheng et al. 2020, equation 7.
     """
+    return iou(a, b) - distance_ratio(a, b)
+
+
+def distance_ratio(a: Tensor, b: Tensor, *, aspect: float = 1.0) -> Tensor:
+    """Squared distance (...,) of the centres of a and b (..., 4) over the squared diagonal of their hull, in 0..1.
+
+    Args:
+        a: boxes (..., 4).
+        b: boxes (..., 4).
+        aspect: length of a vertical pixel, in horizontal ones, in which distances are measured.
+    """
     width, height = hull_size(a, b)
-    distance = ops.square(a[..., 0] + a[..., 2] - b[..., 0] - b[..., 2]) / 4.0
-    distance += ops.square(a[..., 1] + a[..., 3] - b[..., 1] - b[..., 3]) / 4.0
-    return iou(a, b) - distance / (ops.square(width) + ops.square(height) + EPSILON)
+    across = ops.square(a[..., 0] + a[..., 2] - b[..., 0] - b[..., 2]) / 4.0
+    down = ops.square(a[..., 1] + a[..., 3] - b[..., 1] - b[..., 3]) / 4.0
+    across_hull, down_hull = ops.square(width), ops.square(height)
+    if aspect != 1.0:
+        down, down_hull = down * aspect**2, down_hull * aspect**2
+    return (across + down) / (across_hull + down_hull + EPSILON)
 
 
 def ciou(a: Tensor, b: Tensor) -> Tensor:

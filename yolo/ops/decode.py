@@ -9,10 +9,7 @@ from typing import NamedTuple
 from keras import ops
 
 from yolo.ops.boxes import Tensor
-from yolo.ops.slots import Coding, Slots, flatten_maps
-
-LARGEST_EXPONENT = 10.0
-"""Upper bound of t_w and t_h: a box is at most e^10 times its anchor, so that float32 areas stay finite."""
+from yolo.ops.slots import LARGEST_EXPONENT, Coding, Slots
 
 
 class Predictions(NamedTuple):
@@ -34,6 +31,12 @@ def decode(maps: Sequence[Tensor], slots: Slots) -> Predictions:
         objectness=ops.sigmoid(raw[..., 4]),
         classes=ops.softmax(raw[..., 5:]) if slots.coding.softmax else ops.sigmoid(raw[..., 5:]),
     )
+
+
+def flatten_maps(maps: Sequence[Tensor]) -> Tensor:
+    """Flatten raw maps (B, h, w, A, 5 + C), coarse to fine, to (B, P, 5 + C) float32."""
+    flat = [ops.reshape(raw, (-1, raw.shape[1] * raw.shape[2] * raw.shape[3], raw.shape[4])) for raw in maps]
+    return ops.cast(ops.concatenate(flat, axis=1), "float32")
 
 
 def decode_boxes(raw: Tensor, slots: Slots) -> Tensor:

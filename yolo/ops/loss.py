@@ -10,8 +10,8 @@ from keras import ops
 from yolo.config import LossConfig
 from yolo.ops import boxes as box_ops
 from yolo.ops.boxes import Tensor, pairwise_iou
-from yolo.ops.decode import centre_offset, decode_boxes, log_size
-from yolo.ops.slots import Slots, flatten_maps
+from yolo.ops.decode import centre_offset, decode_boxes, flatten_maps, log_size
+from yolo.ops.slots import Slots
 from yolo.ops.targets import match
 
 OVERLAPS = {"giou": box_ops.giou, "diou": box_ops.diou, "ciou": box_ops.ciou}

@@ -1,6 +1,7 @@
 """Slots: the P predictions of all scales and anchors on one axis.
 
-They run from the coarsest scale to the finest; within a scale by row, column, anchor.
+They run from the coarsest scale to the finest; within a scale by row, column, anchor. Numpy alone: a runtime that is
+not Keras decodes without importing it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
-from yolo.ops.boxes import Tensor
+LARGEST_EXPONENT = 10.0
+"""Upper bound of t_w and t_h: a box is at most e^10 times its anchor, so that float32 areas stay finite."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,3 @@ def make_slots(
         np.concatenate(part).astype(np.float32) for part in (cells, slot_strides, slot_anchors, slot_scales)
     )
     return Slots(cell, slot_stride, slot_anchor, slot_scale, layout, canvas, coding)
-
-
-def flatten_maps(maps: Sequence[Tensor]) -> Tensor:
-    """Flatten raw maps (B, h, w, A, 5 + C), coarse to fine, to (B, P, 5 + C) float32."""
-    flat = [ops.reshape(raw, (-1, raw.shape[1] * raw.shape[2] * raw.shape[3], raw.shape[4])) for raw in maps]
-    return ops.cast(ops.concatenate(flat, axis=1), "float32")

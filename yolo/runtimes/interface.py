@@ -26,8 +26,8 @@ class Network(Protocol):
     parallel: int
     """Number of calls at a time that give the highest throughput."""
 
-    def __call__(self, images: Images) -> list[NDArray[np.float32]]:
-        """Compute the outputs, in the order that the description of their contents gives."""
+    def __call__(self, images: Images) -> list[NDArray[Any]]:
+        """Compute the outputs, in the order of `Description.outputs`."""
 
 
 class AnyDetector(Protocol):
@@ -40,6 +40,10 @@ class AnyDetector(Protocol):
     @property
     def canvas(self) -> tuple[int, int]:
         """Size of the network's input, (height, width)."""
+
+    @property
+    def fixed_canvas(self) -> bool:
+        """Whether the network takes `canvas` alone, and no other multiples of its strides."""
 
     @property
     def letterbox(self) -> LetterboxMode:

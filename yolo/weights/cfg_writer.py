@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from keras import layers
 
-from yolo.darknet.edit import pairs
+from yolo.darknet.edit import pairs, set_nms
 from yolo.darknet.network import PICTURE
 from yolo.errors import WeightsError
 from yolo.model.detector import Detector
 from yolo.model.networks.keras_backbones import backbone_of
 from yolo.model.networks.layers import Convolution
+
+logger = logging.getLogger(__name__)
 
 
 def to_cfg(detector: Detector) -> str:
@@ -27,7 +30,7 @@ def to_cfg(detector: Detector) -> str:
     if backbone_of(detector.network) is not None:
         raise WeightsError(f"{detector.variant} is not a Darknet network; save it as .keras")
     if detector.architecture.cfg is not None:
-        return detector.architecture.cfg
+        return _with_nms(detector, detector.architecture.cfg)
     sections = _Sections()
     sections.add(
         "net",
@@ -48,7 +51,18 @@ def to_cfg(detector: Detector) -> str:
             classes=len(detector.classes),
             num=sum(map(len, shapes)),
         )
-    return "\n\n".join(sections.texts) + "\n"
+    return _with_nms(detector, "\n\n".join(sections.texts) + "\n")
+
+
+def _with_nms(detector: Detector, text: str) -> str:
+    """Write the detector's kind of NMS into the text, unless it says the same or Darknet has no such kind."""
+    own, wanted = detector.architecture.nms, detector.nms
+    if (own.kind, own.beta) == (wanted.kind, wanted.beta):
+        return text
+    if wanted.kind == "soft":
+        logger.warning("soft-NMS is no kind of Darknet's; the .cfg file keeps %s", own.kind)
+        return text
+    return set_nms(text, detector.variant, wanted)
 
 
 class _Sections:

@@ -23,7 +23,7 @@ from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.images.draw import class_colour
 from yolo.images.letterbox import Letterbox
 from yolo.model.detector import Detector
-from yolo.ops.nms import Kept
+from yolo.ops.suppression import Kept
 from yolo.training.callbacks.tensorboard import TensorBoard
 
 STEPS = 6

@@ -23,7 +23,7 @@ from yolo.datasets.pipeline.batches import evaluation_batches
 from yolo.datasets.pipeline.picture_loader import PADDING, Loader
 from yolo.datasets.pipeline.quarantine import Quarantine
 from yolo.datasets.pipeline.tf_errors import reported_failures
-from yolo.evaluation.evaluator import EVALUATION_NMS
+from yolo.evaluation.evaluator import evaluation_nms
 from yolo.images.draw import draw_boxes, tile_images
 from yolo.training.callbacks.preview import drawn
 from yolo.training.optimizer.ema import averaged
@@ -105,7 +105,7 @@ class TensorBoard(keras.callbacks.Callback):
         self.model.sync()
         with averaged(self.model), reported_failures():
             images, about = self.validation_batch()
-            kept = self.model.find(images, EVALUATION_NMS)  # as in validation, so that nothing is recompiled
+            kept = self.model.find(images, evaluation_nms(self.model.nms))  # as in validation: nothing is recompiled
         sheets = []
         for row in np.flatnonzero(about["index"] != PADDING)[:FOUND]:
             real, sure = about["valid"][row], kept.valid[row] & (kept.scores[row] >= self.model.nms.conf)
