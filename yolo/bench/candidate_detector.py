@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.bench.bursts import measure_rate, time_calls
+from yolo.runtimes.cache import cached_conversion
 from yolo.runtimes.interface import AnyDetector
-from yolo.runtimes.load import cached_conversion, load_detector
+from yolo.runtimes.load import load_detector
 from yolo.system.used_memory import peak_memory
 
 EVALUATION_BATCH = 8
@@ -57,7 +58,8 @@ class CandidateDetector:
     def size(self) -> dict[str, int]:
         """Measure the size in bytes of the file that the runtime reads."""
         if self._converted:
-            path = cached_conversion(self._weights, self._runtime, self._options)
+            options = {"size": None, "letterbox": None, **self._options}
+            path = cached_conversion(self._weights, self._runtime, options)
         else:
             path = Path(self._weights)
         return {"bytes": size_of(path)}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from yolo.errors import ConfigError
+from yolo.runtimes.choose import check_installed
+from yolo.runtimes.load import RUN_BY
+from yolo.weights.locate import exported_runtime
 
 BenchRuntime = Literal["keras", "openvino", "onnx", "litert"]
 BenchPrecision = Literal["float32", "bfloat16"]
@@ -21,9 +24,6 @@ KINDS: tuple[tuple[BenchRuntime, BenchPrecision], ...] = (
     ("litert", "float32"),
 )
 """Runtime and precision of each candidate that is made of a weights file."""
-
-EXPORTED: dict[str, BenchRuntime] = {".xml": "openvino", ".onnx": "onnx", ".tflite": "litert"}
-"""Runtime of an exported file by its suffix; such a file runs in this runtime alone, in its own precision."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Candidate:
     @property
     def converted(self) -> bool:
         """Whether the runtime runs a conversion of the file rather than the file itself."""
-        return self.runtime != "keras" and Path(self.weights).suffix not in EXPORTED
+        return self.runtime != "keras" and exported_runtime(self.weights) is None
 
 
 def find_candidates(
@@ -59,10 +59,11 @@ def find_candidates(
     runtimes = runtimes or get_args(BenchRuntime)
     precisions = precisions or get_args(BenchPrecision)
     found = [
-        Candidate(path, runtime, precision, missing=reason_missing(runtime))
+        replace(candidate, missing=reason_missing(candidate))
         for path in dict.fromkeys(paths)
         for runtime, precision in kinds_of(path, precisions)
         if runtime in runtimes
+        for candidate in [Candidate(path, runtime, precision)]
     ]
     if not found:
         raise ConfigError(
@@ -74,16 +75,16 @@ def find_candidates(
 
 def kinds_of(path: str, precisions: Sequence[str]) -> list[tuple[str, str]]:
     """Runtimes and precisions in which a file can run, of the wanted precisions."""
-    own = EXPORTED.get(Path(path).suffix)
-    return [(own, "auto")] if own else [kind for kind in KINDS if kind[1] in precisions]
+    made_for = exported_runtime(path)
+    if made_for is not None:
+        return [(runtime, "auto") for runtime in RUN_BY[made_for]]
+    return [kind for kind in KINDS if kind[1] in precisions]
 
 
-def reason_missing(runtime: str) -> str:
-    """Reason why a runtime cannot be used here; empty if it can."""
-    from yolo.runtimes.load import choose_runtime
-
+def reason_missing(candidate: Candidate) -> str:
+    """Reason why a candidate cannot be run here; empty if it can."""
     try:
-        choose_runtime(runtime)  # type: ignore[arg-type]
+        check_installed(candidate.runtime, convert=candidate.converted)
     except ConfigError as error:
         return str(error)
     return ""

@@ -8,10 +8,10 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.bench.candidates import EXPORTED, BenchPrecision, BenchRuntime, find_candidates
+from yolo.bench.candidates import BenchPrecision, BenchRuntime, find_candidates
 from yolo.cli.common import (
+    DETECTOR_HELP,
     SIZE_HELP,
-    WEIGHTS_HELP,
     add_weights_options,
     check_output,
     find_weights,
@@ -30,7 +30,7 @@ MOST_BATCH = 1024
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("weights", type=str, nargs="+", help=f"{WEIGHTS_HELP}; or files that export wrote")
+    parser.add_argument("weights", type=str, nargs="+", help=DETECTOR_HELP)
     parser.add_argument("--runtime", type=BenchRuntime, nargs="+", help="only these runtimes (default: all)")
     parser.add_argument("--precisions", type=BenchPrecision, nargs="+", help="only these precisions (default: all)")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8], help="images per batch (default: 1 8)")
@@ -95,7 +95,7 @@ def find_file(arguments: Namespace, weights: str) -> str | Path:
     own = {"weights": weights} if darknet else {"weights": weights, "cfg": None}
     if arguments.cfg and not any(Path(each).suffix in (".weights", ".backup") for each in arguments.weights):
         own["cfg"] = arguments.cfg  # for no file at all: refused
-    return find_weights(Namespace(**{**arguments.as_dict(), **own}))
+    return find_weights(Namespace(**{**arguments.as_dict(), **own}), exported=True)
 
 
 def weights_options(arguments: Namespace, path: str, size: tuple[int, int] | None) -> dict[str, Any]:
@@ -103,9 +103,7 @@ def weights_options(arguments: Namespace, path: str, size: tuple[int, int] | Non
     from yolo.weights.locate import is_darknet
 
     darknet = {"cfg": arguments.cfg, "names": arguments.names} if is_darknet(path) else {}
-    own = {**darknet, "size": size, "letterbox": arguments.letterbox}
-    if Path(path).suffix not in EXPORTED:
-        own["offline"] = arguments.offline
+    own = {**darknet, "size": size, "letterbox": arguments.letterbox, "offline": arguments.offline}
     return {name: value for name, value in own.items() if value not in (None, False)}
 
 
