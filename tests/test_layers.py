@@ -42,6 +42,7 @@ ORDER = [
     "distributed",
     "detect",
     "evaluation",
+    "bench",
     "training.optimizer",
     "training.run",
     "training.callbacks",

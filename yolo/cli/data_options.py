@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -91,18 +91,25 @@ def load_other(
     """Load a split of another dataset than DATA, such as that of --val, with the same options about classes."""
     from yolo.datasets.load import load_dataset
 
+    options = loading_options(data, arguments, split, images=images)
+    if classes is not None:
+        options["classes"] = classes
+    return load_dataset(**options, need_images=need_images)
+
+
+def loading_options(data: str, arguments: Namespace, split: str | None, *, images: str | None) -> dict[str, Any]:
+    """Collect the arguments of `load_dataset` as plain data; arguments as in `load_other`."""
     chosen = chosen_classes(arguments)
-    return load_dataset(
-        data,
-        split,
-        images=images,
-        classes=chosen if classes is None else classes,
-        others="refuse" if chosen is None else "drop",
-        rename=new_names(arguments),
-        names=class_names(arguments.names),
-        strict=arguments.strict,
-        need_images=need_images,
-    )
+    return {
+        "path": data,
+        "split": split,
+        "images": images,
+        "classes": chosen,
+        "others": "refuse" if chosen is None else "drop",
+        "rename": new_names(arguments),
+        "names": class_names(arguments.names),
+        "strict": arguments.strict,
+    }
 
 
 def load_parts(arguments: Namespace) -> dict[str | None, Dataset]:

@@ -171,6 +171,7 @@ def entry(action: Action) -> list[str]:
     names = [dashed(option) for option in action.option_strings if not option.endswith("+")]
     takes_value = action.nargs != 0 and name_of(action) != "print_config"
     head = "  " + f"{', '.join(names)} {placeholder(action) if takes_value else ''}".strip()
+    head += "..." if names and action.nargs == "+" else ""
     width = min(shutil.get_terminal_size().columns, 110) - COLUMN
     wrapped = textwrap.wrap(capitalised(text_of(action)), max(width, 30), break_on_hyphens=False) or [""]
     lines = [line.replace(NO_BREAK, " ") for line in wrapped]

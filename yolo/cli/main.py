@@ -27,6 +27,7 @@ COMMANDS = {
     "convert": "convert models between Keras and Darknet files, and to other classes",
     "eval": "compute the metrics of a model or of a COCO results file",
     "detect": "detect objects in images, folders and globs",
+    "bench": "measure a model's speed, memory and AP in every runtime at hand",
     "info": "describe a model file, a .cfg file or a dataset",
 }
 """Descriptions of the commands; each is a file `yolo/cli/NAME.py` with `add_arguments(parser)` and `run(arguments)`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentError
+from argparse import Action, ArgumentError
+from collections import deque
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
@@ -12,7 +13,7 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from yolo.cli.config_file import check_group_files
-from yolo.cli.help import CommandParser, dashed, kind_of, option_names, placeholder, positional_names
+from yolo.cli.help import CommandParser, dashed, kind_of, leaves_of, option_names, placeholder, positional_names
 from yolo.cli.presets import RANKS, files_first, refuse_elsewhere
 from yolo.cli.suggestions import suggest_option
 from yolo.config_types import Range, describe, split_range
@@ -78,8 +79,10 @@ def options_first(parser: CommandParser, words: list[str]) -> list[str]:
     begin = words.index(parser.prog.rpartition(" ")[2]) + 1 if parser.prog.count(" ") > 1 else 0
     options: list[str] = []
     positionals: list[str] = []
-    waiting = iter(words[begin:])
-    for word in waiting:
+    ended: list[str] = []
+    waiting = deque(words[begin:])
+    while waiting:
+        word = waiting.popleft()
         if word == "--":
             return [*words[:begin], *options, "--", *positionals, *waiting]
         name, equals, _ = word.partition("=")
@@ -87,12 +90,22 @@ def options_first(parser: CommandParser, words: list[str]) -> list[str]:
             positionals.append(word)
             continue
         action = parser._option_string_actions.get(name)
-        takes_value = not equals and (action is None or action.nargs is None)
-        value = next(waiting, None) if takes_value else None
-        if takes_value and value is None:
-            return [*words[:begin], *options, *positionals, word]  # its value is missing
-        options += [word] if value is None else [word, value]
-    return [*words[:begin], *options, *positionals]
+        options.append(word)
+        if not equals and (action is None or action.nargs in (None, "+")):
+            if not waiting:
+                return [*words[:begin], *options[:-1], *positionals, word]  # its value is missing
+            options.append(waiting.popleft())
+        if action is not None and action.nargs == "+":
+            ended = ["--"]  # else it takes the positional arguments too
+            while waiting and fits(action, waiting[0]):
+                options.append(waiting.popleft())
+    return [*words[:begin], *options, *ended, *positionals]
+
+
+def fits(action: Action, word: str) -> bool:
+    """Whether a word is one more value of an option that takes several: one of its words, or a number."""
+    kinds = leaves_of(kind_of(action))
+    return word in kinds or (int in kinds and word.isdecimal())
 
 
 def underscored(argument: str) -> str:
@@ -157,8 +170,11 @@ def explain(error: Exception, parser: ArgumentParser, words: list[str]) -> str:
         (r"Problems parsing config: (.*)", lambda found: f"{files}: not a YAML file of options: {found[1]}"),
         (r"arguments are required: (.*)", lambda found: f"missing: {as_typed(found[1], parser)}"),
         (r"unrecognized arguments: (.*)", lambda found: f"unexpected argument {found[1]}"),
-        (r"argument (--\S+): expected one argument", lambda found: f"{dashed(found[1])} needs a value"),
-        (r'Parser key "(.+?)":.*(?:Got|Given) value: (.*)', lambda found: wrong_value(found, parser, words, files)),
+        (r"argument (--\S+): expected (?:at least )?one argument", lambda found: f"{dashed(found[1])} needs a value"),
+        (
+            r'Parser key "(.+?)"(?: element \d+)?:.*(?:Got|Given) value: (.*)',
+            lambda found: wrong_value(found, parser, words, files),
+        ),
     ]
     for pattern, phrase in phrases:
         if found := re.search(pattern, str(error), re.DOTALL):

@@ -70,7 +70,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 """Options of other tools, and their equivalents here; the first that a command has is suggested."""
 
 COMMANDS = {
-    "benchmark": "eval",
+    "benchmark": "bench",
     "export": "convert",
     "fit": "train",
     "infer": "detect",

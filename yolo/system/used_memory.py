@@ -7,7 +7,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import keras
 import psutil
 
 STATUS = Path("/proc/self/status")
@@ -38,6 +37,8 @@ def peak_memory() -> int:
 
 def accelerator_memory() -> float:
     """Bytes in use on all accelerators of this process together; NaN if there are none or none reports it."""
+    import keras
+
     read = {"tensorflow": _tensorflow_memory, "jax": _jax_memory}.get(keras.backend.backend(), list)
     used = read()
     return sum(used) if used else math.nan
