@@ -98,3 +98,37 @@ def test_the_study_of_recipes_runs(tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0] == "| change | few: mean AP50 | few: end AP50 | few: AP |"
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| all defaults", "| no prior in the heads' biases"]
+
+
+@pytest.fixture
+def add_up(monkeypatch):
+    """What the profile makes of oneDNN's lines."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import bench_profile
+
+    return bench_profile.add_up
+
+
+def test_the_profile_adds_up_primitives_by_kind_until_the_step_ends(add_up):
+    """Lines of oneDNN 3.7, as TensorFlow prints them, shortened."""
+    line = "onednn_verbose,v1,primitive,exec,cpu,{},src:bf16::blocked:acdb::f0,,alg:convolution_direct,{},{}\n"
+    lines = iter(
+        [
+            "onednn_verbose,v1,info,oneDNN v3.7.3 (commit N/A)\n",
+            line.format("convolution,brg_conv_fwd:avx512_core_bf16,forward_training", "mb4_ic3oc32", "10.5"),
+            line.format("convolution,brgconv_1x1:avx512_core_bf16,forward_training", "mb4_ic64oc32", "2"),
+            line.format("convolution,jit_bf16:avx512_core_bf16,backward_weights", "mb4_ic3oc32", "4.25"),
+            line.format("matmul,brg_matmul:avx512_core_bf16,undef", "512x1352:1352x1024", "1e-1"),
+            line.format("eltwise,jit:avx512_core,forward_training", "mb4", "3"),
+            "0.05 0.0625\n",
+            line.format("reorder,jit:uni,undef", "64x32x3x3", "100"),
+        ]
+    )
+    spent, whole = add_up(lines)
+    assert spent == {"forward convolutions": 12.5, "kernel gradients": 4.35, "other primitives": 3.0}
+    assert whole == 62.5
+
+
+def test_the_profile_says_when_a_side_ends_early(add_up):
+    with pytest.raises(SystemExit, match="ended before its step did"):
+        add_up(iter([]))
