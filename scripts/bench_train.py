@@ -7,7 +7,7 @@
 The bare step is forward, backward of the mean of the raw maps, and update. The fit step is what
 `Detector.fit` runs: target assignment, loss, metrics and EMA as well. All kinds take turns in one run, on one batch in
 memory; compare the ratios of their medians, as the seconds depend on the machine. On a shared machine the processor
-seconds (``cpu``) vary less.
+seconds (``cpu``) vary less. `bench_profile.py` says where the time goes.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ def medians(steps: dict[str, Callable[[], Times]], repeats: int) -> dict[str, Ti
     return {name: tuple(statistics.median(each[name][kind] for each in rounds) for kind in (0, 1)) for name in steps}
 
 
-def measure(case: Case, *, precision: str, repeats: int, reference: str | None) -> None:
+def make_detector(model: str, size: int, precision: str) -> Detector:
+    """Detector that is ready to train."""
     import keras
 
     from yolo.model.detector import Detector
@@ -150,8 +151,13 @@ def measure(case: Case, *, precision: str, repeats: int, reference: str | None) 
 
     keras.backend.clear_session()
     keras.config.set_dtype_policy(precision)
-    detector = Detector(case.model, classes=[f"class {index}" for index in range(CLASSES)], size=case.size)
+    detector = Detector(model, classes=[f"class {index}" for index in range(CLASSES)], size=size)
     detector.compile(make_optimizer(TrainConfig(), detector, steps_per_epoch=100))
+    return detector
+
+
+def measure(case: Case, *, precision: str, repeats: int, reference: str | None) -> None:
+    detector = make_detector(case.model, case.size, precision)
     images, targets = make_batch(case.size, case.batch)
     steps = {"bare": timed(bare_step(detector, images)), "fit": timed(fit_step(detector, images, targets))}
     with reference_step(reference, case, precision) as other:

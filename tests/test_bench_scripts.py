@@ -123,3 +123,37 @@ def test_the_benchmark_of_the_evaluation_runs():
     assert [row[-5] for row in rows][-1] == "100.00%"
     assert len({row[-1] for row in rows}) == 1
     assert 0 < float(rows[0][-1]) < 1
+
+
+@pytest.fixture
+def add_up(monkeypatch):
+    """What the profile makes of oneDNN's lines."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import bench_profile
+
+    return bench_profile.add_up
+
+
+def test_the_profile_adds_up_primitives_by_kind_until_the_step_ends(add_up):
+    """Lines of oneDNN 3.7, as TensorFlow prints them, shortened."""
+    line = "onednn_verbose,v1,primitive,exec,cpu,{},src:bf16::blocked:acdb::f0,,alg:convolution_direct,{},{}\n"
+    lines = iter(
+        [
+            "onednn_verbose,v1,info,oneDNN v3.7.3 (commit N/A)\n",
+            line.format("convolution,brg_conv_fwd:avx512_core_bf16,forward_training", "mb4_ic3oc32", "10.5"),
+            line.format("convolution,brgconv_1x1:avx512_core_bf16,forward_training", "mb4_ic64oc32", "2"),
+            line.format("convolution,jit_bf16:avx512_core_bf16,backward_weights", "mb4_ic3oc32", "4.25"),
+            line.format("matmul,brg_matmul:avx512_core_bf16,undef", "512x1352:1352x1024", "1e-1"),
+            line.format("eltwise,jit:avx512_core,forward_training", "mb4", "3"),
+            "0.05 0.0625\n",
+            line.format("reorder,jit:uni,undef", "64x32x3x3", "100"),
+        ]
+    )
+    spent, whole = add_up(lines)
+    assert spent == {"forward convolutions": 12.5, "kernel gradients": 4.35, "other primitives": 3.0}
+    assert whole == 62.5
+
+
+def test_the_profile_says_when_a_side_ends_early(add_up):
+    with pytest.raises(SystemExit, match="ended before its step did"):
+        add_up(iter([]))

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from yolo.model.backend.kernel_gradient import convolve, products_are_faster
 from yolo.model.backend.replicas import moments_over_replicas, replicas
 from yolo.ops.boxes import Tensor
 
@@ -151,6 +152,10 @@ class Convolution(keras.layers.Layer):
             else keras.layers.Conv2D(filters, groups=groups, **common, kernel_initializer=kernel)
         )
         self.batch_norm = _make_batch_norm(first_bias, self.dtype_policy) if batch_norm else None
+        # Stride of the one kind of convolution that `convolve` knows, 0 of others.
+        vertical, horizontal = self.convolution.strides
+        known = (kernel_size, side, groups) == (3, 1, 1) and vertical == horizontal and batch_norm and not depthwise
+        self.stride_of_square = vertical if known else 0
 
     def build(self, input_shape: Any) -> None:
         # Keras rejects a map smaller than the kernel, so give it the padded shape.
@@ -160,12 +165,17 @@ class Convolution(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        outputs = self.convolution(inputs if self.padding is None else self.padding(inputs))
+        outputs = self._convolve(inputs, training)
         if self.batch_norm is not None:
             outputs = self.batch_norm(outputs, training=training)
         if training and self.activation == "leaky":
             return leaky_from_output(outputs)
         return ACTIVATIONS[self.activation](outputs)
+
+    def _convolve(self, inputs: Tensor, training: bool | None) -> Tensor:
+        if training and self.stride_of_square and products_are_faster(inputs, self.stride_of_square):
+            return convolve(inputs, ops.cast(self.convolution.kernel, inputs.dtype), self.stride_of_square)
+        return self.convolution(inputs if self.padding is None else self.padding(inputs))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.padding is not None:
