@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -32,6 +33,8 @@ from yolo.ops.unpad import unpad
 from yolo.structs import Detections
 
 Picture = str | Path | NDArray[np.uint8]
+Finder = Callable[[NDArray[Any]], dict[str, NDArray[Any]]]
+"""Function from a batch of images to the fields of `Kept`."""
 
 
 @keras.saving.register_keras_serializable(package="yolo")
@@ -101,6 +104,9 @@ class Detector(keras.Model):
         """Name of the network, such as ``yolov3``."""
         return self.architecture.model
 
+    parallel = 1
+    """Number of calls of `find` at a time that give the highest throughput."""
+
     @property
     def canvas(self) -> tuple[int, int]:
         """Size of the network's input, (height, width)."""
@@ -110,6 +116,16 @@ class Detector(keras.Model):
     def letterbox(self) -> LetterboxMode:
         """Mode of fitting images to the canvas: ``letterbox`` or ``stretch``."""
         return self.architecture.letterbox
+
+    @property
+    def fixed_canvas(self) -> bool:
+        """Whether the network takes `canvas` alone, and no other multiples of its strides."""
+        return self.architecture.fixed_canvas
+
+    @property
+    def stride(self) -> int:
+        """Largest stride of the network, of which the sides of a canvas are multiples."""
+        return max(self.architecture.strides)
 
     @property
     def anchors(self) -> NDArray[np.float32]:
@@ -224,8 +240,13 @@ class Detector(keras.Model):
     # Detection
 
     def find(self, images: Any, nms: NmsConfig | None = None) -> Kept:
-        """Detections in canvas pixels, as numpy arrays padded to (B, D), for images (B, H, W, 3) of canvas size."""
-        return Kept(**self._runtime.finder(self, nms or self.nms)(images))
+        """Detections in canvas pixels, as numpy arrays padded to (B, D), for images (B, H, W, 3) of canvas size.
+
+        On another canvas whose sides are multiples of `stride` it is compiled anew.
+        """
+        height, width = np.shape(images)[1:3]
+        with self._runtime.lock:  # Keras' functions are not made for several threads
+            return Kept(**self._runtime.finder(self, nms or self.nms, (height, width))(images))
 
     def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
         """Detect objects in images (H, W, 3) uint8 RGB of any sizes, run as one batch; boxes are in image pixels."""
@@ -354,15 +375,16 @@ class Detector(keras.Model):
 class _Finder(keras.Model):
     """Detector followed by decoding and suppression, so that Keras compiles all three as one."""
 
-    def __init__(self, detector: Detector, nms: NmsConfig):
+    def __init__(self, detector: Detector, nms: NmsConfig, canvas: tuple[int, int]):
         super().__init__(name="finder")
         self.detector = detector
         self.nms = nms
+        self.canvas = canvas
         self.built = True
 
     def call(self, images: Tensor) -> dict[str, Tensor]:
         maps = self.detector(images, training=False)
-        slots = self.detector.slots
+        slots = self.detector.slots_on(self.canvas)
         return suppress(decode(maps, slots), self.nms, canvas=slots.canvas)._asdict()
 
 
@@ -370,7 +392,8 @@ class _Runtime:
     """Compiled functions of a detector, in a plain object so that Keras does not track them as its layers."""
 
     def __init__(self) -> None:
-        self.finders: dict[NmsConfig, Callable[[NDArray[Any]], dict[str, NDArray[Any]]]] = {}
+        self.lock = threading.Lock()
+        self.finders: dict[tuple[NmsConfig, tuple[int, int]], Finder] = {}
         self.networks: dict[tuple[int, int], keras.Model] = {}
 
     def network(self, detector: Detector, canvas: tuple[int | None, int | None]) -> keras.Model:
@@ -382,7 +405,7 @@ class _Runtime:
             self.networks[height, width] = detector.network_on((height, width))
         return self.networks[height, width]
 
-    def finder(self, detector: Detector, nms: NmsConfig) -> Callable[[NDArray[Any]], dict[str, NDArray[Any]]]:
-        if nms not in self.finders:
-            self.finders[nms] = predictor(_Finder(detector, nms))
-        return self.finders[nms]
+    def finder(self, detector: Detector, nms: NmsConfig, canvas: tuple[int, int]) -> Finder:
+        if (nms, canvas) not in self.finders:
+            self.finders[nms, canvas] = predictor(_Finder(detector, nms, canvas))
+        return self.finders[nms, canvas]

@@ -46,6 +46,21 @@ class RuntimeDetector:
         """Mode of fitting images to the canvas."""
         return self.description.letterbox
 
+    @property
+    def fixed_canvas(self) -> bool:
+        """Whether the network takes `canvas` alone, and no other multiples of its strides."""
+        return self.description.fixed_canvas
+
+    @property
+    def stride(self) -> int:
+        """Largest stride of the network, of which the sides of a canvas are multiples."""
+        return max(self.description.strides)
+
+    @property
+    def parallel(self) -> int:
+        """Number of calls of `find` at a time that give the highest throughput."""
+        return self.network.parallel
+
     def find(self, images: Images, nms: NmsConfig | None = None) -> Kept:
         """Find objects in images (B, H, W, 3), RGB in 0..255, on a canvas; padded to (B, D), in canvas pixels."""
         outputs = self.network(np.asarray(images, np.float32))

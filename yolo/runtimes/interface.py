@@ -45,6 +45,18 @@ class AnyDetector(Protocol):
     def letterbox(self) -> LetterboxMode:
         """Mode of fitting images to the canvas."""
 
+    @property
+    def fixed_canvas(self) -> bool:
+        """Whether the network takes `canvas` alone, and no other multiples of its strides."""
+
+    @property
+    def stride(self) -> int:
+        """Largest stride of the network, of which the sides of a canvas are multiples."""
+
+    @property
+    def parallel(self) -> int:
+        """Number of calls of `find` at a time that give the highest throughput."""
+
     def find(self, images: Any, nms: NmsConfig | None = None) -> Any:
         """Find objects in images (B, H, W, 3) on a canvas; a `Kept` of numpy arrays, boxes in canvas pixels."""
 
