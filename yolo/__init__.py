@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
     from yolo.evaluation.evaluator import evaluate
     from yolo.model.detector import Detector
+    from yolo.runtimes.load import load_detector
     from yolo.structs import Dataset, Detections, Sample
     from yolo.training.setup import make_detector
     from yolo.training.trainer import resume, train
@@ -34,6 +35,7 @@ _MODULES = {
     "fit_anchors": "yolo.anchors",
     "load": "yolo.weights.load",
     "load_dataset": "yolo.datasets.load",
+    "load_detector": "yolo.runtimes.load",
     "make_detector": "yolo.training.setup",
     "resume": "yolo.training.trainer",
     "train": "yolo.training.trainer",
@@ -55,6 +57,7 @@ __all__ = [
     "fit_anchors",
     "load",
     "load_dataset",
+    "load_detector",
     "make_detector",
     "resume",
     "train",

@@ -71,7 +71,7 @@ def load_any_detector(
     Raises:
         YoloError: the file cannot be loaded, the runtime is not installed, or an option does not fit them.
     """
-    path = find_weights(arguments)
+    path = find_weights(arguments, exported=True)
     from yolo.runtimes.load import load_detector as load_into_runtime
     from yolo.weights.locate import is_darknet
 
@@ -109,15 +109,19 @@ def load_detector(arguments: Namespace, *, size: tuple[int, int] | None = None) 
     )
 
 
-def find_weights(arguments: Namespace) -> str | Path:
+def find_weights(arguments: Namespace, *, exported: bool = False) -> str | Path:
     """Find the file that WEIGHTS name, and check it before Keras is imported.
+
+    Args:
+        arguments: options of the command.
+        exported: whether the file of a runtime will do.
 
     Raises:
         YoloError: this file, or one that `add_weights_options` names, is missing or of the wrong kind.
     """
     from yolo.weights.locate import check_loadable, is_darknet, resolve
 
-    check_loadable(arguments.weights)
+    check_loadable(arguments.weights, exported=exported)
     path = resolve(arguments.weights, offline=arguments.offline)
     for option in ("cfg", "names"):
         value = arguments[option]
@@ -133,6 +137,7 @@ WEIGHTS_HELP = (
     "model: a .keras file, the folder of a run, Darknet .weights (with --cfg, or the .cfg beside them), or a published "
     "name such as yolov3-coco"
 )
+DETECTOR_HELP = f"{WEIGHTS_HELP}, or an exported .onnx, .xml (OpenVINO), .tflite or SavedModel"
 
 
 def parse_size(text: str | int) -> tuple[int, int]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from yolo.config import LetterboxMode, NmsConfig
-from yolo.errors import WeightsError
+from yolo.errors import ConfigError, WeightsError
 from yolo.ops.slots import Coding, Slots, make_slots
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 KEY = "yolov3_keras"
 """Name of the entry in a file's metadata that holds the whole description as JSON."""
+
+VERSION = 1
+"""Version of the description's fields; a reader refuses those of a newer one."""
 
 Contents = Literal["maps", "predictions", "detections"]
 """Outputs of a network: raw maps, decoded boxes and scores, or the detections after suppression."""
@@ -61,7 +64,7 @@ class Description:
 
     def to_text(self) -> str:
         """Write all fields as JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
 
     @classmethod
     def from_text(cls, text: str, source: str) -> Description:
@@ -75,7 +78,12 @@ class Description:
             WeightsError: the text is not a description.
         """
         try:
-            fields = json.loads(text)
+            fields = dict(json.loads(text))
+            version = int(fields.pop("version", VERSION))
+            if version > VERSION:
+                raise WeightsError(
+                    f"{source}: its description is of version {version}, this package reads up to {VERSION}; update it"
+                )
             return cls(
                 **{
                     **fields,
@@ -87,7 +95,7 @@ class Description:
                     "nms": NmsConfig(**fields["nms"]),
                 }
             )
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, ConfigError) as error:
             raise WeightsError(
                 f"{source}: the description inside is damaged ({error!s:.200}); export it anew"
             ) from error
@@ -111,16 +119,21 @@ def describe(detector: Detector, **changes: Any) -> Description:
     return Description(**{**fields, **changes})
 
 
-def read_metadata(metadata: Mapping[str, str], source: str) -> Description:
+def read_metadata(metadata: Mapping[str, str], source: str, *, outputs: Sequence[str] = ()) -> Description:
     """Read the description in a file's metadata.
+
+    Args:
+        metadata: all entries of the file.
+        source: name of the file, for errors.
+        outputs: names of the graph's outputs, for errors.
 
     Raises:
         WeightsError: there is none, as in files of other programs; or it is damaged.
     """
     if KEY not in metadata:
-        entries = ", ".join(sorted(metadata)[:8]) or "none"
+        entries, names = (", ".join(sorted(each)[:8]) or "none" for each in (metadata, outputs))
         raise WeightsError(
-            f"{source}: holds no description by this package (its metadata: {entries}); "
+            f"{source}: holds no description by this package (its outputs: {names}; its metadata: {entries}); "
             "export a model with yolov3 export"
         )
     return Description.from_text(metadata[KEY], source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from yolo.config import LetterboxMode, LossConfig, NmsConfig, check
 from yolo.errors import WeightsError
 from yolo.files.atomic import write_whole
-from yolo.images.codec import read_image
 from yolo.images.letterbox import Letterbox
 from yolo.model.architecture import design, sides
 from yolo.model.assembly import assemble, network_on
 from yolo.model.backend.replicas import predictor, share_of_mean
 from yolo.model.backend.step_guards import NOT_FINITE, kept_if_finite, step_per_shape, stop_unless_finite
 from yolo.model.networks.layers import Convolution, Convolutions
+from yolo.model.pictures import Picture, detect
 from yolo.ops.boxes import Tensor
 from yolo.ops.decode import decode
 from yolo.ops.loss import LossTerms, yolo_loss
@@ -32,7 +32,6 @@ from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
 from yolo.structs import Detections
 
-Picture = str | Path | NDArray[np.uint8]
 Finder = Callable[[NDArray[Any]], dict[str, NDArray[Any]]]
 """Function from a batch of images to the fields of `Kept`."""
 
@@ -285,16 +284,7 @@ class Detector(keras.Model):
         Raises:
             MediaError: a file is not a readable image.
         """
-        if isinstance(source, str | Path | np.ndarray):
-            return self.detect([source], conf=conf, iou=iou)[0]
-        changes = {key: value for key, value in (("conf", conf), ("iou", iou)) if value is not None}
-        nms = replace(self.nms, **changes)  # type: ignore[arg-type]
-        found: list[Detections] = []
-        for first in range(0, len(source), batch):
-            part = source[first : first + batch]
-            images = [each if isinstance(each, np.ndarray) else read_image(each) for each in part]
-            found += self.detect_images(images, nms)
-        return found
+        return detect(self, source, conf=conf, iou=iou, batch=batch)
 
     # Files
 

@@ -1,8 +1,9 @@
-"""Detector whose network runs in any runtime; decoding and suppression are done here, in numpy."""
+"""Detector whose network runs in any runtime; what the network leaves to do is done here, in numpy."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode, NmsConfig
 from yolo.conversion.description import Description
+from yolo.errors import ConfigError
 from yolo.images.letterbox import Letterbox
-from yolo.ops.host_nms import decode_and_suppress
-from yolo.ops.slots import Slots
+from yolo.model.pictures import Picture, detect
+from yolo.ops.host_nms import decode_and_suppress, suppress_candidates
 from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
 from yolo.runtimes.interface import Images, Network
@@ -26,11 +28,13 @@ class RuntimeDetector:
     Args:
         description: description of the network.
         network: the network in its runtime.
+        source: name of the file, for errors.
     """
 
-    def __init__(self, description: Description, network: Network):
+    def __init__(self, description: Description, network: Network, source: str = "the model"):
         self.description = description
         self.network = network
+        self.source = source
         self.classes = description.classes
         self.nms = description.nms
         self.origin = description.origin
@@ -42,14 +46,14 @@ class RuntimeDetector:
         return self.description.canvas
 
     @property
-    def letterbox(self) -> LetterboxMode:
-        """Mode of fitting images to the canvas."""
-        return self.description.letterbox
-
-    @property
     def fixed_canvas(self) -> bool:
         """Whether the network takes `canvas` alone, and no other multiples of its strides."""
         return self.description.fixed_canvas
+
+    @property
+    def letterbox(self) -> LetterboxMode:
+        """Mode of fitting images to the canvas."""
+        return self.description.letterbox
 
     @property
     def stride(self) -> int:
@@ -61,10 +65,37 @@ class RuntimeDetector:
         """Number of calls of `find` at a time that give the highest throughput."""
         return self.network.parallel
 
-    def find(self, images: Images, nms: NmsConfig | None = None) -> Kept:
-        """Find objects in images (B, H, W, 3), RGB in 0..255, on a canvas; padded to (B, D), in canvas pixels."""
-        outputs = self.network(np.asarray(images, np.float32))
-        return decode_and_suppress(outputs, self._slots(images.shape[1:3]), nms or self.nms)
+    def find(self, images: Any, nms: NmsConfig | None = None) -> Kept:
+        """Find objects in images (B, H, W, 3), RGB in 0..255, on a canvas; padded to (B, D), in canvas pixels.
+
+        Raises:
+            ConfigError: suppression is inside the file, and ``nms`` asks for more than a higher ``conf``.
+        """
+        thresholds = nms or self.nms
+        self.check_thresholds(thresholds)
+        outputs = self._run(np.ascontiguousarray(images, np.float32))
+        height, width = images.shape[1:3]
+        match self.description.contents:
+            case "maps":
+                return decode_and_suppress(outputs, self._slots_on((int(height), int(width))), thresholds)
+            case "predictions":
+                boxes, scores = outputs
+                return suppress_predictions(boxes, scores, thresholds, (int(height), int(width)))
+        return at_least(Kept(*outputs), thresholds.conf)
+
+    def check_thresholds(self, nms: NmsConfig) -> None:
+        """Check that a file with suppression inside can follow thresholds: of its own, ``conf`` may only be raised.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        own = self.description.nms
+        if self.description.contents != "detections" or (nms.conf >= own.conf and replace(nms, conf=own.conf) == own):
+            return
+        raise ConfigError(
+            f"{self.source}: suppression is inside the file, with conf {own.conf:g} and iou {own.iou:g}; only a higher "
+            "--conf has an effect (export without suppression for others)"
+        )
 
     def unpad(self, kept: Kept, letterboxes: Sequence[Letterbox]) -> list[Detections]:
         """Map a batch's detections to the pixels of each image, and clip them; one `Detections` per letterbox."""
@@ -78,6 +109,79 @@ class RuntimeDetector:
         batch = np.stack([box.apply_unrounded(image) for box, image in zip(boxes, images, strict=True)])
         return self.unpad(self.find(batch, nms), boxes)
 
-    def _slots(self, canvas: Any) -> Slots:
-        height, width = canvas
-        return self._slots_on((int(height), int(width)))
+    def detect(
+        self,
+        source: Picture | Sequence[Picture],
+        *,
+        conf: float | None = None,
+        iou: float | None = None,
+        batch: int = 8,
+    ) -> Any:
+        """Detect objects in one image or several, as `yolo.Detector.detect` does.
+
+        Args:
+            source: a path or an (H, W, 3) uint8 RGB array, or a list of these.
+            conf: lowest score of a detection; None: the detector's own.
+            iou: IoU above which the better of two boxes suppresses the other; None: the detector's own.
+            batch: images per batch.
+
+        Returns:
+            A `Detections` for one image, a list of them for a list.
+
+        Raises:
+            MediaError: a file is not a readable image.
+            ConfigError: suppression is inside the file and cannot follow the thresholds.
+        """
+        return detect(self, source, conf=conf, iou=iou, batch=batch)
+
+    def _run(self, images: Images) -> list[NDArray[Any]]:
+        """Outputs for a batch of any size, in parts of the size that the network takes, the last one padded."""
+        size = self.description.batch
+        if size is None:
+            return self.network(images)
+        parts = []
+        for first in range(0, len(images), size):
+            part = images[first : first + size]
+            padding = np.zeros((size - len(part), *part.shape[1:]), np.float32)
+            parts.append(self.network(np.concatenate([part, padding]) if len(padding) else part))
+        return [np.concatenate(output)[: len(images)] for output in zip(*parts, strict=True)]
+
+
+def suppress_predictions(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], nms: NmsConfig, canvas: tuple[int, int]
+) -> Kept:
+    """Suppress decoded predictions.
+
+    Args:
+        boxes: (B, P, 4) xyxy in canvas pixels.
+        scores: (B, P, C) in 0..1.
+        nms: thresholds.
+        canvas: (height, width) in pixels.
+    """
+    count = min(nms.max_detections, nms.max_candidates, scores[0].size)
+    kept = Kept(
+        np.zeros((len(boxes), count, 4), np.float32),
+        np.zeros((len(boxes), count), np.float32),
+        np.zeros((len(boxes), count), np.int32),
+        np.zeros((len(boxes), count), bool),
+    )
+    for index, (own, values) in enumerate(zip(boxes, scores.reshape(len(scores), -1), strict=True)):
+        pairs = np.flatnonzero(values >= nms.conf)
+        best = pairs[np.argsort(-values[pairs], kind="stable")][: nms.max_candidates]
+        slot, label = np.divmod(best, scores.shape[2])
+        found = suppress_candidates((own[slot], values[best], label.astype(np.int32)), nms, canvas=canvas)
+        for whole, part in zip(kept, found, strict=False):
+            whole[index, : len(part)] = part[:count]
+        kept.valid[index, : len(found[1])] = True
+    return kept
+
+
+def at_least(kept: Kept, conf: float) -> Kept:
+    """Drop the detections below a score; those that stay keep their order, and the rest becomes padding."""
+    valid = kept.valid.astype(bool) & (kept.scores >= conf)
+    return Kept(
+        np.where(valid[..., None], kept.boxes, 0).astype(np.float32),
+        np.where(valid, kept.scores, 0).astype(np.float32),
+        np.where(valid, kept.labels, 0).astype(np.int32),
+        valid,
+    )

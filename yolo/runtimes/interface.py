@@ -26,8 +26,8 @@ class Network(Protocol):
     parallel: int
     """Number of calls at a time that give the highest throughput."""
 
-    def __call__(self, images: Images) -> list[NDArray[np.float32]]:
-        """Compute the outputs, in the order that the description of their contents gives."""
+    def __call__(self, images: Images) -> list[NDArray[Any]]:
+        """Compute the outputs, in the order of `Description.outputs`."""
 
 
 class AnyDetector(Protocol):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +14,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import Aim
-from yolo.conversion.description import KEY, Description, read_metadata
+from yolo.conversion.description import Description, read_metadata
 from yolo.errors import WeightsError
+from yolo.files.bounded import open_or_fault
 from yolo.files.cache_folder import cache_folder
+from yolo.runtimes.cache import make_room
+from yolo.runtimes.checks import Shape, check_graph, check_not_empty, first_line
 from yolo.runtimes.interface import Images
 from yolo.system.telemetry import no_telemetry
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 """OpenVINO's names of precisions."""
 MOST_SHAPES = 8
-"""Number of canvases for which compiled networks are kept."""
+"""Number of shapes of batches for which compiled networks are kept."""
+MOST_STREAMS = 8
+"""Number of batches that are computed at the same time at most."""
+INFO = "model_info"
+"""Section of a model's runtime information in which all programs look for what describes it."""
+ROOT = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<([A-Za-z_][\w.:-]*)", re.DOTALL
+)
+"""Beginning of an XML file, up to the name of its root."""
+DATA_RANGE = re.compile(rb'<data\b[^>]*?\boffset="(\d+)"[^>]*?\bsize="(\d+)"')
+"""Place of a constant in the ``.bin`` file, as an ``.xml`` file names it."""
 
 
 class OpenVinoNetwork:
-    """Network in OpenVINO, compiled for each canvas that comes, at most `MOST_SHAPES` at a time.
+    """Network in OpenVINO, compiled for each shape of batches that comes, at most `MOST_SHAPES` at a time.
 
     Args:
-        path: the ``.xml`` file, with its ``.bin`` beside it.
-        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies it.
+        path: the ``.xml`` file, with its ``.bin`` beside it, or an ``.onnx`` file.
+        description: description of the network; None: the one inside the file.
+        precision: ``float32`` or ``bfloat16``; ``auto``: bfloat16 where the processor multiplies it.
         aim: ``latency`` computes one batch with all cores, ``throughput`` several at once.
 
     Raises:
@@ -38,42 +54,135 @@ class OpenVinoNetwork:
 
     runtime = "openvino"
 
-    def __init__(self, path: Path, *, precision: str = "auto", aim: Aim = "throughput"):
+    def __init__(
+        self, path: Path, description: Description | None = None, *, precision: str = "auto", aim: Aim = "throughput"
+    ):
         no_telemetry()
         import openvino
 
         self._core = openvino.Core()
-        self._core.set_property({"CACHE_DIR": str(cache_folder() / "openvino")})
-        try:
-            self._model = self._core.read_model(path)
-        except RuntimeError as error:
-            raise WeightsError(f"{path}: not an OpenVINO model, or a damaged one ({error!s:.200})") from error
-        self.description = read_description(self._model, path)
+        self._model = read_model(self._core, path)
+        self.description = description or read_description(self._model, path)
+        check_graph(
+            self.description,
+            [shape_of(each) for each in self._model.inputs],
+            {name: shape_of(output) for output in self._model.outputs for name in output.get_names()},
+            str(path),
+        )
         fast = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        self.precision = precision if precision != "auto" else "bfloat16" if fast else "float32"
-        self._aim = aim
-        self.parallel = 1 if aim == "latency" else max(1, os.cpu_count() or 1)
-        self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        computed = precision if precision != "auto" else "bfloat16" if fast else "float32"
+        self.precision = "int8" if self.description.precision == "int8" else computed
+        self.parallel = 1 if aim == "latency" else min(MOST_STREAMS, os.cpu_count() or 1)
+        self._options = {
+            "INFERENCE_PRECISION_HINT": HINTS[computed],
+            "PERFORMANCE_HINT": aim.upper(),
+            "PERFORMANCE_HINT_NUM_REQUESTS": self.parallel,
+        }
+        self._keep_compiled()
+        self._compiled: OrderedDict[tuple[int, ...], _Compiled] = OrderedDict()
+        self._padded: set[tuple[int, ...]] = set()
         self._lock = threading.Lock()
-        self._requests = threading.local()
 
-    def __call__(self, images: Images) -> list[NDArray[np.float32]]:
+    def __call__(self, images: Images) -> list[NDArray[Any]]:
         """Compute the outputs for images (B, H, W, 3)."""
-        compiled = self._compile(images.shape)
-        results = compiled.create_infer_request().infer([images], share_inputs=True)
-        return [np.array(results[name]) for name in self.description.outputs]
+        compiled, batch = self._compiled_for(images.shape)
+        if batch > len(images):
+            padding = np.zeros((batch - len(images), *images.shape[1:]), np.float32)
+            return [output[: len(images)] for output in compiled(np.concatenate([images, padding]))]
+        return compiled(images)
 
-    def _compile(self, shape: tuple[int, ...]) -> Any:
+    def _compiled_for(self, shape: tuple[int, ...]) -> tuple[_Compiled, int]:
+        """Network compiled for a shape (B, H, W, 3) and its number of images, which may be larger than B.
+
+        A batch smaller than those before, such as the last one of a folder, is padded the first time: compiling takes
+        longer than computing the padding.
+        """
         with self._lock:
-            if shape in self._compiled:
-                self._compiled.move_to_end(shape)
-                return self._compiled[shape]
-            self._model.reshape(list(shape))
-            options = {"INFERENCE_PRECISION_HINT": HINTS[self.precision], "PERFORMANCE_HINT": self._aim.upper()}
-            self._compiled[shape] = self._core.compile_model(self._model, "CPU", options)
-            if len(self._compiled) > MOST_SHAPES:
-                self._compiled.popitem(last=False)
-            return self._compiled[shape]
+            larger = [each for each in self._compiled if each[1:] == shape[1:] and each[0] > shape[0]]
+            if shape not in self._compiled and larger and shape not in self._padded:
+                self._padded.add(shape)
+                shape = min(larger)
+            if shape not in self._compiled:
+                # Compiling copies the model: networks compiled earlier keep their shapes.
+                self._model.reshape(list(shape))
+                model = self._core.compile_model(self._model, "CPU", self._options)
+                self._compiled[shape] = _Compiled(model, self.description.outputs)
+                if len(self._compiled) > MOST_SHAPES:
+                    self._compiled.popitem(last=False)
+            self._compiled.move_to_end(shape)
+            return self._compiled[shape], shape[0]
+
+    def _keep_compiled(self) -> None:
+        """Have OpenVINO keep its compiled networks in the cache folder, where there is one."""
+        with suppress(OSError, WeightsError):
+            folder = cache_folder() / "openvino"
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK | os.X_OK):
+                make_room(folder)
+                self._core.set_property({"CACHE_DIR": str(folder)})
+
+
+class _Compiled:
+    """Compiled network with its requests, one for each thread that computes."""
+
+    def __init__(self, model: Any, outputs: list[str]):
+        self._model, self._outputs = model, outputs
+        self._idle: list[Any] = []
+
+    def __call__(self, images: Images) -> list[NDArray[Any]]:
+        try:
+            request = self._idle.pop()  # atomic, as append is
+        except IndexError:
+            request = self._model.create_infer_request()
+        results = request.infer([images], share_inputs=True)
+        outputs = [np.array(results[name]) for name in self._outputs]  # a copy: the next call writes over them
+        self._idle.append(request)
+        return outputs
+
+
+def read_model(core: Any, path: Path) -> Any:
+    """Read an ``.xml`` file with its ``.bin``, or an ``.onnx`` file, as an `openvino.Model`.
+
+    Raises:
+        WeightsError: it is missing, damaged, another kind of XML file, or its ``.bin`` is missing or another's.
+    """
+    check_not_empty(path)
+    if path.suffix.lower() == ".xml":
+        check_xml(path)
+    try:
+        return core.read_model(path)
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: not an OpenVINO model, or a damaged one ({first_line(error)})") from error
+
+
+def check_xml(path: Path) -> None:
+    """Check that an ``.xml`` file is an OpenVINO model, and that the ``.bin`` beside it has its size.
+
+    Raises:
+        WeightsError: it is not.
+    """
+    with open_or_fault(path, WeightsError) as file:
+        text = file.read()
+    root = ROOT.match(text)
+    if root is None or root[1] != b"net":
+        kind = "not an XML file" if root is None else f"an XML file of <{root[1].decode()}>, not an OpenVINO model"
+        hint = " (annotations of a picture: give them as data)" if root and root[1] == b"annotation" else ""
+        raise WeightsError(f"{path}: {kind}{hint}")
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise WeightsError(f"{path}: its weights, {weights.name}, do not lie beside it")
+    needed = max((int(offset) + int(size) for offset, size in DATA_RANGE.findall(text)), default=0)
+    held = weights.stat().st_size
+    if needed != held:
+        raise WeightsError(
+            f"{path}: {weights.name} beside it is of another model, or damaged: {held:,} bytes, expected {needed:,}"
+        )
+
+
+def shape_of(port: Any) -> Shape:
+    """Shape of an input or output; None for a length that is not fixed."""
+    shape = port.get_partial_shape()
+    return None if shape.rank.is_dynamic else tuple(None if each.is_dynamic else each.get_length() for each in shape)
 
 
 def read_description(model: Any, path: Path) -> Description:
@@ -82,6 +191,11 @@ def read_description(model: Any, path: Path) -> Description:
     Raises:
         WeightsError: there is none, or it is damaged.
     """
-    if model.has_rt_info(["model_info", KEY]):
-        return read_metadata({KEY: model.get_rt_info(["model_info", KEY]).astype(str)}, str(path))
-    return read_metadata(dict.fromkeys(model.get_rt_info(), ""), str(path))
+    # A model read from an .onnx file has the entries of its metadata under the name "framework".
+    sections = [name for name in (INFO, "framework") if model.has_rt_info([name])]
+    entries: dict[str, str] = {}
+    for section in sections:
+        for name in model.get_rt_info([section]).astype(dict):
+            entries[name] = str(model.get_rt_info([section, name]).value)
+    outputs = [each.get_any_name() for each in model.outputs if each.get_names()]
+    return read_metadata(entries, str(path), outputs=outputs)

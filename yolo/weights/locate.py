@@ -13,6 +13,10 @@ from yolo.weights.published import PUBLISHED, published_file
 
 logger = logging.getLogger(__name__)
 
+EXPORTED = {".onnx": "onnx", ".xml": "openvino", ".tflite": "litert"}
+"""Runtime of each kind of file that `yolov3 export` writes, by its extension."""
+SAVED_MODEL = "saved_model.pb"
+"""File by which the folder of a TensorFlow SavedModel is known."""
 BEST = "best.keras"
 """File that is loaded when a run's folder is given as weights."""
 IMAGENET = "imagenet"
@@ -37,6 +41,27 @@ def is_run(path: str | Path) -> bool:
     return is_folder(path) and is_file(Path(path) / BEST)
 
 
+def exported_runtime(path: str | Path) -> str | None:
+    """Name the runtime of an exported file or folder, as far as name and file system tell; None for all others.
+
+    The folder of a SavedModel runs in ``keras``; a folder with one ``.xml`` file is taken for that.
+    """
+    if not is_folder(path):
+        return EXPORTED.get(Path(path).suffix.lower())
+    if is_run(path):
+        return None
+    return "keras" if is_file(Path(path) / SAVED_MODEL) else "openvino" if _xml_in(path) else None
+
+
+def _xml_in(folder: str | Path) -> Path | None:
+    """Return the only ``.xml`` file of a folder that has its ``.bin`` beside it, or None."""
+    try:
+        found = [path for path in Path(folder).glob("*.xml") if is_file(path.with_suffix(".bin"))]
+    except OSError:
+        return None
+    return found[0] if len(found) == 1 else None
+
+
 def resolve(path: str | Path, *, offline: bool = False) -> str | Path:
     """Find the weights file that a path or name stands for.
 
@@ -49,6 +74,8 @@ def resolve(path: str | Path, *, offline: bool = False) -> str | Path:
         WeightsError: the folder is not that of a run, or the download fails.
     """
     if is_folder(path):
+        if exported_runtime(path) is not None:
+            return _xml_in(path) or path
         if not is_run(path):
             raise WeightsError(f"{path}: no {BEST} in this folder; give a .keras or .weights file, or a run's folder")
         return Path(path) / BEST
@@ -57,11 +84,15 @@ def resolve(path: str | Path, *, offline: bool = False) -> str | Path:
     return path
 
 
-def check_loadable(path: str | Path) -> None:
+def check_loadable(path: str | Path, *, exported: bool = False) -> None:
     """Check, as far as name and file system tell, that weights hold a whole detector; nothing is downloaded.
 
+    Args:
+        path: weights file.
+        exported: whether the file of a runtime, which cannot be trained or converted, will do.
+
     Raises:
-        WeightsError: the file is missing, or holds only a network's first layers or its description.
+        WeightsError: the file is missing, is a runtime's, or holds only a network's first layers or its description.
     """
     if str(path) in PUBLISHED and not exists(path):
         if PUBLISHED[str(path)].partial:
@@ -73,9 +104,19 @@ def check_loadable(path: str | Path) -> None:
         raise WeightsError(f"{path}: describes a network and holds no weights; give its .weights, and this as --cfg")
     if not exists(path):
         raise WeightsError(f"{path}: no such file")
+    if not exported:
+        refuse_exported(path)
     if PARTIAL_NAME.search(Path(path).name):
         raise WeightsError(
             f"{path}: holds the first layers of a network alone; begin a training from it (yolov3 train DATA --weights)"
+        )
+
+
+def refuse_exported(path: str | Path) -> None:
+    """Raise a WeightsError if weights are a runtime's file, in which nothing can be trained."""
+    if exported_runtime(path) is not None:
+        raise WeightsError(
+            f"{path}: an exported file, for detection alone; give the .keras or .weights file that it was made from"
         )
 
 
@@ -89,6 +130,7 @@ def find_start(path: str | Path) -> str | Path:
         return path
     if not exists(path):
         raise WeightsError(f"{path}: no such file")
+    refuse_exported(path)
     return resolve(path)
 
 
@@ -107,11 +149,16 @@ def names_beside(weights: str | Path, count: int) -> Path | None:
         weights: weights file.
         count: number of classes of its network.
     """
-    own = next((path for path in _siblings(weights, ".names") if is_file(path)), None)
-    if own is not None:
-        return own
+    found = name_lists_beside(weights)
+    own = next((path for path in found if path in _siblings(weights, ".names")), None)
+    return own or next((path for path in found if _fits(path, count)), None)
+
+
+def name_lists_beside(weights: str | Path) -> list[Path]:
+    """List all files beside Darknet weights that `names_beside` may choose, best first."""
     folder = Path(weights).parent
-    return next((path for path in (folder / "obj.names", _named_by_data(folder)) if path and _fits(path, count)), None)
+    paths = (*_siblings(weights, ".names"), folder / "obj.names", _named_by_data(folder))
+    return [path for path in paths if path and is_file(path)]
 
 
 def _siblings(weights: str | Path, suffix: str) -> list[Path]:
@@ -134,8 +181,6 @@ def _named_by_data(folder: Path) -> Path | None:
 
 
 def _fits(path: Path, count: int) -> bool:
-    if not is_file(path):
-        return False
     try:
         read_names(path, count)
     except ConfigError as error:

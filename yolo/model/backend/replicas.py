@@ -27,6 +27,15 @@ def replicas() -> int:
     return 1 if tf.distribute.in_cross_replica_context() else int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
+def is_distributed() -> bool:
+    """Whether Keras computes on several devices in the current scope."""
+    if keras.backend.backend() != "tensorflow":
+        return keras.distribution.distribution() is not None
+    import tensorflow as tf
+
+    return bool(tf.distribute.has_strategy())
+
+
 def share_of_mean(value: Tensor) -> Tensor:
     """Scale a replica's mean so that the values of all replicas add up to the mean over the whole batch."""
     count = replicas()

@@ -1,0 +1,47 @@
+"""Detection in pictures for programs: files or arrays, one or many, by any detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolo.config import NmsConfig
+from yolo.images.codec import read_image
+from yolo.structs import Detections
+
+Picture = str | Path | NDArray[np.uint8]
+
+
+class PictureDetector(Protocol):
+    """Detector that runs a batch of images."""
+
+    nms: NmsConfig
+
+    def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
+        """Detect objects in images (H, W, 3) uint8 RGB; boxes are in pixels of each image."""
+
+
+def detect(
+    detector: PictureDetector,
+    source: Picture | Sequence[Picture],
+    *,
+    conf: float | None,
+    iou: float | None,
+    batch: int,
+) -> Any:
+    """Detect objects in one image or several; arguments and result as those of `yolo.Detector.detect`."""
+    if isinstance(source, str | Path | np.ndarray):
+        return detect(detector, [source], conf=conf, iou=iou, batch=1)[0]
+    changes = {key: value for key, value in (("conf", conf), ("iou", iou)) if value is not None}
+    nms = replace(detector.nms, **changes)  # type: ignore[arg-type]
+    found: list[Detections] = []
+    for first in range(0, len(source), batch):
+        part = source[first : first + batch]
+        images = [each if isinstance(each, np.ndarray) else read_image(each) for each in part]
+        found += detector.detect_images(images, nms)
+    return found
