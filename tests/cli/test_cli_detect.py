@@ -134,6 +134,7 @@ def test_options_say_how_weights_are_read(detector):
         (["model.keras", "in", "--out", "in", "--force"], "one of the pictures to read"),
         (["model.keras", "in", "--out", "in/a.png"], "in/a.png: exists"),
         (["model.keras"], "missing: SOURCE"),
+        (["model.keras", "in", "--rect"], "this model takes images of 64x64 alone; use --no-rect"),
         (["other.keras", "in"], "other.keras: no such file"),
     ],
 )

@@ -19,12 +19,14 @@ from yolo.files.atomic import write_whole
 from yolo.images.letterbox import Letterbox
 from yolo.model.architecture import design, sides
 from yolo.model.assembly import assemble, network_on
-from yolo.model.backend.replicas import predictor, share_of_mean
+from yolo.model.backend.precision import accelerator
+from yolo.model.backend.replicas import is_distributed, predictor, share_of_mean
 from yolo.model.backend.step_guards import NOT_FINITE, kept_if_finite, step_per_shape, stop_unless_finite
 from yolo.model.networks.layers import Convolution, Convolutions
 from yolo.model.pictures import Picture, detect
 from yolo.ops.boxes import Tensor
 from yolo.ops.decode import decode
+from yolo.ops.host_nms import decode_and_suppress
 from yolo.ops.loss import LossTerms, yolo_loss
 from yolo.ops.nms import suppress
 from yolo.ops.slots import Slots, make_slots
@@ -246,6 +248,21 @@ class Detector(keras.Model):
         height, width = np.shape(images)[1:3]
         with self._runtime.lock:  # Keras' functions are not made for several threads
             return Kept(**self._runtime.finder(self, nms or self.nms, (height, width))(images))
+
+    def parts_of_find(self, nms: NmsConfig) -> tuple[Callable[[Any], Any], Callable[[Any], Kept]]:
+        """Two functions that do after each other what `find` does, the second in any thread while the first goes on.
+
+        On one processor with TensorFlow the second decodes and suppresses, in numpy, which is faster there than inside
+        the compiled function; the results are the same up to the rounding of sigmoids. Elsewhere all is in the first.
+        """
+        if keras.backend.backend() != "tensorflow" or accelerator() != "cpu" or is_distributed():
+            return (lambda images: self.find(images, nms)), (lambda kept: kept)
+
+        def suppress_maps(maps: list[NDArray[np.float32]]) -> Kept:
+            stride = self.architecture.strides[0]
+            return decode_and_suppress(maps, self.slots_on((maps[0].shape[1] * stride, maps[0].shape[2] * stride)), nms)
+
+        return self.predict_on_batch, suppress_maps
 
     def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
         """Detect objects in images (H, W, 3) uint8 RGB of any sizes, run as one batch; boxes are in image pixels."""
