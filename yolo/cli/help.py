@@ -21,8 +21,8 @@ EVERYDAY = {
 """Options that `--help` shows of a command with many options; of other commands it shows all."""
 
 SECTIONS = (
-    *("arguments", "options", "search", "data", "model", "run", "training", "optimizer", "loss", "augmentation"),
-    *("hosts", "general"),
+    *("arguments", "options", "search", "data", "model", "runtime", "run", "training", "optimizer", "loss"),
+    *("augmentation", "hosts", "general"),
 )
 """Order of the groups of options; groups not listed follow."""
 
