@@ -157,3 +157,20 @@ def test_the_profile_adds_up_primitives_by_kind_until_the_step_ends(add_up):
 def test_the_profile_says_when_a_side_ends_early(add_up):
     with pytest.raises(SystemExit, match="ended before its step did"):
         add_up(iter([]))
+
+
+@pytest.mark.slow
+def test_the_detection_benchmark(tmp_path):
+    make_digits(tmp_path / "digits", train=6, val=2, size=64, seed=3)
+    pictures = next(path.parent for path in sorted((tmp_path / "digits").rglob("*")) if path.suffix in (".jpg", ".png"))
+    options = ["--pictures", pictures, "--models", "yolov3-tiny", "--cases", "openvino:float32", "--size", 64]
+    options += ["--repeats", 1, "--commands", 1, "--json", tmp_path / "figures.json"]
+    command = [sys.executable, str(ROOT / "scripts" / "bench_detect.py"), *map(str, options)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (row,) = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert row["ratio"] == pytest.approx(row["pipeline_per_s"] / row["bare_per_s"], rel=1e-6)  # of one turn
+    assert row["cold_s"] > 0
+    assert row["warm_s"] > 0
+    assert f"{row['warm_s']:.1f}" in done.stdout.splitlines()[-1]

@@ -10,36 +10,18 @@ import sys
 import types
 from pathlib import Path
 
-import numpy as np
 import pytest
+from fake_detectors import FakeDetector
 from PIL import Image
 
 from yolo.cli import detect
 from yolo.cli.main import main
 from yolo.config import NmsConfig
 from yolo.errors import ConfigError, WeightsError
+from yolo.images import codec
 from yolo.images.codec import read_image
-from yolo.structs import Detections
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-class FakeDetector:
-    """Finds a car in the middle of every picture."""
-
-    def __init__(self):
-        self.nms = NmsConfig(conf=0.3, iou=0.5)
-        self.asked = []
-
-    def detect_images(self, images, nms=None):
-        self.asked.append((len(images), nms))
-        return [car(image.shape[:2]) for image in images]
-
-
-def car(size) -> Detections:
-    height, width = size
-    box = np.array([[width / 4, height / 4, width * 3 / 4, height * 3 / 4]], np.float32)
-    return Detections(box, np.array([0.875], np.float32), np.array([1], np.int32), ("dog", "car"))
 
 
 @pytest.fixture
@@ -52,9 +34,9 @@ def detector(monkeypatch):
         fake.options = options
         return fake
 
-    module = types.ModuleType("yolo.weights.load")
-    module.load = load
-    monkeypatch.setitem(sys.modules, "yolo.weights.load", module)
+    module = types.ModuleType("yolo.runtimes.load")
+    module.load_detector = load
+    monkeypatch.setitem(sys.modules, "yolo.runtimes.load", module)
     return fake
 
 
@@ -126,8 +108,12 @@ def test_options_change_the_models_own_thresholds(detector):
 @pytest.mark.usefixtures("pictures")
 def test_options_say_how_weights_are_read(detector):
     options = ["--cfg", "a.cfg", "--names", "a.names", "--size", "64x96", "--letterbox", "stretch", "--offline"]
+    options += ["--runtime", "onnx", "--precision", "float32"]
     assert main(["detect", "model.weights", "in", *options]) == 0
     assert detector.options == {
+        "runtime": "onnx",
+        "precision": "float32",
+        "aim": "throughput",
         "cfg": "a.cfg",
         "names": "a.names",
         "size": (64, 96),
@@ -149,6 +135,7 @@ def test_options_say_how_weights_are_read(detector):
         (["model.keras", "in", "--out", "in", "--force"], "one of the pictures to read"),
         (["model.keras", "in", "--out", "in/a.png"], "in/a.png: exists"),
         (["model.keras"], "missing: SOURCE"),
+        (["model.keras", "in", "--rect"], "this model takes images of 64x64 alone; use --no-rect"),
         (["other.keras", "in"], "other.keras: no such file"),
     ],
 )
@@ -172,23 +159,26 @@ def test_force_writes_into_a_full_folder_and_leaves_the_rest():
     assert Path("out/mine.txt").read_text() == "mine"
 
 
-def full_disk(last: int, save):
-    """In place of Pillow's `save`: raises as on a full disk at the n-th image."""
+def full_disk(last: int, write):
+    """In place of `write_encoded`'s way to the disk: raises as on a full one at the n-th image."""
     count = 0
 
-    def partly(image, path, *arguments, **options):
+    def partly(path, content, **options):
         nonlocal count
         count += 1
         if count == last:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        save(image, path, *arguments, **options)
+
+            def content(_):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        write(path, content, **options)
 
     return partly
 
 
 @pytest.mark.usefixtures("detector", "pictures")
 def test_a_full_disk_at_a_picture_keeps_what_was_found(monkeypatch, capsys, caplog):
-    monkeypatch.setattr(Image.Image, "save", full_disk(2, Image.Image.save))
+    monkeypatch.setattr(codec, "write_whole", full_disk(2, codec.write_whole))
     assert main(["detect", "model.keras", "in", "more", "--out", "out", "--json"]) == 2
     captured = capsys.readouterr()
     assert captured.err == "yolov3 detect: out/b.png: cannot be written (No space left on device)\n"
@@ -240,14 +230,14 @@ def test_a_disk_too_full_for_a_line_leaves_it_to_stdout(monkeypatch, capsys, cap
 
 @pytest.mark.usefixtures("pictures")
 def test_a_defect_half_way_keeps_what_was_found(detector, monkeypatch, capsys):
-    found = detector.detect_images
+    found = detector.find
 
     def broken(images, nms=None):
         if detector.asked:
             raise ZeroDivisionError
         return found(images, nms)
 
-    monkeypatch.setattr(detector, "detect_images", broken)
+    monkeypatch.setattr(detector, "find", broken)
     with pytest.raises(ZeroDivisionError):
         main(["detect", "model.keras", "in", "--batch", "1", "--out", "out", "--json"])
     known = json.loads(capsys.readouterr().out)
@@ -260,7 +250,7 @@ def test_ctrl_c_while_the_model_is_read_says_that_nothing_is_known(monkeypatch, 
     def load(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(detect, "load_detector", load)
+    monkeypatch.setattr(detect, "load_any_detector", load)
     Path("out").mkdir()
     Path("out/detections.json").write_text("of an earlier command")
     assert main(["detect", "model.keras", "in", "--out", "out", "--force", "--json"]) == 130

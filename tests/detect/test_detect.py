@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from yolo.config import NmsConfig
-from yolo.detect.outputs import check_targets, output_names, printable, to_line, to_record, write_picture
-from yolo.detect.predictor import Prediction, Unreadable, predict, read_ahead
+from yolo.detect.outputs import check_targets, draw, output_names, printable, to_line, to_record
 from yolo.detect.sources import find_pictures
 from yolo.errors import ConfigError, MediaError
 from yolo.structs import Detections
 
 CLASSES = ("dog", "car")
-
-
-class FakeDetector:
-    """Finds one object a picture, as large as the picture; keeps what it was asked."""
-
-    def __init__(self):
-        self.batches = []
-        self.nms = []
-
-    def detect_images(self, images, nms=None):
-        self.batches.append([int(image[0, 0, 0]) for image in images])
-        self.nms.append(nms)
-        return [whole_picture(image.shape[:2]) for image in images]
-
-
-def whole_picture(size) -> Detections:
-    box = np.array([[0, 0, size[1], size[0]]], np.float32)
-    return Detections(box, np.array([0.875], np.float32), np.array([1], np.int32), CLASSES)
 
 
 def make_pictures(folder: Path, count: int) -> list[Path]:
@@ -121,82 +100,6 @@ def test_absolute_sources(tree):
 
 
 @pytest.mark.parametrize(
-    ("count", "batch", "batches"),
-    [
-        (5, 2, [[0, 1], [2, 3], [4]]),
-        (4, 2, [[0, 1], [2, 3]]),
-        (3, 8, [[0, 1, 2]]),
-        (0, 8, []),
-    ],
-)
-def test_predict_runs_batches_in_order(tmp_path, count, batch, batches):
-    paths = make_pictures(tmp_path, count)
-    detector = FakeDetector()
-    results = list(predict(detector, paths, batch=batch))
-    assert detector.batches == batches
-    assert [result.path for result in results] == paths
-    for number, result in enumerate(results):
-        assert result.image.shape == (20, 10 + number, 3)
-        assert result.detections.boxes.tolist() == [[0, 0, 10 + number, 20]]
-
-
-@pytest.mark.parametrize("bad", [{0}, {4}, {1, 2}, {0, 1, 2, 3, 4}])
-def test_unreadable_files_are_results_too(tmp_path, bad):
-    paths = make_pictures(tmp_path, 5)
-    for number in bad:
-        paths[number].write_text("no picture")
-    detector = FakeDetector()
-    results = list(predict(detector, paths, batch=2))
-    assert [result.path for result in results] == paths
-    assert {number for number, result in enumerate(results) if isinstance(result, Unreadable)} == bad
-    for number in bad:
-        assert str(paths[number]) in str(results[number].error)
-    good = [number for number in range(5) if number not in bad]
-    assert [number for batch in detector.batches for number in batch] == good
-    assert all(len(batch) == 2 for batch in detector.batches[:-1])  # full in spite of the gaps
-
-
-def test_predict_passes_the_thresholds_on(tmp_path):
-    detector = FakeDetector()
-    nms = NmsConfig(conf=0.1)
-    list(predict(detector, make_pictures(tmp_path, 3), batch=2, nms=nms))
-    assert detector.nms == [nms, nms]
-
-
-def test_same_results_for_any_number_of_threads(tmp_path):
-    paths = make_pictures(tmp_path, 30)
-    orders = [
-        [int(picture[0, 0, 0]) for _, picture in read_ahead(paths, count=7, threads=threads)] for threads in (1, 8)
-    ]
-    assert orders == [list(range(30))] * 2
-
-
-def test_reading_ahead_is_bounded_and_ends_with_the_caller(monkeypatch):
-    started = []
-
-    def read(path):
-        started.append(path)
-        return np.zeros((1, 1, 3), np.uint8)
-
-    monkeypatch.setattr("yolo.detect.predictor.read_image", read)
-    pictures = read_ahead([Path(str(number)) for number in range(1000)], count=5, threads=2)
-    next(pictures)
-    assert len(started) <= 6
-    pictures.close()
-    assert len(started) <= 6
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]
-
-
-def test_other_faults_are_not_swallowed(tmp_path):
-    class Broken:
-        def detect_images(self, *_):
-            raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        list(predict(Broken(), make_pictures(tmp_path, 2)))
-
-
-@pytest.mark.parametrize(
     ("paths", "expected"),
     [
         (["a/dog.jpg", "b/cat.png"], ["dog.jpg", "cat.png"]),
@@ -222,11 +125,11 @@ def test_sources_are_never_written_over(tmp_path):
             check_targets(folder, names, paths)
 
 
-def test_write_picture_draws(tmp_path):
+def test_drawing(tmp_path):
     image = np.zeros((100, 100, 3), np.uint8)
     box = np.array([[40, 40, 60, 60]], np.float32)
     found = Detections(box, np.array([0.5], np.float32), np.array([0], np.int32), CLASSES)
-    write_picture(tmp_path / "out.png", Prediction(Path("in.png"), image, found))
+    draw(image, found, tmp_path / "out.png").write()
     drawn = np.asarray(Image.open(tmp_path / "out.png"))
     assert drawn[50, 40].any()
     assert not drawn[50, 50].any()
@@ -256,3 +159,11 @@ def test_records_and_lines():
 def test_names_that_are_not_utf8_can_be_printed():
     assert printable(Path(os.fsdecode(b"d\xe4.jpg"))) == "d\N{REPLACEMENT CHARACTER}.jpg"
     assert printable(Path("dä.jpg")) == "dä.jpg"
+
+
+def test_an_image_that_its_format_cannot_hold_is_a_fault_when_it_is_written(tmp_path):
+    image = np.zeros((10, 10, 3), np.uint8)
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), CLASSES)
+    drawn = draw(image, nothing, tmp_path / "out.xyz")
+    with pytest.raises(MediaError, match=r"out.xyz: pictures cannot be written as '.xyz'"):
+        drawn.write()

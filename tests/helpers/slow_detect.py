@@ -6,33 +6,44 @@ It writes the file `waiting` when it has come there, and goes on when there is a
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
+from fake_detectors import FakeDetector
 
 from yolo.cli import detect
 from yolo.cli.main import main
-from yolo.config import NmsConfig
-from yolo.structs import Detections
+from yolo.ops.suppression import Kept
+
+delivered = threading.Event()
+"""Set when the first picture's result is written."""
 
 
-class SlowDetector:
-    """Finds a car in every picture."""
+class SlowDetector(FakeDetector):
+    """Finds a car at the same place in every picture."""
 
-    nms = NmsConfig(conf=0.3, iou=0.5)
-    seen = 0
+    classes = ("car",)
 
-    def detect_images(self, images, nms=None):  # noqa: ARG002 - as of a real one
-        self.seen += len(images)
-        if self.seen > 1:
+    def find(self, images, nms=None):
+        super().find(images, nms)
+        if sum(count for count, _ in self.asked) > 1:
+            delivered.wait()
             Path("waiting").touch()
             while not Path("go").exists():
                 time.sleep(0.01)
-        box = np.array([[1, 2, 3, 4]], np.float32)
-        return [Detections(box, np.array([0.875], np.float32), np.array([0], np.int32), ("car",)) for _ in images]
+        one = (len(images), 1)
+        box = np.array([[[1, 2, 3, 4]]], np.float32)
+        return Kept(box, np.full(one, 0.875, np.float32), np.zeros(one, np.int32), np.ones(one, bool))
+
+
+def deliver_one(*arguments, **options):
+    deliver(*arguments, **options)
+    delivered.set()
 
 
 if __name__ == "__main__":
-    detect.load_detector = lambda *_, **__: SlowDetector()
+    deliver, detect.deliver_one = detect.deliver_one, deliver_one
+    detect.load_any_detector = lambda *_, **__: SlowDetector(canvas=(40, 80))
     sys.exit(main(["detect", *sys.argv[1:]]))

@@ -18,15 +18,14 @@ from PIL import Image
 
 from yolo.errors import MediaError
 from yolo.images.codec import (
-    SUFFIXES,
     decode_image,
     image_size,
     is_truncated_jpeg,
-    list_images,
     read_image,
-    without_repeats,
     write_image,
 )
+from yolo.images.listing import list_images
+from yolo.images.suffixes import SUFFIXES
 
 COLOUR = (200, 100, 50)
 PICTURE = np.full((4, 6, 3), COLOUR, np.uint8)
@@ -459,30 +458,6 @@ def test_write_image_keeps_the_old_file_when_it_fails(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["out.jpg"]
 
 
-def test_list_images_finds_pictures_of_all_subfolders(tmp_path):
-    for name in ("b.JPG", "a.png", "notes.txt", "sub/c.webp", "sub/.hidden.jpg", "._a.png"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    (tmp_path / "folder.jpg").mkdir()
-    assert [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)] == [
-        "a.png",
-        "b.JPG",
-        "sub/c.webp",
-    ]
-
-
 def test_photographs_have_the_size_of_their_headers(shared):
     for path in list_images(shared / "data" / "photos"):
         assert image_size(path) == read_image(path).shape[:2]
-
-
-def test_linked_folders_repeat_no_picture(tmp_path):
-    (tmp_path / "a").mkdir()
-    save(tmp_path / "a" / "1.png", Image.fromarray(PICTURE))
-    (tmp_path / "a" / "2.png").symlink_to("1.png")  # of another name: meant
-    (tmp_path / "a" / "up").symlink_to(tmp_path)
-    (tmp_path / "b").symlink_to("a")
-    found = [tmp_path / "a" / "1.png", tmp_path / "a" / "2.png"]
-    assert list_images(tmp_path) == found
-    assert without_repeats([*found, tmp_path / "b" / "1.png", tmp_path / "a" / "up" / "a" / "2.png"]) == found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from argparse import BooleanOptionalAction
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,16 @@ from jsonargparse import ArgumentParser, Namespace
 from yolo.cli.common import (
     SIZE_HELP,
     WEIGHTS_HELP,
+    add_runtime_options,
     add_weights_options,
     check_output,
-    load_detector,
+    load_any_detector,
     parse_size,
     prepare_output,
 )
 from yolo.config import NmsConfig, NmsKind, check
-from yolo.detect.outputs import Records, check_targets, output_names, to_line, to_record, write_picture
-from yolo.detect.predictor import Prediction, Unreadable, predict
+from yolo.detect.outputs import Drawn, Records, check_targets, draw, output_names, to_line, to_record
+from yolo.detect.predictor import Prediction, Unreadable, check_rect, predict
 from yolo.detect.sources import find_pictures
 from yolo.errors import ConfigError, MediaError
 from yolo.files.atomic import to_json
@@ -39,7 +41,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("sources", type=str, nargs="+", metavar="SOURCE", help="images, folders or globs")
     parser.add_argument("--out", type=str | None, metavar="DIR", help="folder for annotated images and detections.json")
     add_weights_options(parser)
+    add_runtime_options(parser)
     parser.add_argument("--size", type=str | None, help=SIZE_HELP)
+    parser.add_argument(
+        "--rect",
+        action=BooleanOptionalAction,
+        help="put each image on as little of the input as holds it (default: wherever the model allows it)",
+    )
     parser.add_argument("--conf", type=float | None, help="lowest score of a detection (default: the model's own)")
     parser.add_argument("--iou", type=float | None, help="IoU threshold of NMS (default: the model's own)")
     parser.add_argument("--nms", type=NmsKind | None, help="kind of NMS (default: the model's own)")
@@ -59,14 +67,22 @@ def run(arguments: Namespace) -> None:
         check_output(arguments.out, force=arguments.force)
     folder, records = None, Records()
     with salvaged(records, len(paths), as_json=arguments.json):
-        detector = load_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
+        detector = load_any_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
+        rect = check_rect(detector, arguments.rect)
         if arguments.out is not None:
             folder = prepare_output(arguments.out, force=arguments.force)
             records.write_to(folder)
-        results = predict(detector, paths, nms=replace(detector.nms, **changes), batch=arguments.batch)
-        targets = [folder / name if folder else None for name in names]
-        with interruptible() as interruption:
-            deliver(results, targets, records, lines=not arguments.json, stop=interruption)
+        targets = {path: folder / name for path, name in zip(paths, names, strict=True)} if folder else {}
+        results = predict(
+            detector,
+            paths,
+            nms=replace(detector.nms, **changes),
+            batch=arguments.batch,
+            rect=rect,
+            finish=(lambda path, image, found: draw(image, found, targets[path])) if targets else None,
+        )
+        with interruptible() as interruption, closing(results):
+            deliver(results, len(paths), records, lines=not arguments.json, stop=interruption)
             if interruption.signal is not None:
                 interruption.leave()
     if not records.all:
@@ -127,12 +143,7 @@ def nms_changes(arguments: Namespace) -> dict[str, Any]:
 
 
 def deliver(
-    results: Iterator[Prediction | Unreadable],
-    targets: Sequence[Path | None],
-    records: Records,
-    *,
-    lines: bool,
-    stop: Interruption,
+    results: Iterable[Prediction | Unreadable], total: int, records: Records, *, lines: bool, stop: Interruption
 ) -> None:
     """Write, print and collect each result as it comes, until a signal; name the unreadable files.
 
@@ -140,24 +151,28 @@ def deliver(
         YoloError: a file cannot be written.
     """
     begin = news = time.monotonic()
-    for number, (result, target) in enumerate(zip(results, targets, strict=True), 1):
+    for number, result in enumerate(results, 1):
         if stop.signal is not None:
             return
         if isinstance(result, Unreadable):
             logger.warning("skipped %s", result.error)
         else:
-            deliver_one(result, target, records, line=lines)
+            deliver_one(result, records, line=lines)
         if time.monotonic() - news > SECONDS_BETWEEN_NEWS:
             news = time.monotonic()
-            logger.info("%d of %d pictures", number, len(targets))
+            logger.info("%d of %d pictures", number, total)
     objects = sum(len(record["detections"]) for record in records.all)
     logger.info("%d pictures, %d objects, %.1f s", len(records.all), objects, time.monotonic() - begin)
 
 
-def deliver_one(result: Prediction, target: Path | None, records: Records, *, line: bool) -> None:
-    """Print, collect and write the detections in one image, the smallest output first in case the disk is full."""
+def deliver_one(result: Prediction, records: Records, *, line: bool) -> None:
+    """Print, collect and write the detections in one image, the smallest output first in case the disk is full.
+
+    Raises:
+        YoloError: a file cannot be written.
+    """
     if line:
         print(to_line(result.path, result.detections))
     records.add(to_record(result.path, result.detections))
-    if target:
-        write_picture(target, result)
+    if isinstance(result.finished, Drawn):
+        result.finished.write()

@@ -9,7 +9,7 @@ from itertools import dropwhile
 from pathlib import Path
 
 from yolo.errors import MediaError
-from yolo.images.codec import list_images, without_repeats
+from yolo.images.listing import list_images, without_repeats
 from yolo.images.suffixes import SUFFIXES
 
 RECURSIVE = "**"
@@ -25,6 +25,8 @@ def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
     """
     if not sources:
         raise ValueError("expected at least one source, got none")
+    if len(sources) == 1:
+        return expand_source(sources[0])
     return without_repeats(path for source in sources for path in expand_source(source))
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.config import NmsConfig
+from yolo.config import LetterboxMode, NmsConfig
 from yolo.datasets.annotations.sizes import was_resized
 from yolo.datasets.pipeline.batches import evaluation_batches
 from yolo.datasets.pipeline.picture_loader import PADDING, Loader
@@ -20,6 +21,7 @@ from yolo.datasets.presence import check_images
 from yolo.distributed.hosts import ALONE, Hosts
 from yolo.errors import AnnotationError, MediaError
 from yolo.evaluation.class_mapping import map_classes
+from yolo.evaluation.finding import found_in
 from yolo.evaluation.metrics import compute_metrics
 from yolo.evaluation.results import DetectionColumns
 from yolo.evaluation.splits import warn_if_trained_on
@@ -133,20 +135,30 @@ def find_all(
     )
     pictures: list[int] = []
     found: list[Detections] = []
-    with reported_failures():
-        for done, (images, about) in enumerate(batches.as_numpy_iterator(), start=1):
-            real = about["index"] != PADDING  # rows that pad the last batch are at its end
-            rows = about["index"][real].tolist()
-            letterboxes = [
-                Letterbox(frame_of_boxes(dataset, row, (h, w)), detector.canvas, detector.letterbox)
-                for row, (h, w) in zip(rows, about["sizes"][real].tolist(), strict=True)
-            ]
+    given = (
+        (images, *letterboxes_of(dataset, about, detector.canvas, detector.letterbox))
+        for images, about in batches.as_numpy_iterator()
+    )
+    with reported_failures(), closing(found_in(detector, given, nms or evaluation_nms(detector.nms))) as results:
+        for done, (rows, detections) in enumerate(results, start=1):
             pictures += rows
-            found += detector.unpad(detector.find(images, nms or evaluation_nms(detector.nms)), letterboxes)
+            found += detections
             logger.debug("evaluated %d of %d pictures", len(found) * hosts.world, len(dataset))
             if after_batch is not None:
                 after_batch(done)
     return gathered(DetectionColumns.from_detections(found), np.array(pictures, np.int64), hosts)
+
+
+def letterboxes_of(
+    dataset: Dataset, about: Mapping[str, NDArray[Any]], canvas: Size, mode: LetterboxMode
+) -> tuple[list[int], list[Letterbox]]:
+    """Indices in the dataset of the images of a batch, and how each lies on its canvas."""
+    real = about["index"] != PADDING  # rows that pad the last batch are at its end
+    rows = about["index"][real].tolist()
+    sizes = about["sizes"][real].tolist()
+    return rows, [
+        Letterbox(frame_of_boxes(dataset, row, (h, w)), canvas, mode) for row, (h, w) in zip(rows, sizes, strict=True)
+    ]
 
 
 def frame_of_boxes(dataset: Dataset, index: int, size: Size) -> Size:

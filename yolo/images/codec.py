@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from yolo.errors import MediaError
 from yolo.files import bounded
 from yolo.files.atomic import write_whole
-from yolo.images.suffixes import SUFFIXES
 from yolo.system.warning_filters import add_filter
 
 if TYPE_CHECKING:
@@ -297,39 +295,33 @@ def write_image(path: str | Path, image: Image) -> None:
     Raises:
         MediaError: the suffix is unknown, or the file cannot be written.
     """
+    write_encoded(path, encode_image(path, image))
+
+
+def encode_image(path: str | Path, image: Image) -> bytes:
+    """Encode an image in the format of a file name's suffix.
+
+    Raises:
+        MediaError: the suffix is unknown, or the format cannot hold the image.
+    """
     from PIL import Image as PillowImage
 
     target = Path(path)
     kind = PillowImage.registered_extensions().get(target.suffix.lower())
     if kind not in PillowImage.SAVE:
         raise MediaError(f"{target}: pictures cannot be written as {target.suffix!r}; try .jpg or .png")
+    encoded = io.BytesIO()
     try:
-        write_whole(target, lambda temporary: image.save(temporary, kind, quality=92), error=MediaError)
-    except ValueError as error:
+        image.save(encoded, kind, quality=92)
+    except (OSError, ValueError) as error:
         raise MediaError(f"{target}: cannot be written ({error})") from error
+    return encoded.getvalue()
 
 
-def list_images(folder: str | Path) -> list[Path]:
-    """List the image files of a folder and its subfolders, sorted, each once; hidden files are skipped."""
-    return without_repeats(
-        sorted(
-            path
-            for path in Path(folder).rglob("*")
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
-    )
+def write_encoded(path: str | Path, data: bytes) -> None:
+    """Write the bytes of an image file, whole or not at all.
 
-
-def without_repeats(paths: Iterable[Path]) -> list[Path]:
-    """Keep the first path to every file that several linked folders lead to.
-
-    Links to a file itself count as separate images, as they may be intended.
+    Raises:
+        MediaError: the file cannot be written.
     """
-    folders: dict[str, str] = {}
-    first: dict[tuple[str, str], Path] = {}
-    for path in paths:
-        folder = str(path.parent)
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        first.setdefault((folders[folder], path.name), path)
-    return list(first.values())
+    write_whole(path, lambda temporary: temporary.write_bytes(data), error=MediaError)

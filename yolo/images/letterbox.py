@@ -6,7 +6,7 @@ are affine maps of continuous pixels, so boxes go there and back without loss.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import cv2
@@ -30,13 +30,21 @@ class Letterbox:
     image_size: tuple[int, int]
     canvas_size: tuple[int, int]
     mode: LetterboxMode = "letterbox"
+    whole: tuple[int, int] | None = None
+    """(height, width) of the canvas that gives the scale; None: ``canvas_size``."""
+
+    def trimmed(self, stride: int) -> Letterbox:
+        """Map to the smallest canvas, of multiples of ``stride``, that holds the image at the same scale."""
+        rows, columns = (-(-side // stride) * stride for side in self.inner_size)
+        size = (min(rows, self.canvas_size[0]), min(columns, self.canvas_size[1]))
+        return replace(self, canvas_size=size, whole=self.whole or self.canvas_size)
 
     @property
     def inner_size(self) -> tuple[int, int]:
         """Size (height, width) of the image on the canvas, in whole pixels, at least one."""
         if self.mode == "stretch":
             return self.canvas_size
-        (height, width), (rows, columns) = self.image_size, self.canvas_size
+        (height, width), (rows, columns) = self.image_size, self.whole or self.canvas_size
         scale = min(rows / height, columns / width)
         return max(1, round(height * scale)), max(1, round(width * scale))
 
@@ -77,6 +85,10 @@ class Letterbox:
         top, left = self.offset
         canvas[top : top + rows, left : left + columns] = inner
         return canvas
+
+    def apply_exactly(self, image: NDArray[np.uint8]) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """Put the image on its canvas with the values of `apply_unrounded`, in uint8 where all of them are whole."""
+        return self.apply(image) if self.mode == "letterbox" else self.apply_unrounded(image)
 
     def apply_unrounded(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Put the image on its canvas as `apply` does, but with ``stretch`` unrounded: scores match Darknet's."""

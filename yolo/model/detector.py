@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,18 +19,23 @@ from yolo.files.atomic import write_whole
 from yolo.images.letterbox import Letterbox
 from yolo.model.architecture import design, sides
 from yolo.model.assembly import assemble, network_on
-from yolo.model.backend.replicas import predictor, share_of_mean
+from yolo.model.backend.precision import accelerator
+from yolo.model.backend.replicas import is_distributed, predictor, share_of_mean
 from yolo.model.backend.step_guards import NOT_FINITE, kept_if_finite, step_per_shape, stop_unless_finite
 from yolo.model.networks.layers import Convolution, Convolutions
 from yolo.model.pictures import Picture, detect
 from yolo.ops.boxes import Tensor
 from yolo.ops.decode import decode
+from yolo.ops.host_nms import decode_and_suppress
 from yolo.ops.loss import LossTerms, yolo_loss
 from yolo.ops.nms import suppress
 from yolo.ops.slots import Slots, make_slots
 from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
 from yolo.structs import Detections
+
+Finder = Callable[[NDArray[Any]], dict[str, NDArray[Any]]]
+"""Function from a batch of images to the fields of `Kept`."""
 
 
 @keras.saving.register_keras_serializable(package="yolo")
@@ -235,8 +241,28 @@ class Detector(keras.Model):
     # Detection
 
     def find(self, images: Any, nms: NmsConfig | None = None) -> Kept:
-        """Detections in canvas pixels, as numpy arrays padded to (B, D), for images (B, H, W, 3) of canvas size."""
-        return Kept(**self._runtime.finder(self, nms or self.nms)(images))
+        """Detections in canvas pixels, as numpy arrays padded to (B, D), for images (B, H, W, 3) of canvas size.
+
+        On another canvas whose sides are multiples of `stride` it is compiled anew.
+        """
+        height, width = np.shape(images)[1:3]
+        with self._runtime.lock:  # Keras' functions are not made for several threads
+            return Kept(**self._runtime.finder(self, nms or self.nms, (height, width))(images))
+
+    def parts_of_find(self, nms: NmsConfig) -> tuple[Callable[[Any], Any], Callable[[Any], Kept]]:
+        """Two functions that do after each other what `find` does, the second in any thread while the first goes on.
+
+        On one processor with TensorFlow the second decodes and suppresses, in numpy, which is faster there than inside
+        the compiled function; the results are the same up to the rounding of sigmoids. Elsewhere all is in the first.
+        """
+        if keras.backend.backend() != "tensorflow" or accelerator() != "cpu" or is_distributed():
+            return (lambda images: self.find(images, nms)), (lambda kept: kept)
+
+        def suppress_maps(maps: list[NDArray[np.float32]]) -> Kept:
+            stride = self.architecture.strides[0]
+            return decode_and_suppress(maps, self.slots_on((maps[0].shape[1] * stride, maps[0].shape[2] * stride)), nms)
+
+        return self.predict_on_batch, suppress_maps
 
     def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
         """Detect objects in images (H, W, 3) uint8 RGB of any sizes, run as one batch; boxes are in image pixels."""
@@ -356,15 +382,16 @@ class Detector(keras.Model):
 class _Finder(keras.Model):
     """Detector followed by decoding and suppression, so that Keras compiles all three as one."""
 
-    def __init__(self, detector: Detector, nms: NmsConfig):
+    def __init__(self, detector: Detector, nms: NmsConfig, canvas: tuple[int, int]):
         super().__init__(name="finder")
         self.detector = detector
         self.nms = nms
+        self.canvas = canvas
         self.built = True
 
     def call(self, images: Tensor) -> dict[str, Tensor]:
         maps = self.detector(images, training=False)
-        slots = self.detector.slots
+        slots = self.detector.slots_on(self.canvas)
         return suppress(decode(maps, slots), self.nms, canvas=slots.canvas)._asdict()
 
 
@@ -372,7 +399,8 @@ class _Runtime:
     """Compiled functions of a detector, in a plain object so that Keras does not track them as its layers."""
 
     def __init__(self) -> None:
-        self.finders: dict[NmsConfig, Callable[[NDArray[Any]], dict[str, NDArray[Any]]]] = {}
+        self.lock = threading.Lock()
+        self.finders: dict[tuple[NmsConfig, tuple[int, int]], Finder] = {}
         self.networks: dict[tuple[int, int], keras.Model] = {}
 
     def network(self, detector: Detector, canvas: tuple[int | None, int | None]) -> keras.Model:
@@ -384,7 +412,7 @@ class _Runtime:
             self.networks[height, width] = detector.network_on((height, width))
         return self.networks[height, width]
 
-    def finder(self, detector: Detector, nms: NmsConfig) -> Callable[[NDArray[Any]], dict[str, NDArray[Any]]]:
-        if nms not in self.finders:
-            self.finders[nms] = predictor(_Finder(detector, nms))
-        return self.finders[nms]
+    def finder(self, detector: Detector, nms: NmsConfig, canvas: tuple[int, int]) -> Finder:
+        if (nms, canvas) not in self.finders:
+            self.finders[nms, canvas] = predictor(_Finder(detector, nms, canvas))
+        return self.finders[nms, canvas]

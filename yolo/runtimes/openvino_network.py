@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,6 @@ from yolo.system.telemetry import no_telemetry
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 """OpenVINO's names of precisions."""
-MOST_SHAPES = 8
-"""Number of shapes of batches for which compiled networks are kept."""
 MOST_STREAMS = 8
 """Number of batches that are computed at the same time at most."""
 INFO = "model_info"
@@ -40,7 +37,7 @@ DATA_RANGE = re.compile(rb'<data\b[^>]*?\boffset="(\d+)"[^>]*?\bsize="(\d+)"')
 
 
 class OpenVinoNetwork:
-    """Network in OpenVINO, compiled for each shape of batches that comes, at most `MOST_SHAPES` at a time.
+    """Network in OpenVINO, compiled once for all sizes of batches, and of canvases if it takes several.
 
     Args:
         path: the ``.xml`` file, with its ``.bin`` beside it, or an ``.onnx`` file.
@@ -79,38 +76,26 @@ class OpenVinoNetwork:
             "PERFORMANCE_HINT_NUM_REQUESTS": self.parallel,
         }
         self._keep_compiled()
-        self._compiled: OrderedDict[tuple[int, ...], _Compiled] = OrderedDict()
-        self._padded: set[tuple[int, ...]] = set()
+        self._compiled: _Compiled | None = None
         self._lock = threading.Lock()
 
     def __call__(self, images: Images) -> list[NDArray[Any]]:
         """Compute the outputs for images (B, H, W, 3)."""
-        compiled, batch = self._compiled_for(images.shape)
-        if batch > len(images):
-            padding = np.zeros((batch - len(images), *images.shape[1:]), np.float32)
-            return [output[: len(images)] for output in compiled(np.concatenate([images, padding]))]
-        return compiled(images)
+        return self._compile()(images)
 
-    def _compiled_for(self, shape: tuple[int, ...]) -> tuple[_Compiled, int]:
-        """Network compiled for a shape (B, H, W, 3) and its number of images, which may be larger than B.
+    def _compile(self) -> _Compiled:
+        """Compile the network, once for all sizes of batches and canvases.
 
-        A batch smaller than those before, such as the last one of a folder, is padded the first time: compiling takes
-        longer than computing the padding.
+        For a single size it would not be faster, but compiling, or reading what was compiled earlier, takes a second
+        for a large network, and a folder of photographs has a dozen sizes.
         """
         with self._lock:
-            larger = [each for each in self._compiled if each[1:] == shape[1:] and each[0] > shape[0]]
-            if shape not in self._compiled and larger and shape not in self._padded:
-                self._padded.add(shape)
-                shape = min(larger)
-            if shape not in self._compiled:
-                # Compiling copies the model: networks compiled earlier keep their shapes.
-                self._model.reshape(list(shape))
+            if self._compiled is None:
+                sides = self.description.canvas if self.description.fixed_canvas else (-1, -1)
+                self._model.reshape([self.description.batch or -1, *sides, 3])
                 model = self._core.compile_model(self._model, "CPU", self._options)
-                self._compiled[shape] = _Compiled(model, self.description.outputs)
-                if len(self._compiled) > MOST_SHAPES:
-                    self._compiled.popitem(last=False)
-            self._compiled.move_to_end(shape)
-            return self._compiled[shape], shape[0]
+                self._compiled = _Compiled(model, self.description.outputs)
+            return self._compiled
 
     def _keep_compiled(self) -> None:
         """Have OpenVINO keep its compiled networks in the cache folder, where there is one."""
