@@ -107,23 +107,19 @@ def test_threads_share_a_network(runtime: str, model: Path) -> None:
             np.testing.assert_allclose(raw, whole, atol=1e-5)
 
 
-def test_openvino_pads_a_smaller_batch_the_first_time(model: Path) -> None:
+def test_openvino_takes_batches_and_canvases_of_any_size_from_several_threads(model: Path) -> None:
     network = load_detector(model, runtime="openvino", precision="float32").network
     images = np.random.default_rng(3).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
-    whole = network(images)
-    first, second = network(images[:3]), network(images[:3])
-    assert [shape[0] for shape in network._compiled] == [4, 3]
-    for raw, again, expected in zip(first, second, whole, strict=True):
-        np.testing.assert_allclose(raw, expected[:3], atol=1e-5)
-        np.testing.assert_allclose(again, expected[:3], atol=1e-3)
-
-
-def test_openvino_forgets_shapes(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yolo.runtimes.openvino_network.MOST_SHAPES", 2)
-    network = load_detector(model, runtime="openvino", precision="float32").network
-    for side in (32, 64, 96, 32):
-        assert network(np.zeros((1, side, 64, 3), np.float32))[0].shape == (1, side // 32, 2, 24)
-    assert list(network._compiled) == [(1, 96, 64, 3), (1, 32, 64, 3)]
+    sizes = [(4, 96, 96), (3, 96, 96), (1, 32, 64), (2, 96, 64), (1, 96, 96)] * 3
+    alone = [network(images[:count, :rows, :columns]) for count, rows, columns in sizes]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda size: network(images[: size[0], : size[1], : size[2]]), sizes))
+    for (count, rows, columns), own, other in zip(sizes, alone, together, strict=True):
+        assert own[0].shape == (count, rows // 32, columns // 32, 24)
+        for raw, again in zip(own, other, strict=True):
+            np.testing.assert_allclose(again, raw, atol=1e-5)
+    for raw, whole in zip(alone[1], alone[0], strict=True):
+        np.testing.assert_allclose(raw, whole[:3], atol=1e-3)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -65,16 +65,6 @@ class RuntimeDetector:
         """Number of calls of `find` at a time that give the highest throughput."""
         return self.network.parallel
 
-    @property
-    def stride(self) -> int:
-        """Largest stride of the network, of which the sides of a canvas are multiples."""
-        return max(self.description.strides)
-
-    @property
-    def parallel(self) -> int:
-        """Number of calls of `find` at a time that give the highest throughput."""
-        return self.network.parallel
-
     def find(self, images: Any, nms: NmsConfig | None = None) -> Kept:
         """Find objects in images (B, H, W, 3), RGB in 0..255, on a canvas; padded to (B, D), in canvas pixels.
 
