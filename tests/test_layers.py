@@ -42,6 +42,7 @@ ORDER = [
     "distributed",
     "detect",
     "evaluation",
+    "export",
     "training.optimizer",
     "training.run",
     "training.callbacks",

@@ -48,10 +48,15 @@ class Description:
     """Whether the network takes `canvas` alone, and no other multiples of the strides."""
 
     @property
+    def map_names(self) -> list[str]:
+        """Names of the raw maps, coarse to fine: ``stride_32``, ``stride_16``, .."""
+        return [f"stride_{stride}" for stride in self.strides]
+
+    @property
     def outputs(self) -> list[str]:
-        """Names of the network's outputs, maps coarse to fine: ``stride_32``, ``stride_16``, .."""
+        """Names of the network's outputs, maps coarse to fine."""
         if self.contents == "maps":
-            return [f"stride_{stride}" for stride in self.strides]
+            return self.map_names
         return ["boxes", "scores"] if self.contents == "predictions" else ["boxes", "scores", "labels", "valid"]
 
     def slots_on(self, canvas: tuple[int, int]) -> Slots:
