@@ -63,11 +63,11 @@ def _decoded_scale(detector: Detector, raw: Any, index: int) -> Predictions:
 def suppressed(predictions: Predictions, nms: NmsConfig) -> Kept:
     """Suppress as `yolo.ops.nms.suppress` does, also where the number of slots is not known yet."""
     if predictions.boxes.shape[1] is None:
-        predictions = _best_slots(predictions, nms.max_candidates)
+        predictions = best_slots(predictions, nms.max_candidates)
     return suppress(predictions, nms)
 
 
-def _best_slots(predictions: Predictions, count: int) -> Predictions:
+def best_slots(predictions: Predictions, count: int) -> Predictions:
     """Slots with the highest scores, a fixed number of them; where there are fewer, some score -1."""
     scores = predictions.objectness * ops.max(predictions.classes, axis=-1)
     scores = ops.pad(scores, ((0, 0), (0, count)), constant_values=-1.0)

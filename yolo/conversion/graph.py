@@ -44,6 +44,15 @@ def head_function(detector: Detector, conversion: Conversion) -> Any:
     """Make a function from raw maps, as `maps_function` gives them, to the decoded or suppressed outputs."""
     import tensorflow as tf
 
+    return tf.function(
+        lambda *maps: _outputs(detector, conversion, maps), input_signature=maps_specs(detector, conversion)
+    )
+
+
+def maps_specs(detector: Detector, conversion: Conversion) -> list[Any]:
+    """Shapes and names of the raw maps as inputs of a function."""
+    import tensorflow as tf
+
     fixed, batch, names = conversion.is_fixed(detector), conversion.batch, _map_names(detector, conversion)
     shape = detector.architecture
     specs = []
@@ -51,7 +60,7 @@ def head_function(detector: Detector, conversion: Conversion) -> Any:
         grid = [side // stride for side in detector.canvas] if fixed else [None, None]
         channels = len(anchors) * (5 + len(detector.classes))
         specs.append(tf.TensorSpec((batch, *grid, channels), tf.float32, name=name))
-    return tf.function(lambda *maps: _outputs(detector, conversion, maps), input_signature=specs)
+    return specs
 
 
 @contextmanager
@@ -69,7 +78,7 @@ def frozen(function: Any) -> Any:
     """Make the concrete function of a function with its variables as constants."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    return convert_variables_to_constants_v2(function.get_concrete_function())
+    return convert_variables_to_constants_v2(function.get_concrete_function(), lower_control_flow=False)
 
 
 def _function(detector: Detector, conversion: Conversion, *, canvas: AnyCanvas, batch: int | None) -> Any:

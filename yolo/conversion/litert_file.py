@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from yolo.conversion.conversion import MAPS, Conversion, check_precision
 from yolo.conversion.description import Description, read_metadata
 from yolo.conversion.entries import as_texts, entries
-from yolo.conversion.graph import network_function
+from yolo.conversion.graph import INPUT, frozen, network_function
 from yolo.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -30,9 +30,12 @@ def to_litert(detector: Detector, conversion: Conversion = MAPS) -> tuple[bytes,
     check_precision("litert", conversion.precision)
     # LiteRT needs every size: an upsampled map of any size loses its number of channels.
     fixed = conversion.on_fixed_canvas(batch=conversion.batch or 1)
-    function, module = network_function(detector, fixed), tf.Module()
-    module.network, module.function = function.network, function  # with an object, names of inputs and outputs are kept
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], module)
+    # Variables must be constants for it; within a module, the names of inputs and outputs are kept.
+    constant, module = frozen(network_function(detector, fixed)), tf.Module()
+    names = sorted(fixed.describe(detector).outputs)  # as TensorFlow sorts a dict
+    specs = [tf.TensorSpec.from_tensor(tensor, name=INPUT) for tensor in constant.inputs]
+    module.function = tf.function(lambda images: dict(zip(names, constant(images), strict=True)), input_signature=specs)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.function.get_concrete_function()], module)
     if conversion.precision == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]

@@ -9,7 +9,14 @@ from yolo.conversion.conversion import MAPS, Conversion, check_precision
 from yolo.conversion.description import Description, read_metadata
 from yolo.conversion.entries import entry_texts
 from yolo.conversion.graph import head_function, maps_function
-from yolo.conversion.onnx_graph import graph_of
+from yolo.conversion.onnx_graph import OPSET, graph_of, joined
+from yolo.conversion.onnx_suppression import (
+    CANDIDATES,
+    candidates_function,
+    check_suppression,
+    operator_model,
+    ranking_function,
+)
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -20,23 +27,23 @@ def to_onnx(detector: Detector, conversion: Conversion = MAPS) -> tuple[Any, Des
 
     Network and decoding are converted one by one and joined, so that the precision of the first is chosen alone.
     """
-    import onnx
-
     check_precision("onnx", conversion.precision)
     description = conversion.describe(detector)
+    if conversion.contents == "detections":
+        check_suppression(description.nms)
     canvas = detector.canvas if description.fixed_canvas else (None, None)
-    names = description.map_names
-    model = graph_of(maps_function(detector, canvas=canvas, batch=conversion.batch), names)
+    model = graph_of(maps_function(detector, canvas=canvas, batch=conversion.batch), description.map_names)
     if conversion.precision == "float16":
         model = in_float16(model)
-    if conversion.contents != "maps":
-        head = onnx.compose.add_prefix(
-            graph_of(head_function(detector, conversion), description.outputs),
-            "head/",
-            rename_inputs=False,
-            rename_outputs=False,
+    if conversion.contents == "predictions":
+        model = joined(model, graph_of(head_function(detector, conversion), description.outputs))
+    elif conversion.contents == "detections":
+        model = joined(
+            model,
+            graph_of(candidates_function(detector, conversion), CANDIDATES),
+            operator_model(description.nms, OPSET),
+            graph_of(ranking_function(detector, conversion), description.outputs),
         )
-        model = onnx.compose.merge_models(model, head, io_map=[(name, name) for name in names])
     set_description(model, description)
     return model, description
 
@@ -44,8 +51,11 @@ def to_onnx(detector: Detector, conversion: Conversion = MAPS) -> tuple[Any, Des
 def in_float16(model: Any) -> Any:
     """Copy of a model with weights and computation in float16, inputs and outputs in float32."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
-    return convert_float_to_float16(model, keep_io_types=True)
+    half = convert_float_to_float16(model, keep_io_types=True)
+    OnnxModel.graph_topological_sort(half.graph)  # the converter puts the casts of inputs at the end
+    return half
 
 
 def set_description(model: Any, description: Description) -> None:

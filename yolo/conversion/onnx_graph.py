@@ -88,6 +88,20 @@ def with_kernels(model: Any, kernels: dict[str, NDArray[np.float32]]) -> None:
         graph.initializer.remove(each)
 
 
+def joined(first: Any, *others: Any) -> Any:
+    """Join models, each of which takes values of those before it by their names; the outputs are those of the last."""
+    import onnx
+
+    for index, other in enumerate(others):
+        part = onnx.compose.add_prefix(other, f"part_{index}/", rename_inputs=False, rename_outputs=False).graph
+        first.graph.node.extend(part.node)
+        first.graph.initializer.extend(part.initializer)
+        first.graph.value_info.extend(part.value_info)
+        del first.graph.output[:]
+        first.graph.output.extend(part.output)
+    return first
+
+
 def rename(model: Any, names: dict[str, str]) -> None:
     """Rename values of a graph, its inputs and outputs among them."""
     for node in model.graph.node:
