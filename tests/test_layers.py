@@ -42,7 +42,7 @@ ORDER = [
     "distributed",
     "detect",
     "evaluation",
-    "export",
+    "exporting",
     "training.optimizer",
     "training.run",
     "training.callbacks",

@@ -27,6 +27,13 @@ NewClasses = Literal["fresh", "sampled"]
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 """Numeric precision of the network; auto: mixed_bfloat16 where the processor supports it."""
 
+Format = Literal["saved_model", "onnx", "openvino", "litert"]
+"""Format of an exported file."""
+Contents = Literal["maps", "predictions", "detections"]
+"""Outputs of an exported network: raw maps, decoded boxes and scores, or the detections after suppression."""
+FilePrecision = Literal["float32", "float16", "bfloat16", "int8"]
+"""Numeric precision of the weights and the computation of an exported network."""
+
 STRIDE = 32
 """Stride of the coarsest grid, in pixels; the canvas' sides are multiples of it."""
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from yolo.config import NmsConfig
-from yolo.conversion.description import Contents, Description, describe
+from yolo.config import Contents, FilePrecision, Format, NmsConfig
+from yolo.conversion.description import Description, describe
 from yolo.errors import ConfigError
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
-
-Format = Literal["saved_model", "onnx", "openvino", "litert"]
-FilePrecision = Literal["float32", "float16", "bfloat16", "int8"]
 
 PRECISIONS: dict[Format, tuple[FilePrecision, ...]] = {
     "saved_model": ("float32", "bfloat16"),

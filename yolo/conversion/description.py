@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from yolo.config import LetterboxMode, NmsConfig
+from yolo.config import Contents, LetterboxMode, NmsConfig
 from yolo.errors import WeightsError
 from yolo.ops.slots import Coding, Slots, make_slots
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 KEY = "yolov3_keras"
 """Name of the entry in a file's metadata that holds the whole description as JSON."""
-
-Contents = Literal["maps", "predictions", "detections"]
-"""Outputs of a network: raw maps, decoded boxes and scores, or the detections after suppression."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,19 @@ def maps_specs(detector: Detector, conversion: Conversion) -> list[Any]:
     return specs
 
 
+def check_backend() -> None:
+    """Check that Keras computes with TensorFlow.
+
+    Raises:
+        ConfigError: it computes with another backend.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(
+            f"a network is converted by TensorFlow; Keras computes with {keras.backend.backend()} here "
+            "(unset KERAS_BACKEND)"
+        )
+
+
 @contextmanager
 def weights_in(precision: str) -> Iterator[None]:
     """Give networks built inside the context their weights in a precision."""
@@ -82,11 +95,7 @@ def frozen(function: Any) -> Any:
 
 
 def _function(detector: Detector, conversion: Conversion, *, canvas: AnyCanvas, batch: int | None) -> Any:
-    if keras.backend.backend() != "tensorflow":
-        raise ConfigError(
-            f"a network is converted by TensorFlow; Keras computes with {keras.backend.backend()} here "
-            "(unset KERAS_BACKEND)"
-        )
+    check_backend()
     import tensorflow as tf
 
     network = inference_network(detector, canvas)

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from yolo.config import NmsConfig, check
-from yolo.conversion.conversion import Conversion, FilePrecision, Format, check_precision
-from yolo.conversion.description import Contents, Description
+from yolo.config import Contents, FilePrecision, Format, NmsConfig, check
+from yolo.conversion.conversion import Conversion, check_precision
+from yolo.conversion.description import Description
+from yolo.conversion.graph import check_backend
 from yolo.errors import ConfigError
-from yolo.export.formats import FORMATS, check_installed, model_in
-from yolo.export.parity import Parity, compare
-from yolo.export.running import runner
-from yolo.export.sample_script import script_name, script_of
-from yolo.export.target import beside, check_target, install, size_of
+from yolo.exporting.formats import FORMATS, check_installed, model_in
+from yolo.exporting.parity import Parity, compare
+from yolo.exporting.running import runner
+from yolo.exporting.sample_script import script_name, script_of
+from yolo.exporting.target import beside, check_target, install, size_of
 from yolo.files.atomic import is_folder, write_text
 from yolo.model.architecture import sides
 
@@ -72,15 +73,12 @@ def export(
 
     Raises:
         ConfigError: an option does not fit format or network, a package is missing, the file cannot be written, or it
-            differs from Keras by more than `yolo.export.parity.BOUNDS` allow; nothing is then written.
+            differs from Keras by more than `yolo.exporting.parity.BOUNDS` allow; nothing is then written.
     """
     target = Path(path)
-    check(format in FORMATS, "format", f"one of {', '.join(FORMATS)}", format)
+    check_request(format, target, precision, force=force)
     check(contents in get_args(Contents), "contents", f"one of {', '.join(get_args(Contents))}", contents)
     check(batch is None or batch > 0, "batch", "> 0", batch)
-    check_precision(format, precision)
-    check_installed(format)
-    check_target(format, target, force=force)
     detector = resized(detector, size)
     conversion = Conversion(
         contents=contents,
@@ -99,6 +97,20 @@ def export(
         write_text(script, script_of(format, description, target))
         install(folder, target.parent, force=force)
     return Exported(target, target.parent / script.relative_to(folder), description, parity, written)
+
+
+def check_request(file_format: Format, target: Path, precision: FilePrecision, *, force: bool) -> None:
+    """Check all that can be checked before a detector is loaded.
+
+    Raises:
+        ConfigError: the format is unknown or lacks the precision or a package, Keras computes with another backend than
+            TensorFlow, or the target is not free.
+    """
+    check(file_format in FORMATS, "format", f"one of {', '.join(FORMATS)}", file_format)
+    check_precision(file_format, precision)
+    check_installed(file_format)
+    check_backend()
+    check_target(file_format, target, force=force)
 
 
 def resized(detector: Detector, size: int | tuple[int, int] | None) -> Detector:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from yolo.conversion.conversion import Format
+from yolo.config import Format
 from yolo.errors import ConfigError
 from yolo.files.atomic import exists, is_folder
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.conversion.conversion import FilePrecision
+from yolo.config import FilePrecision
 from yolo.conversion.description import Description
 from yolo.errors import ConfigError
-from yolo.export.file_detector import FileDetector
-from yolo.export.pictures import dataset_pictures, generated_pictures
-from yolo.export.running import Run
+from yolo.exporting.file_detector import FileDetector
+from yolo.exporting.pictures import dataset_pictures, generated_pictures
+from yolo.exporting.running import Run
 from yolo.ops.decode import decode
 
 if TYPE_CHECKING:
@@ -98,6 +98,22 @@ class Parity:
             raise ConfigError(
                 f"{path}: not written, as it differs from Keras by more than {self.precision} may: {'; '.join(faults)}"
             )
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and values of the differences, with their bounds, for people to read."""
+        bounds = BOUNDS[self.precision]
+        rows = [] if self.maps is None else [("raw maps, largest", f"{self.maps:.2g}")]
+        rows += [
+            ("boxes, largest", f"{self.boxes:.2g} px"),
+            ("boxes, lowest IoU", f"{self.box_iou:.4f} (bound {bounds.box_iou:g})"),
+            ("scores, largest", f"{self.scores:.2g} (bound {bounds.scores:g})"),
+        ]
+        if self.detections or self.missed:
+            rows.append(("detections of one alone", f"{self.missed} of {self.detections}"))
+        for name, pair in (("AP", self.ap), ("AP50", self.ap50)):
+            if pair is not None:
+                rows.append((f"{name}, Keras and file", f"{pair[0]:.4f} {pair[1]:.4f}"))
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """Fields by name, with the bounds they were held against."""

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yolo.conversion.conversion import Conversion, Format
+from yolo.config import Format
+from yolo.conversion.conversion import Conversion
 from yolo.conversion.description import Description
 from yolo.conversion.litert_file import to_litert, write_litert
 from yolo.conversion.onnx_file import to_onnx, write_onnx
@@ -30,8 +31,6 @@ class FormatKind:
     convert: Callable[[Detector, Conversion], tuple[Any, Description]]
     write: Callable[[Any, Description, Path], None]
     """Writes a converted model to a file, or to a folder that does not exist yet."""
-    suffix: str
-    """Suffix of the name that an export gets by default."""
     modules: tuple[str, ...]
     """Modules that conversion and comparison import."""
     extra: str | None
@@ -47,18 +46,15 @@ def _write_openvino(model: Any, _: Description, path: Path) -> None:
 
 
 FORMATS: dict[Format, FormatKind] = {
-    "saved_model": FormatKind(to_saved_model, write_saved_model, ".saved_model", ("tensorflow",), None),
+    "saved_model": FormatKind(to_saved_model, write_saved_model, ("tensorflow",), None),
     "onnx": FormatKind(
         to_onnx,
         lambda model, _, path: write_onnx(model, path),
-        ".onnx",
         ("onnx", "onnxruntime", "tf2onnx"),
         "onnx",
     ),
-    "openvino": FormatKind(to_openvino, _write_openvino, ".openvino", ("openvino",), "openvino"),
-    "litert": FormatKind(
-        to_litert, lambda model, _, path: write_litert(model, path), ".tflite", ("ai_edge_litert",), "litert"
-    ),
+    "openvino": FormatKind(to_openvino, _write_openvino, ("openvino",), "openvino"),
+    "litert": FormatKind(to_litert, lambda model, _, path: write_litert(model, path), ("ai_edge_litert",), "litert"),
 }
 
 

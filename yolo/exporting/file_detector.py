@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from yolo.config import NmsConfig
 from yolo.conversion.description import Description
-from yolo.export.running import Outputs, Run
+from yolo.exporting.running import Outputs, Run
 from yolo.images.letterbox import Letterbox
 from yolo.ops.decode import Predictions, decode
 from yolo.ops.nms import Kept, suppress

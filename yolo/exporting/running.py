@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.conversion.conversion import Format
+from yolo.config import Format
 from yolo.conversion.description import Description
 from yolo.conversion.saved_model_file import signature_of
 from yolo.system.telemetry import no_telemetry

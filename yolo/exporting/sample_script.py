@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from yolo.conversion.conversion import Format
+from yolo.config import Format
 from yolo.conversion.description import Description
-from yolo.export.sample_parts import FIND, MAIN, MAPS, PREPARE, RUN, SIZES, SOFTMAX, SUPPRESS
+from yolo.exporting.sample_parts import FIND, MAIN, MAPS, PREPARE, RUN, SIZES, SOFTMAX, SUPPRESS
 
 PROGRAMS: dict[Format, str] = {
     "saved_model": "TensorFlow",
