@@ -91,7 +91,22 @@ def frozen(function: Any) -> Any:
     """Make the concrete function of a function with its variables as constants."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    return convert_variables_to_constants_v2(function.get_concrete_function(), lower_control_flow=False)
+    return convert_variables_to_constants_v2(traced(function), lower_control_flow=False)
+
+
+def traced(function: Any) -> Any:
+    """Make the concrete function of a function, with the functions that it calls inlined.
+
+    Keras wraps a grouped convolution into a function for XLA, which no converter understands.
+    """
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        return function.get_concrete_function()
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def _function(detector: Detector, conversion: Conversion, *, canvas: AnyCanvas, batch: int | None) -> Any:

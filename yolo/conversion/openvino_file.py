@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from yolo.conversion.conversion import MAPS, Conversion, check_precision
 from yolo.conversion.description import Description, read_metadata
 from yolo.conversion.entries import entry_texts, model_info
-from yolo.conversion.graph import network_function
+from yolo.conversion.graph import network_function, traced
 from yolo.system.telemetry import no_telemetry
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def to_openvino(detector: Detector, conversion: Conversion = MAPS) -> tuple[Any,
 
     check_precision("openvino", conversion.precision)
     function, description = network_function(detector, conversion), conversion.describe(detector)
-    model = openvino.convert_model(function.get_concrete_function())
+    model = openvino.convert_model(traced(function))
     for output, name in zip(model.outputs, sorted(description.outputs), strict=True):  # as TensorFlow sorts a dict
         output.get_tensor().set_names({name})
     set_description(model, description)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
+from pprint import pformat
 
 from yolo.config import Format
 from yolo.conversion.description import Description
@@ -67,9 +67,7 @@ def _constants(description: Description, outputs: list[str]) -> list[str]:
     """Numbers of the network as assignments."""
     lines = [
         f"OUTPUTS = {outputs!r}",
-        *textwrap.wrap(
-            f"CLASSES = {list(description.classes)!r}", 116, subsequent_indent="    ", break_long_words=False
-        ),
+        f"CLASSES = {pformat(list(description.classes), width=108, compact=True)}",
         f"CANVAS = {description.canvas!r}  # height, width",
     ]
     nms = description.nms
@@ -82,7 +80,7 @@ def _constants(description: Description, outputs: list[str]) -> list[str]:
         anchors = [[(round(w, 4), round(h, 4)) for w, h in shapes] for shapes in description.anchors]
         lines += [
             f"STRIDES = {list(description.strides)!r}",
-            *textwrap.wrap(f"ANCHORS = {anchors!r}", 116, subsequent_indent="    "),
+            f"ANCHORS = {pformat(anchors, width=108, compact=True)}",
             f"SCALE_XY = {list(description.coding.scale_xy or [1.0] * len(description.strides))!r}",
         ]
     return lines
