@@ -158,7 +158,7 @@ UNUSUAL = {
         conv(8, 3, stride=32, pad=1, activation="leaky"),
         section("upsample", {"stride": 2}),
         section("dropout", {"probability": "0.5"}),
-        conv(14),
+        conv(14, activation="logistic"),
         "[yolo]\nmask=0,1\nanchors=4,6, 10,8\nclasses=2\nnum=2\nnew_coords=1\nscale_x_y=1.5",
         size=(64, 64),
     ),
@@ -247,7 +247,7 @@ def test_a_file_that_differs_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_data_add_the_ap_of_both(small: yolo.Detector, tmp_path: Path) -> None:
+def test_data_add_the_ap_of_both(tmp_path: Path) -> None:
     from yolo.datasets.digits import make_digits
 
     data = yolo.load_dataset(
