@@ -2,8 +2,9 @@
 
     python scripts/export_matrix.py --shared ../shared [--only yolov3-tiny onnx]
 
-Weights are random, with batch norms and heads far from their initial values, except where a network's weights file lies
-beside its .cfg. Each file takes any canvas if its format can. The table is written anew after each cell.
+Weights are random, with batch norms as if trained and heads far from their initial values, except where a network's
+weights file lies beside its .cfg. Each file takes any canvas if its format can. The table is written anew after each
+cell.
 """
 
 from __future__ import annotations
@@ -66,18 +67,23 @@ def of_cfg(path: Path) -> Detector:
 
 
 def scattered(detector: Detector, seed: int = 0) -> Detector:
-    """Draw batch norms, and scale the heads so that their outputs have a deviation of 1: no score where all tie."""
+    """Draw batch norms, fit their statistics to noise, and scale the heads so that their outputs have a deviation of 1.
+
+    Without such statistics, activations grow from layer to layer as in no trained network.
+    """
     import numpy as np
+
+    from yolo.exporting.pictures import generated_pictures
 
     random = np.random.default_rng(seed)
     for layer in detector.convolutions:
         if layer.batch_norm is not None:
             norm = layer.batch_norm
-            for variable in (norm.gamma, norm.moving_variance):
-                variable.assign(random.uniform(0.5, 1.5, variable.shape))
-            for variable in (norm.beta, norm.moving_mean):
-                variable.assign(random.normal(0, 0.1, variable.shape))
-    noise = random.uniform(0, 255, (1, *detector.canvas, 3)).astype(np.float32)
+            norm.gamma.assign(random.uniform(0.5, 1.5, norm.gamma.shape))
+            norm.beta.assign(random.normal(0, 0.1, norm.beta.shape))
+            norm.momentum = 0.0
+    noise = generated_pictures(detector.canvas, 4)
+    detector(noise, training=True)
     for head, raw in zip(detector.heads, detector(noise), strict=True):
         kernel, bias = head.get_weights()
         head.set_weights([kernel / np.std(raw), random.normal(-1, 0.5, bias.shape)])

@@ -98,9 +98,8 @@ def test_faults_are_one_line_and_leave_nothing(
 def test_a_missing_package_is_named_with_its_extra(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "yolo.exporting.formats.find_spec", lambda name: None if name == "tf2onnx" else util.find_spec(name)
-    )
+    missing = lambda name: None if name == "tf2onnx" else util.find_spec(name)  # noqa: E731
+    monkeypatch.setattr("yolo.exporting.formats.find_spec", missing)
     assert main(["export", "a.keras", "--format", "onnx"]) == 2
     expected = "yolov3 export: --format onnx: needs tf2onnx, not installed; pip install 'yolov3-keras[onnx]'"
     assert capsys.readouterr().err.splitlines()[-1] == expected

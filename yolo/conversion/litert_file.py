@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -35,12 +36,16 @@ def to_litert(detector: Detector, conversion: Conversion = MAPS) -> tuple[bytes,
     names = sorted(fixed.describe(detector).outputs)  # as TensorFlow sorts a dict
     specs = [tf.TensorSpec.from_tensor(tensor, name=INPUT) for tensor in constant.inputs]
     module.function = tf.function(lambda images: dict(zip(names, constant(images), strict=True)), input_signature=specs)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.function.get_concrete_function()], module)
-    if conversion.precision == "float16":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
     description = fixed.describe(detector)
-    return with_description(converter.convert(), description), description
+    with tempfile.TemporaryDirectory() as folder:
+        # Gradients, which some activations define, cannot be saved once variables are constants.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, folder, signatures=module.function, options=options)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if conversion.precision == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        return with_description(converter.convert(), description), description
 
 
 def with_description(model: bytes, description: Description) -> bytes:
