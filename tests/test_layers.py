@@ -68,6 +68,8 @@ HEAVY = {
     "onnx",
     "onnxruntime",
     "nncf",
+    "litert_quantizer",
+    "ai_edge_litert",
 }
 
 FACE = {"", "__main__"}

@@ -33,6 +33,8 @@ Contents = Literal["maps", "predictions", "detections"]
 """Outputs of an exported network: raw maps, decoded boxes and scores, or the detections after suppression."""
 FilePrecision = Literal["float32", "float16", "bfloat16", "int8"]
 """Numeric precision of the weights and the computation of an exported network."""
+Server = Literal["tf-serving", "triton"]
+"""Program that serves exported models."""
 
 STRIDE = 32
 """Stride of the coarsest grid, in pixels; the canvas' sides are multiples of it."""

@@ -1,4 +1,7 @@
-"""`yolov3 export WEIGHTS --format onnx`: writes a model for other programs, compared with Keras on pictures."""
+"""`yolov3 export WEIGHTS --format onnx`: writes a model for other programs, compared with Keras on pictures.
+
+With ``--for`` it writes the folder that a model server loads.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import SIZE_HELP, WEIGHTS_HELP, add_weights_options, load_detector, parse_size
 from yolo.cli.data_options import add_reading_options, choose_split, load_data
-from yolo.config import Contents, FilePrecision, Format, NmsConfig, check
+from yolo.config import Contents, FilePrecision, Format, NmsConfig, Server, check
 from yolo.errors import ConfigError
 from yolo.files.atomic import is_file, is_folder, to_json
 from yolo.weights.locate import is_run
@@ -35,7 +38,8 @@ SUFFIXES: dict[Format, str] = {
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("weights", type=str, help=WEIGHTS_HELP)
-    parser.add_argument("--format", type=Format, required=True, help="format of the file")
+    parser.add_argument("--format", type=Format | None, help="format of the file")
+    parser.add_argument("--for", type=Server | None, help="model server to write a folder for, instead of --format")
     parser.add_argument(
         "--out",
         type=str | None,
@@ -66,6 +70,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
+    if arguments["for"] is not None:
+        serve(arguments)
+        return
+    check(arguments.format is not None, "format", "given, or --for", None)
     check(not (arguments.dynamic and arguments.fixed), "dynamic", "given without --fixed", "both")
     check(arguments.batch is None or arguments.batch > 0, "batch", "> 0", arguments.batch)
     changes = {name: arguments[name] for name in ("conf", "iou") if arguments[name] is not None}
@@ -95,6 +103,28 @@ def run(arguments: Namespace) -> None:
         force=arguments.force,
     )
     print(to_json(to_record(exported)) if arguments.json else to_text(exported))
+
+
+def serve(arguments: Namespace) -> None:
+    """Write the folder of a model server; the model has the name of the folder."""
+    server = arguments["for"]
+    for name in ("format", "data", "batch"):
+        check(arguments[name] is None, name, f"left out with --for {server}", arguments[name])
+    check(arguments.precision == "float32", "precision", f"float32 with --for {server}", arguments.precision)
+    refuse_exports(arguments.weights)
+    path = Path(arguments.out or f"{Path(default_name(arguments.weights, 'saved_model')).stem}-{server}")
+    from yolo.system.startup import start_keras
+
+    start_keras()
+    from yolo.exporting.serving import check_folder, export_for
+
+    check_folder(path)
+    size = None if arguments.size is None else parse_size(arguments.size)
+    detector = load_detector(arguments, size=size)
+    changes = {name: arguments[name] for name in ("conf", "iou") if arguments[name] is not None}
+    detector.nms = replace(detector.nms, **changes)
+    export_for(detector, path, server)
+    print(to_json({"path": str(path)}) if arguments.json else f"{path}: for {server}; see README.md inside")
 
 
 def refuse_exports(weights: str) -> None:

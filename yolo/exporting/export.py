@@ -12,6 +12,7 @@ from yolo.conversion.description import Description
 from yolo.conversion.graph import check_backend
 from yolo.errors import ConfigError
 from yolo.exporting.formats import FORMATS, check_installed, model_in
+from yolo.exporting.int8 import to_int8
 from yolo.exporting.parity import Parity, compare
 from yolo.exporting.running import runner
 from yolo.exporting.sample_script import script_name, script_of
@@ -154,10 +155,9 @@ def write_converted(
     """
     kind = FORMATS[file_format]
     if conversion.precision == "int8":
-        if data is None:
-            raise ConfigError("precision int8: is calibrated on pictures; give a dataset (--data)")
-        raise ConfigError("precision int8: not available yet")
-    model, description = kind.convert(detector, conversion)
+        model, description = to_int8(detector, file_format, conversion, data)
+    else:
+        model, description = kind.convert(detector, conversion)
     try:
         kind.write(model, description, place)
     except OSError as error:
