@@ -73,7 +73,8 @@ def run(arguments: Namespace) -> None:
     if arguments["for"] is not None:
         serve(arguments)
         return
-    check(arguments.format is not None, "format", "given, or --for", None)
+    if arguments.format is None:
+        raise ConfigError("give --format or --for")
     check(not (arguments.dynamic and arguments.fixed), "dynamic", "given without --fixed", "both")
     check(arguments.batch is None or arguments.batch > 0, "batch", "> 0", arguments.batch)
     changes = {name: arguments[name] for name in ("conf", "iou") if arguments[name] is not None}
