@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -18,8 +19,11 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 THREADS = 2
 AT_A_TIME = 8
 """Number of calibration batches that are held in memory."""
-EDGES = ("INPUT", "OUTPUT")
-"""Operations by which the quantiser names a model's input and outputs."""
+IN_FLOAT = ("INPUT", "OUTPUT", "ADD")
+"""Kinds of operations that stay in float everywhere: input and outputs, and the sums of residual blocks.
+
+Quantised sums, one rounding upon another, cost the VOC MobileNetV2 1.5 points of AP50 of 32.7; in float they cost none.
+"""
 
 
 def quantize(model: bytes, calibration: Canvases) -> bytes:
@@ -41,9 +45,11 @@ def quantize(model: bytes, calibration: Canvases) -> bytes:
     for name in float_tensors(model):
         scope = f"^{re.escape(name)}(;|$)"
         maker.update_quantization_recipe(scope, TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize")
-    for edge in EDGES:
-        maker.update_quantization_recipe(".*", TFLOperationName(edge), algorithm_key="no_quantize")
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # progress and hints for its developers
+    for kind in IN_FLOAT:
+        maker.update_quantization_recipe(".*", TFLOperationName(kind), algorithm_key="no_quantize")
+    # Progress, and hints for its developers.
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors", UserWarning)
         ranges = None
         for part in _parts(calibration):  # it makes a list of all that it is given
             inputs = {signature: [{ends["inputs"][0]: images} for images in part]}
