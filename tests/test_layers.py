@@ -42,6 +42,7 @@ ORDER = [
     "distributed",
     "detect",
     "evaluation",
+    "exporting",
     "bench",
     "training.optimizer",
     "training.run",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from yolo.datasets.write import write_dataset
     from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
     from yolo.evaluation.evaluator import evaluate
+    from yolo.exporting.export import export
     from yolo.model.detector import Detector
     from yolo.runtimes.load import load_detector
     from yolo.structs import Dataset, Detections, Sample
@@ -32,6 +33,7 @@ _MODULES = {
     "WeightsError": "yolo.errors",
     "YoloError": "yolo.errors",
     "evaluate": "yolo.evaluation.evaluator",
+    "export": "yolo.exporting.export",
     "fit_anchors": "yolo.anchors",
     "load": "yolo.weights.load",
     "load_dataset": "yolo.datasets.load",
@@ -41,7 +43,7 @@ _MODULES = {
     "train": "yolo.training.trainer",
     "write_dataset": "yolo.datasets.write",
 }
-_ON_KERAS = {"Detector", "evaluate", "load", "make_detector", "resume", "train"}
+_ON_KERAS = {"Detector", "evaluate", "export", "load", "make_detector", "resume", "train"}
 
 __all__ = [
     "AnnotationError",
@@ -54,6 +56,7 @@ __all__ = [
     "WeightsError",
     "YoloError",
     "evaluate",
+    "export",
     "fit_anchors",
     "load",
     "load_dataset",

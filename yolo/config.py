@@ -35,6 +35,15 @@ RuntimePrecision = Literal["auto", "float32", "bfloat16", "float16", "mixed_bflo
 Aim = Literal["latency", "throughput"]
 """Aim of a runtime: one batch as soon as possible, or as many as possible in a given time."""
 
+Format = Literal["saved_model", "onnx", "openvino", "litert"]
+"""Format of an exported file."""
+Contents = Literal["maps", "predictions", "detections"]
+"""Outputs of an exported network: raw maps, decoded boxes and scores, or the detections after suppression."""
+FilePrecision = Literal["float32", "float16", "bfloat16", "int8"]
+"""Numeric precision of the weights and the computation of an exported network."""
+Server = Literal["tf-serving", "triton"]
+"""Program that serves exported models."""
+
 STRIDE = 32
 """Stride of the coarsest grid, in pixels; the canvas' sides are multiples of it."""
 

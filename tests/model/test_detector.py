@@ -257,22 +257,6 @@ def test_the_largest_anchors_go_to_the_coarsest_scale(detector):
     np.testing.assert_allclose(published.architecture.anchors[0][-1], [688, 638])  # 344 x 319 at 416
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras' and TensorFlow's own
-def test_an_exported_detector_gives_the_same_raw_maps(detector, tmp_path):
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("Keras exports a SavedModel of another backend through its own converter")
-    import tensorflow as tf
-
-    fresh = detector.resized(detector.canvas)  # a new one: it has never been called
-    fresh.export(tmp_path / "artifact", format="tf_saved_model", verbose=False)
-    artifact = tf.saved_model.load(str(tmp_path / "artifact"))
-    images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype(np.float32)
-    exported, expected = artifact.serve(images), detector(images)
-    assert len(exported) == len(expected) == 2
-    for maps, own in zip(exported, expected, strict=True):
-        np.testing.assert_allclose(maps.numpy(), ops.convert_to_numpy(own), rtol=1e-4, atol=1e-5)
-
-
 def test_the_summary_lists_the_layers(detector):
     lines: list[str] = []
     detector.summary(print_fn=lambda line, **_: lines.append(line), line_length=120)

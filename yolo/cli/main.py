@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "train a detector on a dataset",
     "tune": "search for better training options with short runs",
     "convert": "convert models between Keras and Darknet files, and to other classes",
+    "export": "write a model for other programs: ONNX, OpenVINO, LiteRT, SavedModel",
     "eval": "compute the metrics of a model or of a COCO results file",
     "detect": "detect objects in images, folders and globs",
     "bench": "measure a model's speed, memory and AP in every runtime at hand",

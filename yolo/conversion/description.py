@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from yolo.config import LetterboxMode, NmsConfig
+from yolo.config import Contents, LetterboxMode, NmsConfig
 from yolo.errors import ConfigError, WeightsError
 from yolo.ops.slots import Coding, Slots, make_slots
 
@@ -21,9 +21,6 @@ KEY = "yolov3_keras"
 
 VERSION = 1
 """Version of the description's fields; a reader refuses those of a newer one."""
-
-Contents = Literal["maps", "predictions", "detections"]
-"""Outputs of a network: raw maps, decoded boxes and scores, or the detections after suppression."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +48,15 @@ class Description:
     """Whether the network takes `canvas` alone, and no other multiples of the strides."""
 
     @property
+    def map_names(self) -> list[str]:
+        """Names of the raw maps, coarse to fine: ``stride_32``, ``stride_16``, .."""
+        return [f"stride_{stride}" for stride in self.strides]
+
+    @property
     def outputs(self) -> list[str]:
-        """Names of the network's outputs, maps coarse to fine: ``stride_32``, ``stride_16``, .."""
+        """Names of the network's outputs, maps coarse to fine."""
         if self.contents == "maps":
-            return [f"stride_{stride}" for stride in self.strides]
+            return self.map_names
         return ["boxes", "scores"] if self.contents == "predictions" else ["boxes", "scores", "labels", "valid"]
 
     def slots_on(self, canvas: tuple[int, int]) -> Slots:

@@ -1,12 +1,15 @@
-"""TensorFlow function of a detector's inference network, from which all other formats are converted."""
+"""TensorFlow functions of a detector's inference network, from which all other formats are converted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from yolo.conversion.description import describe
+from yolo.conversion.conversion import MAPS, Conversion
+from yolo.conversion.decoding import Tensors, decoded, predictions_of, suppressed
 from yolo.errors import ConfigError
 from yolo.model.inference import AnyCanvas, inference_network
 
@@ -23,28 +26,115 @@ def maps_function(detector: Detector, *, canvas: AnyCanvas = (None, None), batch
     Raises:
         ConfigError: Keras computes with another backend than TensorFlow.
     """
+    return _function(detector, MAPS, canvas=canvas, batch=batch)
+
+
+def network_function(detector: Detector, conversion: Conversion) -> Any:
+    """Make a function from images to the outputs by `Description.outputs`, decoded and suppressed as chosen.
+
+    Raises:
+        ConfigError: Keras computes with another backend than TensorFlow.
+    """
+    canvas = detector.canvas if conversion.is_fixed(detector) else (None, None)
+    with weights_in("bfloat16" if conversion.precision == "bfloat16" else "float32"):
+        return _function(detector, conversion, canvas=canvas, batch=conversion.batch)
+
+
+def head_function(detector: Detector, conversion: Conversion) -> Any:
+    """Make a function from raw maps, as `maps_function` gives them, to the decoded or suppressed outputs."""
+    import tensorflow as tf
+
+    return tf.function(
+        lambda *maps: _outputs(detector, conversion, maps), input_signature=maps_specs(detector, conversion)
+    )
+
+
+def maps_specs(detector: Detector, conversion: Conversion) -> list[Any]:
+    """Shapes and names of the raw maps as inputs of a function."""
+    import tensorflow as tf
+
+    fixed, batch, names = conversion.is_fixed(detector), conversion.batch, _map_names(detector, conversion)
+    shape = detector.architecture
+    specs = []
+    for name, stride, anchors in zip(names, shape.strides, shape.anchors, strict=True):
+        grid = [side // stride for side in detector.canvas] if fixed else [None, None]
+        channels = len(anchors) * (5 + len(detector.classes))
+        specs.append(tf.TensorSpec((batch, *grid, channels), tf.float32, name=name))
+    return specs
+
+
+def check_backend() -> None:
+    """Check that Keras computes with TensorFlow.
+
+    Raises:
+        ConfigError: it computes with another backend.
+    """
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
             f"a network is converted by TensorFlow; Keras computes with {keras.backend.backend()} here "
             "(unset KERAS_BACKEND)"
         )
-    import tensorflow as tf
 
-    network = inference_network(detector, canvas)
-    size, names = network.inputs[0].shape[1:3], describe(detector).outputs
 
-    @tf.function(input_signature=[tf.TensorSpec((batch, *size, 3), tf.float32, name=INPUT)])
-    def run(images: Any) -> Any:
-        maps = network(images, training=False)
-        maps = maps if isinstance(maps, list) else [maps]
-        return dict(zip(names, (tf.cast(each, tf.float32) for each in maps), strict=True))
-
-    run.network = network  # the function refers to its variables weakly
-    return run
+@contextmanager
+def weights_in(precision: str) -> Iterator[None]:
+    """Give networks built inside the context their weights in a precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def frozen(function: Any) -> Any:
     """Make the concrete function of a function with its variables as constants."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    return convert_variables_to_constants_v2(function.get_concrete_function())
+    return convert_variables_to_constants_v2(traced(function), lower_control_flow=False)
+
+
+def traced(function: Any) -> Any:
+    """Make the concrete function of a function, with the functions that it calls inlined.
+
+    Keras wraps a grouped convolution into a function for XLA, which no converter understands.
+    """
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        return function.get_concrete_function()
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _function(detector: Detector, conversion: Conversion, *, canvas: AnyCanvas, batch: int | None) -> Any:
+    check_backend()
+    import tensorflow as tf
+
+    network = inference_network(detector, canvas)
+    size = network.inputs[0].shape[1:3]
+
+    @tf.function(input_signature=[tf.TensorSpec((batch, *size, 3), tf.float32, name=INPUT)])
+    def run(images: Any) -> Any:
+        maps = network(images, training=False)
+        maps = maps if isinstance(maps, list) else [maps]
+        return _outputs(detector, conversion, [tf.cast(each, tf.float32) for each in maps])
+
+    run.network = network  # the function refers to its variables weakly
+    return run
+
+
+def _outputs(detector: Detector, conversion: Conversion, maps: Sequence[Any]) -> Tensors:
+    """Outputs by name, from raw maps."""
+    if conversion.contents == "maps":
+        return dict(zip(_map_names(detector, conversion), maps, strict=True))
+    found = decoded(detector, maps)
+    if conversion.contents == "predictions":
+        return predictions_of(found)
+    return suppressed(found, conversion.nms or detector.nms)._asdict()
+
+
+def _map_names(detector: Detector, conversion: Conversion) -> list[str]:
+    return conversion.describe(detector).map_names

@@ -5,31 +5,53 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yolo.conversion.description import KEY, Description, describe
-from yolo.conversion.graph import maps_function
+from yolo.conversion.conversion import MAPS, Conversion, check_precision
+from yolo.conversion.description import Description, read_metadata
+from yolo.conversion.entries import entry_texts, model_info
+from yolo.conversion.graph import network_function, traced
 from yolo.system.telemetry import no_telemetry
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
 
+INFO = "model_info"
+"""Section of an OpenVINO model's runtime information in which all programs look for what describes it."""
 
-def to_openvino(detector: Detector) -> tuple[Any, Description]:
-    """Convert the network that gives raw maps to an `openvino.Model` of any batch and canvas."""
+
+def to_openvino(detector: Detector, conversion: Conversion = MAPS) -> tuple[Any, Description]:
+    """Convert a detector to an `openvino.Model`."""
     no_telemetry()
     import openvino
 
-    function = maps_function(detector)
-    model = openvino.convert_model(function.get_concrete_function())
-    description = describe(detector)
+    check_precision("openvino", conversion.precision)
+    function, description = network_function(detector, conversion), conversion.describe(detector)
+    model = openvino.convert_model(traced(function))
     for output, name in zip(model.outputs, sorted(description.outputs), strict=True):  # as TensorFlow sorts a dict
         output.get_tensor().set_names({name})
-    model.set_rt_info(description.to_text(), ["model_info", KEY])
+    set_description(model, description)
     return model, description
 
 
+def set_description(model: Any, description: Description) -> None:
+    """Store a description, and what other programs read, in an `openvino.Model`."""
+    for name, value in {**entry_texts(description), **model_info(description)}.items():
+        model.set_rt_info(value, [INFO, name])
+
+
 def write_openvino(model: Any, path: Path) -> None:
-    """Write the ``.xml`` and the ``.bin`` of a model, in the precision its weights have."""
+    """Write the ``.xml`` and the ``.bin`` of a model, in the precision that its description says."""
     no_telemetry()
     import openvino
 
-    openvino.save_model(model, str(path), compress_to_fp16=False)
+    half = read_openvino_description(model, path).precision == "float16"
+    openvino.save_model(model, str(path), compress_to_fp16=half)
+
+
+def read_openvino_description(model: Any, path: Path) -> Description:
+    """Read the description inside an `openvino.Model`.
+
+    Raises:
+        WeightsError: there is none, or it is damaged.
+    """
+    names = model.get_rt_info([INFO]).astype(dict) if model.has_rt_info([INFO]) else {}
+    return read_metadata({name: str(model.get_rt_info([INFO, name]).value) for name in names}, str(path))

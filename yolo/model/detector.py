@@ -353,27 +353,6 @@ class Detector(keras.Model):
         finally:
             self.optimizer = optimizer
 
-    def export(
-        self,
-        filepath: str | Path,
-        format: str = "tf_saved_model",  # noqa: A002 - Keras' signature
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        **options: Any,
-    ) -> None:
-        """Export the network as `keras.Model.export` does; the artifact gives the raw maps, not detections.
-
-        Args:
-            filepath: file or folder to write.
-            format: ``tf_saved_model``, ``onnx`` or another format of Keras.
-            verbose: print the signature of the artifact; None: as Keras chooses.
-            input_signature: a list of one `keras.InputSpec`; None: float32 images (B, H, W, 3) of the canvas.
-            **options: further options of Keras for the format.
-        """
-        if input_signature is None:
-            input_signature = [keras.InputSpec(shape=(None, *self.canvas, 3), dtype="float32")]
-        super().export(str(filepath), format, verbose=verbose, input_signature=input_signature, **options)
-
     def summary(self, *arguments: Any, **options: Any) -> None:
         """Print the layers of the network, as `keras.Model.summary` does."""
         self.network.summary(*arguments, **options)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from yolo.config import LetterboxMode
-from yolo.conversion.description import Contents, Description
+from yolo.config import Contents, LetterboxMode
+from yolo.conversion.description import Description
 from yolo.errors import WeightsError
 from yolo.files.bounded import open_or_fault
 

@@ -275,8 +275,8 @@ class Reorganize(keras.layers.Layer):
         self.stride = stride
 
     def call(self, inputs: Tensor) -> Tensor:
-        _, height, width, channels = inputs.shape
-        s = self.stride
+        channels, s = inputs.shape[3], self.stride
+        height, width = ops.shape(inputs)[1:3]  # known only when it runs, if the canvas may be any
         x = ops.transpose(inputs, (0, 3, 1, 2))
         x = ops.reshape(x, (-1, channels // (s * s), height, s, width, s))
         x = ops.transpose(x, (0, 3, 5, 1, 2, 4))
@@ -286,4 +286,5 @@ class Reorganize(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, height, width, channels = input_shape
         s = self.stride
-        return (batch, height // s, width // s, channels * s * s)
+        rows, columns = (None if side is None else side // s for side in (height, width))
+        return (batch, rows, columns, channels * s * s)

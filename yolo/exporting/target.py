@@ -1,0 +1,86 @@
+"""Place of an export: free or to be written over, and filled all at once."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from yolo.config import Format
+from yolo.errors import ConfigError
+from yolo.files.atomic import exists, is_folder
+
+SUFFIXES: dict[Format, tuple[str, ...]] = {
+    "onnx": (".onnx",),
+    "litert": (".tflite", ".litert"),
+    "openvino": (".xml", ".openvino", ""),
+    "saved_model": (".saved_model", ""),
+}
+"""Suffixes that a target of each format may have."""
+
+
+def check_target(file_format: Format, path: Path, *, force: bool) -> None:
+    """Check that an export can be written to a path.
+
+    Raises:
+        ConfigError: the name does not fit the format, the path exists, or there is no folder to write it into.
+    """
+    suffixes = SUFFIXES[file_format]
+    if path.suffix not in suffixes and "" not in suffixes:
+        raise ConfigError(f"{path}: give a name that ends in {' or '.join(suffixes)} for format {file_format}")
+    others = {suffix for each, known in SUFFIXES.items() if each != file_format for suffix in known} - {""}
+    if path.suffix in {*others, ".keras", ".weights", ".bin"} - {*suffixes}:
+        raise ConfigError(f"{path}: {path.suffix} is not a name of format {file_format}; it may end in {suffixes[0]}")
+    if exists(path) and not force:
+        raise ConfigError(f"{path}: exists; give another --out, or --force to write over it")
+    if exists(path) and is_folder(path) and not is_export(path):
+        raise ConfigError(f"{path}: a folder with other contents than an export; give another --out")
+    if not is_folder(path.parent):
+        raise ConfigError(f"{path}: there is no folder {path.parent}")
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder is empty, or holds nothing but an export, so that it may be replaced."""
+    inside = {each.name for each in folder.iterdir()}
+    return not inside or "saved_model.pb" in inside or "model.xml" in inside
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Make a temporary folder beside a path, which is gone when the context ends.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix=".export-", dir=path.parent)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def install(folder: Path, target: Path, *, force: bool) -> None:
+    """Move everything from a temporary folder into the target's.
+
+    Raises:
+        ConfigError: something is in the way, or it cannot be written.
+    """
+    try:
+        for made in sorted(folder.iterdir()):
+            place = target / made.name
+            if is_folder(place) and force:
+                place.rename(folder / f".old-{made.name}")  # it goes with the temporary folder
+            made.replace(place)
+    except OSError as error:
+        raise ConfigError(f"{target / made.name}: cannot be written ({error.strerror})") from error
+
+
+def size_of(path: Path) -> int:
+    """Size of a file, or of all files in a folder, in bytes."""
+    files = [each for each in path.rglob("*") if each.is_file()] if is_folder(path) else [path]
+    return sum(each.stat().st_size for each in files)
