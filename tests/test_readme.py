@@ -48,7 +48,7 @@ def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
     monkeypatch.setattr("yolo.weights.locate.published_file", lambda *_, **__: workplace / "published.weights")
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 18
+    assert len(lines) == 19
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "yolov3"
