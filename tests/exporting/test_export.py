@@ -183,6 +183,8 @@ def test_a_keras_backbone_is_exported_on_its_canvas(tmp_path: Path) -> None:
         yolo.export(detector, tmp_path / "y.onnx", format="onnx", size=96)
     with pytest.raises(ConfigError, match="dynamic: not possible, the layers of keras:MobileNetV2 fit one size alone"):
         yolo.export(detector, tmp_path / "y.onnx", format="onnx", dynamic=True)
+    with pytest.raises(ConfigError, match="precision bfloat16: the layers of keras:MobileNetV2 are float32"):
+        yolo.export(detector, tmp_path / "y", format="saved_model", precision="bfloat16")
 
 
 def test_no_transposes_but_those_of_input_and_outputs(small: yolo.Detector) -> None:

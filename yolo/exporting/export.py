@@ -81,6 +81,8 @@ def export(
     check(contents in get_args(Contents), "contents", f"one of {', '.join(get_args(Contents))}", contents)
     check(batch is None or batch > 0, "batch", "> 0", batch)
     detector = resized(detector, size)
+    if precision == "bfloat16" and detector.architecture.fixed_canvas:
+        raise ConfigError(f"precision bfloat16: the layers of {detector.variant} are float32; leave it out")
     conversion = Conversion(
         contents=contents,
         precision=precision,

@@ -44,8 +44,8 @@ class Bounds:
 
 BOUNDS: dict[FilePrecision, Bounds] = {
     "float32": Bounds(scores=0.001, box_iou=0.999, missed=0.02, ap=0.1),
-    "float16": Bounds(scores=0.02, box_iou=0.97, missed=0.05, ap=0.5),
-    "bfloat16": Bounds(scores=0.15, box_iou=0.75, missed=0.2, ap=1.0),
+    "float16": Bounds(scores=0.02, box_iou=0.8, missed=0.05, ap=0.5),
+    "bfloat16": Bounds(scores=0.15, box_iou=0.5, missed=0.2, ap=1.0),
     "int8": Bounds(scores=1.0, box_iou=0.0, missed=1.0, ap=1.0),
 }
 """Bounds of each precision; of int8, single scores say little, and AP is what is bounded."""
