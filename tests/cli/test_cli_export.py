@@ -10,8 +10,8 @@ import pytest
 from cfg_texts import one_layer
 
 from yolo.cli.main import main
-from yolo.conversion.onnx_file import read_onnx_description
 from yolo.model.detector import Detector
+from yolo.runtimes.load import describe_exported
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the converters
 
@@ -25,14 +25,13 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_file_is_written_and_its_differences_told(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import onnx
 
     options = ["--format", "onnx", "--size", "32x64", "--conf", "0.4", "--iou", "0.6", "--outputs", "maps"]
     assert main(["export", "a.keras", *options]) == 0
     out = capsys.readouterr().out
     assert "a.onnx: 0.0 MB, float32, any size; gives stride_16" in out
     assert "scores, largest" in out
-    about = read_onnx_description(onnx.load("a.onnx"), Path("a.onnx"))
+    about, _ = describe_exported("a.onnx")
     assert (about.canvas, about.nms.conf, about.nms.iou) == ((32, 64), 0.4, 0.6)
     assert main(["export", "a.keras", "--format", "litert", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

@@ -17,41 +17,27 @@ import yolo
 from yolo.config import NmsConfig
 from yolo.conversion.conversion import PRECISIONS, Conversion
 from yolo.conversion.description import KEY, Description, describe
-from yolo.conversion.litert_file import read_litert_description
-from yolo.conversion.onnx_file import read_onnx_description, to_onnx
-from yolo.conversion.openvino_file import read_openvino_description
-from yolo.conversion.saved_model_file import read_saved_model_description
-from yolo.errors import ConfigError, WeightsError
+from yolo.conversion.onnx_file import to_onnx
+from yolo.errors import ConfigError
 from yolo.exporting.export import Exported
-from yolo.exporting.formats import model_in
+from yolo.exporting.formats import open_written
 from yolo.exporting.parity import BOUNDS, Parity, differing_detections, differing_predictions, iou
 from yolo.exporting.pictures import generated_pictures
-from yolo.exporting.running import runner
-from yolo.ops.nms import Kept
+from yolo.ops.suppression import Kept
+from yolo.runtimes.load import describe_exported
 
 NAMES = {"onnx": "x.onnx", "openvino": "x.openvino", "litert": "x.litert", "saved_model": "x.saved_model"}
 FORMATS = list(NAMES)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the converters
 
 
-def read_back(path: Path, file_format: str) -> Description:
+def read_back(path: Path) -> Description:
     """Description in a file, read without this package's `Exported`."""
-    match file_format:
-        case "onnx":
-            import onnx
-
-            return read_onnx_description(onnx.load(path), path)
-        case "openvino":
-            import openvino
-
-            return read_openvino_description(openvino.Core().read_model(model_in(path)), path)
-        case "litert":
-            return read_litert_description(path)
-    return read_saved_model_description(path)
+    return describe_exported(path)[0]
 
 
 def outputs(exported: Exported, file_format: str, images: np.ndarray) -> list[np.ndarray]:
-    return runner(file_format, model_in(exported.path), exported.description)(images)  # type: ignore[arg-type]
+    return open_written(file_format, exported.path, exported.description).outputs(images)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("contents", ["maps", "predictions", "detections"])
@@ -69,7 +55,7 @@ def test_a_file_gives_what_keras_gives_and_describes_itself(
     assert (exported.parity.detections > 0) == (contents == "detections")
     fixed = file_format == "litert"
     expected = describe(small, contents=contents, batch=1 if fixed else None, fixed_canvas=fixed)
-    assert read_back(exported.path, file_format) == exported.description == expected
+    assert read_back(exported.path) == exported.description == expected
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
@@ -221,21 +207,6 @@ def test_the_metadata_are_named_as_other_programs_name_them(small: yolo.Detector
     assert written["names"] == {0: "a", 1: "b"}
     with zipfile.ZipFile(tmp_path / "x.litert") as archive:
         assert json.loads(archive.read("metadata.json"))["names"] == {"0": "a", "1": "b"}
-
-
-def test_a_file_of_another_program_is_named_with_its_metadata(small: yolo.Detector, tmp_path: Path) -> None:
-    import onnx
-
-    model, _ = to_onnx(small)
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {"author": "somebody"})
-    with pytest.raises(WeightsError, match=r"y\.onnx: holds no description by this package \(its metadata: author\)"):
-        read_onnx_description(model, tmp_path / "y.onnx")
-    (tmp_path / "y.tflite").write_bytes(b"TFL3" * 9)
-    with pytest.raises(WeightsError, match="holds no description"):
-        read_litert_description(tmp_path / "y.tflite")
-    with pytest.raises(WeightsError, match="holds no description"):
-        read_saved_model_description(tmp_path)
 
 
 def test_a_file_that_differs_is_not_written(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +14,8 @@ from yolo.config import Format
 from yolo.conversion.conversion import Conversion
 from yolo.errors import ConfigError
 from yolo.exporting.calibration import Canvases
-from yolo.exporting.file_detector import FileDetector
-from yolo.exporting.formats import FORMATS
+from yolo.exporting.formats import FORMATS, open_written
 from yolo.exporting.int8 import to_int8
-from yolo.exporting.running import runner
 from yolo.images.letterbox import Letterbox
 
 SIZE = 96
@@ -83,7 +80,7 @@ def test_an_int8_file_finds_what_keras_finds_and_is_a_quarter(
     size = sum(each.stat().st_size for each in tmp_path.iterdir())
     weights = 4 * tiny.count_params()
     assert 0.24 * weights < size < 0.3 * weights
-    found: Any = FileDetector(description, runner(file_format, place, description))
+    found = open_written(file_format, place, description)
     images = np.concatenate(list(Canvases(pictures, (SIZE, SIZE), "letterbox")))
     maps = [np.asarray(each).reshape(*each.shape[:3], -1) for each in tiny(images)]
     for own, expected in zip(found.outputs(images), maps, strict=True):

@@ -61,11 +61,18 @@ def _decoded_scale(detector: Detector, raw: Any, index: int) -> Predictions:
     )
 
 
-def suppressed(predictions: Predictions, nms: NmsConfig) -> Kept:
-    """Suppress as `yolo.ops.nms.suppress` does, also where the number of slots is not known yet."""
+def suppressed(predictions: Predictions, nms: NmsConfig, grid: Any) -> Kept:
+    """Suppress as `yolo.ops.nms.suppress` does, also where the number of slots is not known yet.
+
+    Args:
+        predictions: decoded predictions.
+        nms: thresholds and kind of suppression.
+        grid: a raw map (B, h, w, ...), whose sides have the ratio of the canvas.
+    """
+    height, width = (ops.cast(side, "float32") for side in ops.shape(grid)[1:3])
     if predictions.boxes.shape[1] is None:
         predictions = best_slots(predictions, nms.max_candidates)
-    return suppress(predictions, nms)
+    return suppress(predictions, nms, canvas=(height, width))
 
 
 def best_slots(predictions: Predictions, count: int) -> Predictions:

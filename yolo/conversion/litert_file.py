@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yolo.conversion.conversion import MAPS, Conversion, check_precision
-from yolo.conversion.description import Description, read_metadata
-from yolo.conversion.entries import as_texts, entries
+from yolo.conversion.description import Description
+from yolo.conversion.entries import entries
 from yolo.conversion.graph import INPUT, frozen, network_function
-from yolo.errors import WeightsError
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -59,19 +58,3 @@ def with_description(model: bytes, description: Description) -> bytes:
 def write_litert(model: bytes, path: Path) -> None:
     """Write the bytes of a model."""
     path.write_bytes(model)
-
-
-def read_litert_description(path: Path) -> Description:
-    """Read the description appended to a ``.tflite`` file.
-
-    Raises:
-        WeightsError: there is none, or it is damaged.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(METADATA) as file:
-            fields = json.loads(file.read(LARGEST_METADATA))
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError):
-        fields = {}
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
-    return read_metadata(as_texts(fields) if isinstance(fields, dict) else {}, str(path))

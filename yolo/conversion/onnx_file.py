@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yolo.conversion.conversion import MAPS, Conversion, check_precision
-from yolo.conversion.description import Description, read_metadata
+from yolo.conversion.description import Description
 from yolo.conversion.entries import entry_texts
 from yolo.conversion.graph import head_function, maps_function
 from yolo.conversion.onnx_graph import OPSET, graph_of, joined
@@ -70,12 +70,3 @@ def write_onnx(model: Any, path: Path) -> None:
     import onnx
 
     onnx.save(model, str(path))
-
-
-def read_onnx_description(model: Any, path: Path) -> Description:
-    """Read the description inside an `onnx.ModelProto`.
-
-    Raises:
-        WeightsError: there is none, or it is damaged.
-    """
-    return read_metadata({entry.key: entry.value for entry in model.metadata_props}, str(path))

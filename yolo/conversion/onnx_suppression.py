@@ -25,9 +25,8 @@ def check_suppression(nms: NmsConfig) -> None:
     Raises:
         ConfigError: it has none.
     """
-    kind = getattr(nms, "kind", "default")
-    if kind != "default":
-        raise ConfigError(f"nms {kind}: ONNX suppresses by IoU alone; export predictions, or to another format")
+    if nms.kind != "default":
+        raise ConfigError(f"nms {nms.kind}: ONNX suppresses by IoU alone; export predictions, or to another format")
 
 
 def candidates_function(detector: Detector, conversion: Conversion) -> Any:

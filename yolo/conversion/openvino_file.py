@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yolo.conversion.conversion import MAPS, Conversion, check_precision
-from yolo.conversion.description import Description, read_metadata
+from yolo.conversion.description import Description
 from yolo.conversion.entries import entry_texts, model_info
 from yolo.conversion.graph import network_function, traced
 from yolo.system.telemetry import no_telemetry
@@ -38,20 +38,9 @@ def set_description(model: Any, description: Description) -> None:
         model.set_rt_info(value, [INFO, name])
 
 
-def write_openvino(model: Any, path: Path) -> None:
-    """Write the ``.xml`` and the ``.bin`` of a model, in the precision that its description says."""
+def write_openvino(model: Any, description: Description, path: Path) -> None:
+    """Write the ``.xml`` and the ``.bin`` of a model, in the precision that the description says."""
     no_telemetry()
     import openvino
 
-    half = read_openvino_description(model, path).precision == "float16"
-    openvino.save_model(model, str(path), compress_to_fp16=half)
-
-
-def read_openvino_description(model: Any, path: Path) -> Description:
-    """Read the description inside an `openvino.Model`.
-
-    Raises:
-        WeightsError: there is none, or it is damaged.
-    """
-    names = model.get_rt_info([INFO]).astype(dict) if model.has_rt_info([INFO]) else {}
-    return read_metadata({name: str(model.get_rt_info([INFO, name]).value) for name in names}, str(path))
+    openvino.save_model(model, str(path), compress_to_fp16=description.precision == "float16")

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yolo.conversion.conversion import MAPS, Conversion, check_precision
-from yolo.conversion.description import KEY, Description, read_metadata
-from yolo.conversion.entries import as_texts, entries
+from yolo.conversion.description import KEY, Description
+from yolo.conversion.entries import entries
 from yolo.conversion.graph import network_function
-from yolo.errors import WeightsError
-from yolo.files.atomic import is_file
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -78,29 +76,3 @@ def write_saved_model(model: SavedModel, description: Description, folder: Path)
     tf.saved_model.save(model.module, str(folder), signatures=model.signatures)
     text = yaml.safe_dump(entries(description), sort_keys=False, allow_unicode=True)
     (folder / METADATA).write_text(text, encoding="utf-8")
-
-
-def read_saved_model_description(folder: Path) -> Description:
-    """Read the description in the folder of a SavedModel.
-
-    Raises:
-        WeightsError: there is none, or it is damaged.
-    """
-    import yaml
-
-    path = folder / METADATA
-    if not is_file(path):
-        return read_metadata({}, str(folder))
-    try:
-        with path.open("rb") as file:
-            fields = yaml.safe_load(file.read(LARGEST_METADATA))
-    except yaml.YAMLError as error:
-        raise WeightsError(f"{path}: not YAML ({error!s:.200})") from error
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
-    return read_metadata(as_texts(fields) if isinstance(fields, dict) else {}, str(folder))
-
-
-def signature_of(loaded: Any) -> Any:
-    """Signature of a loaded SavedModel whose outputs are `Description.outputs`; call it with ``images=``."""
-    return loaded.signatures[KEY if KEY in loaded.signatures else SERVING]

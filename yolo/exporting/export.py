@@ -11,10 +11,9 @@ from yolo.conversion.conversion import Conversion, check_precision
 from yolo.conversion.description import Description
 from yolo.conversion.graph import check_backend
 from yolo.errors import ConfigError
-from yolo.exporting.formats import FORMATS, check_installed, model_in
+from yolo.exporting.formats import FORMATS, check_installed, open_written
 from yolo.exporting.int8 import to_int8
 from yolo.exporting.parity import Parity, compare
-from yolo.exporting.running import runner
 from yolo.exporting.sample_script import script_name, script_of
 from yolo.exporting.target import beside, check_target, install, size_of
 from yolo.files.atomic import is_folder, write_text
@@ -93,7 +92,7 @@ def export(
     with beside(target) as folder:
         place = folder / target.name
         description = write_converted(detector, format, conversion, place, data)
-        parity = compare(detector, runner(format, model_in(place), description), description, data)
+        parity = compare(detector, open_written(format, place, description), data)
         parity.check(target)
         written = size_of(folder)
         script = (place if is_folder(place) else folder) / script_name(format, target)

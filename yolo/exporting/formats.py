@@ -16,12 +16,18 @@ from yolo.conversion.onnx_file import to_onnx, write_onnx
 from yolo.conversion.openvino_file import to_openvino, write_openvino
 from yolo.conversion.saved_model_file import to_saved_model, write_saved_model
 from yolo.errors import ConfigError
+from yolo.runtimes.detector import RuntimeDetector
+from yolo.runtimes.load import open_network
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
 
 OPENVINO_NAME = "model.xml"
 """Name of the model in a folder of OpenVINO's files."""
+
+
+RUNTIMES: dict[Format, str] = {"saved_model": "keras", "onnx": "onnx", "openvino": "openvino", "litert": "litert"}
+"""Runtime of each format."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,12 @@ class FormatKind:
     """Extra of this package that installs them."""
 
 
-def _write_openvino(model: Any, _: Description, path: Path) -> None:
+def _write_openvino(model: Any, description: Description, path: Path) -> None:
     """Write the two files, into a folder unless the name is that of the one."""
     if path.suffix != ".xml":
         path.mkdir()
         path = path / OPENVINO_NAME
-    write_openvino(model, path)
+    write_openvino(model, description, path)
 
 
 FORMATS: dict[Format, FormatKind] = {
@@ -76,3 +82,12 @@ def model_in(path: Path) -> Path:
     """File or folder that a program loads of what an export wrote to a path."""
     inside = path / OPENVINO_NAME
     return inside if inside.exists() else path
+
+
+def open_written(file_format: Format, path: Path, description: Description) -> RuntimeDetector:
+    """Open what an export wrote in its own program, computing in its own precision."""
+    # A processor with bfloat16 would compute in that: here the file is compared, not the processor.
+    precision = "float32" if file_format == "openvino" else "auto"
+    place = model_in(path)
+    network = open_network(RUNTIMES[file_format], place, description, precision=precision, aim="latency")
+    return RuntimeDetector(description, network, str(path))

@@ -16,7 +16,7 @@ from yolo.conversion.description import Description
 from yolo.errors import ConfigError
 from yolo.exporting import quantize_litert, quantize_onnx, quantize_openvino
 from yolo.exporting.calibration import PICTURES, Canvases
-from yolo.exporting.file_detector import FileDetector
+from yolo.runtimes.detector import RuntimeDetector
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -93,17 +93,26 @@ def _compiled(model: Any) -> Any:
     return openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
+class _InMemory:
+    """Compiled OpenVINO model as a `Network`."""
+
+    runtime, precision, parallel = "openvino", "int8", 1
+
+    def __init__(self, compiled: Any, outputs: list[str]):
+        self._compiled, self._outputs = compiled, outputs
+
+    def __call__(self, images: Any) -> list[Any]:
+        results = self._compiled(images)
+        return [np.array(results[name]) for name in self._outputs]
+
+
 def ap50(compiled: Any, description: Description, data: Dataset) -> float:
     """AP50 in 0..1 of a compiled OpenVINO model on a dataset."""
     from yolo.evaluation.evaluator import EVALUATION_NMS, evaluate
 
-    def run(images: Any) -> list[Any]:
-        results = compiled(images)
-        return [np.array(results[name]) for name in description.outputs]
-
     nms = (
         description.nms if description.contents == "detections" else replace(description.nms, conf=EVALUATION_NMS.conf)
     )
-    found: Any = FileDetector(description, run)
+    found = RuntimeDetector(description, _InMemory(compiled, description.outputs))
     value = evaluate(found, data, nms=nms, batch=description.batch or 8)["coco"]["AP50"]
     return 0.0 if value is None else float(value)

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolo.config import FilePrecision
-from yolo.conversion.description import Description
 from yolo.errors import ConfigError
-from yolo.exporting.file_detector import FileDetector
 from yolo.exporting.pictures import dataset_pictures, generated_pictures
-from yolo.exporting.running import Run
 from yolo.ops.decode import decode
+from yolo.runtimes.detector import RuntimeDetector
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -120,12 +118,12 @@ class Parity:
         return {**asdict(self), "bounds": asdict(BOUNDS[self.precision])}
 
 
-def compare(detector: Detector, run: Run, description: Description, data: Dataset | None) -> Parity:
+def compare(detector: Detector, found: RuntimeDetector, data: Dataset | None) -> Parity:
     """Run a file and the detector on the same pictures, those of the data if there are any."""
     images = (
         generated_pictures(detector.canvas, PICTURES) if data is None else dataset_pictures(detector, data, PICTURES)
     )
-    found = FileDetector(description, run)
+    description = found.description
     maps = [np.asarray(each) for each in detector(images)]
     measured: dict[str, Any] = {"precision": description.precision, "pictures": len(images)}
     if description.contents == "detections":
@@ -199,7 +197,7 @@ def iou(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
     return np.where(np.abs(a - b).max(-1) < 1e-3, 1.0, inner / np.maximum(outer, 1e-12))
 
 
-def both_metrics(detector: Detector, found: FileDetector, data: Dataset) -> dict[str, Any]:
+def both_metrics(detector: Detector, found: RuntimeDetector, data: Dataset) -> dict[str, Any]:
     """AP and AP50 of Keras and of the file on a dataset, at the same thresholds."""
     from dataclasses import replace
 
@@ -208,7 +206,6 @@ def both_metrics(detector: Detector, found: FileDetector, data: Dataset) -> dict
     fixed = found.description.contents == "detections"
     nms = found.description.nms if fixed else replace(found.description.nms, conf=EVALUATION_NMS.conf)
     one, other = (
-        evaluate(each, data, nms=nms, batch=found.description.batch or 8)["coco"]  # type: ignore[arg-type]
-        for each in (detector, found)
+        evaluate(each, data, nms=nms, batch=found.description.batch or 8)["coco"] for each in (detector, found)
     )
     return {"ap": (one["AP"], other["AP"]), "ap50": (one["AP50"], other["AP50"])}

@@ -32,7 +32,7 @@ def _convert_into(path: Path, detector: Detector, runtime: str) -> Description:
         from yolo.conversion.openvino_file import to_openvino, write_openvino
 
         model, description = to_openvino(detector)
-        write_openvino(model, path)
+        write_openvino(model, description, path)
     elif runtime == "onnx":
         import onnx
 

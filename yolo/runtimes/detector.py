@@ -18,7 +18,7 @@ from yolo.model.pictures import Picture, detect
 from yolo.ops.host_nms import decode_and_suppress, suppress_candidates
 from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
-from yolo.runtimes.interface import Images, Network
+from yolo.runtimes.interface import Network
 from yolo.structs import Detections
 
 
@@ -73,7 +73,7 @@ class RuntimeDetector:
         """
         thresholds = nms or self.nms
         self.check_thresholds(thresholds)
-        outputs = self._run(np.ascontiguousarray(images, np.float32))
+        outputs = self.outputs(images)
         height, width = images.shape[1:3]
         match self.description.contents:
             case "maps":
@@ -134,8 +134,12 @@ class RuntimeDetector:
         """
         return detect(self, source, conf=conf, iou=iou, batch=batch)
 
-    def _run(self, images: Images) -> list[NDArray[Any]]:
-        """Outputs for a batch of any size, in parts of the size that the network takes, the last one padded."""
+    def outputs(self, images: Any) -> list[NDArray[Any]]:
+        """Compute the outputs (`Description.outputs`) for images (B, H, W, 3), RGB in 0..255, on a canvas.
+
+        They are run in parts of the batch that the network takes, the last one padded.
+        """
+        images = np.ascontiguousarray(images, np.float32)
         size = self.description.batch
         if size is None:
             return self.network(images)

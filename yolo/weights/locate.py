@@ -13,7 +13,7 @@ from yolo.weights.published import PUBLISHED, published_file
 
 logger = logging.getLogger(__name__)
 
-EXPORTED = {".onnx": "onnx", ".xml": "openvino", ".tflite": "litert"}
+EXPORTED = {".onnx": "onnx", ".xml": "openvino", ".tflite": "litert", ".litert": "litert"}
 """Runtime of each kind of file that `yolov3 export` writes, by its extension."""
 SAVED_MODEL = "saved_model.pb"
 """File by which the folder of a TensorFlow SavedModel is known."""
