@@ -102,7 +102,7 @@ class _InMemory:
         self._compiled, self._outputs = compiled, outputs
 
     def __call__(self, images: Any) -> list[Any]:
-        results = self._compiled(images)
+        results = self._compiled.create_infer_request().infer([images])  # calls come from several threads
         return [np.array(results[name]) for name in self._outputs]
 
 

@@ -16,6 +16,7 @@ from yolo.runtimes.choose import check_installed, choose_precision, choose_runti
 from yolo.runtimes.detector import RuntimeDetector
 from yolo.runtimes.interface import AnyDetector, Network
 from yolo.system.notices import notices
+from yolo.system.startup import import_keras
 from yolo.weights.locate import check_loadable, exported_runtime, resolve
 
 logger = logging.getLogger(__name__)
@@ -166,6 +167,7 @@ def _load_into(
     chosen: str, path: str | Path, precision: RuntimePrecision, aim: Aim, options: dict[str, Any], *, why: str
 ) -> AnyDetector:
     if chosen == "keras":
+        import_keras()
         from yolo.runtimes.keras_detector import load_keras_detector
 
         return load_keras_detector(path, precision, why=why, **options)
