@@ -26,13 +26,26 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_file_is_written_and_its_differences_told(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
-    options = ["--format", "onnx", "--size", "32x64", "--conf", "0.4", "--iou", "0.6", "--outputs", "maps"]
+    options = [
+        "--format",
+        "onnx",
+        "--size",
+        "32x64",
+        "--conf",
+        "0.4",
+        "--iou",
+        "0.6",
+        "--nms",
+        "diounms",
+        "--outputs",
+        "maps",
+    ]
     assert main(["export", "a.keras", *options]) == 0
     out = capsys.readouterr().out
     assert "a.onnx: 0.0 MB, float32, any size; gives stride_16" in out
     assert "scores, largest" in out
     about, _ = describe_exported("a.onnx")
-    assert (about.canvas, about.nms.conf, about.nms.iou) == ((32, 64), 0.4, 0.6)
+    assert (about.canvas, about.nms.conf, about.nms.iou, about.nms.kind) == ((32, 64), 0.4, 0.6, "diounms")
     assert main(["export", "a.keras", "--format", "litert", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["path"] == "a.tflite"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.config import Aim, LetterboxMode, Runtime, RuntimePrecision, canvas_size
+from yolo.config import Aim, LetterboxMode, NmsConfig, NmsKind, Runtime, RuntimePrecision, canvas_size
 from yolo.errors import ConfigError
 from yolo.files.atomic import is_file
 from yolo.files.locks import REMEDY, check_free, is_unused, locked_folder
@@ -59,6 +59,28 @@ def add_runtime_options(
         "--runtime", type=Runtime, default=runtime, help="program that runs the network; auto: the fastest installed"
     )
     group.add_argument("--precision", type=RuntimePrecision | None, default=precision, help=precision_help)
+
+
+def add_nms_options(parser: ArgumentParser) -> None:
+    """Add the thresholds and the kind of suppression, by default the model's own."""
+    parser.add_argument("--conf", type=float | None, help="lowest score of a detection (default: the model's own)")
+    parser.add_argument("--iou", type=float | None, help="IoU threshold of NMS (default: the model's own)")
+    parser.add_argument("--nms", type=NmsKind | None, help="kind of NMS (default: the model's own)")
+    parser.add_argument("--class_agnostic", action="store_true", help="suppress across classes too")
+
+
+def nms_changes(arguments: Namespace) -> dict[str, Any]:
+    """Thresholds and kind given as the options of `add_nms_options`, which replace the model's own.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    options = {"conf": arguments.conf, "iou": arguments.iou, "kind": arguments.nms}
+    changes = {name: value for name, value in options.items() if value is not None}
+    if arguments.class_agnostic:
+        changes["class_agnostic"] = True
+    NmsConfig(**changes)
+    return changes
 
 
 def load_any_detector(

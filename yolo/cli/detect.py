@@ -9,21 +9,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import (
     SIZE_HELP,
     WEIGHTS_HELP,
+    add_nms_options,
     add_runtime_options,
     add_weights_options,
     check_output,
     load_any_detector,
+    nms_changes,
     parse_size,
     prepare_output,
 )
-from yolo.config import NmsConfig, NmsKind, check
+from yolo.config import check
 from yolo.detect.outputs import Drawn, Records, check_targets, draw, output_names, to_line, to_record
 from yolo.detect.predictor import Prediction, Unreadable, check_rect, predict
 from yolo.detect.sources import find_pictures
@@ -48,10 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action=BooleanOptionalAction,
         help="put each image on as little of the input as holds it (default: wherever the model allows it)",
     )
-    parser.add_argument("--conf", type=float | None, help="lowest score of a detection (default: the model's own)")
-    parser.add_argument("--iou", type=float | None, help="IoU threshold of NMS (default: the model's own)")
-    parser.add_argument("--nms", type=NmsKind | None, help="kind of NMS (default: the model's own)")
-    parser.add_argument("--class_agnostic", action="store_true", help="suppress across classes too")
+    add_nms_options(parser)
     parser.add_argument("--batch", type=int, default=8, help="images per batch")
     parser.add_argument("--force", action="store_true", help="write into --out even if it is not empty")
 
@@ -126,20 +124,6 @@ def finish(records: Records, *, as_json: bool) -> None:
             print(to_json(records.all))
     if path:
         logger.info("annotated pictures and %s written to %s", path.name, path.parent)
-
-
-def nms_changes(arguments: Namespace) -> dict[str, Any]:
-    """Thresholds given as options, which replace the model's own.
-
-    Raises:
-        ConfigError: a value is out of range.
-    """
-    options = {"conf": arguments.conf, "iou": arguments.iou, "kind": arguments.nms}
-    changes = {name: value for name, value in options.items() if value is not None}
-    if arguments.class_agnostic:
-        changes["class_agnostic"] = True
-    NmsConfig(**changes)
-    return changes
 
 
 def deliver(

@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from yolo.cli.common import SIZE_HELP, WEIGHTS_HELP, add_weights_options, load_detector, parse_size
+from yolo.cli.common import (
+    SIZE_HELP,
+    WEIGHTS_HELP,
+    add_nms_options,
+    add_weights_options,
+    load_detector,
+    nms_changes,
+    parse_size,
+)
 from yolo.cli.data_options import add_reading_options, choose_split, load_data
-from yolo.config import Contents, FilePrecision, Format, NmsConfig, Server, check
+from yolo.config import Contents, FilePrecision, Format, Server, check
 from yolo.errors import ConfigError
 from yolo.files.atomic import is_file, is_folder, to_json
 from yolo.weights.locate import is_run
@@ -59,8 +67,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--precision", type=FilePrecision, default="float32", help="numeric precision of the network in the file"
     )
-    parser.add_argument("--conf", type=float | None, help="lowest score of a detection (default: the model's own)")
-    parser.add_argument("--iou", type=float | None, help="IoU threshold of NMS (default: the model's own)")
+    add_nms_options(parser)
     parser.add_argument(
         "--data", type=str | None, help="dataset on whose images the file is compared, AP included (int8: calibrated)"
     )
@@ -77,8 +84,7 @@ def run(arguments: Namespace) -> None:
         raise ConfigError("give --format or --for")
     check(not (arguments.dynamic and arguments.fixed), "dynamic", "given without --fixed", "both")
     check(arguments.batch is None or arguments.batch > 0, "batch", "> 0", arguments.batch)
-    changes = {name: arguments[name] for name in ("conf", "iou") if arguments[name] is not None}
-    NmsConfig(**changes)
+    changes = nms_changes(arguments)
     refuse_exports(arguments.weights)
     size = None if arguments.size is None else parse_size(arguments.size)
     path = Path(arguments.out or default_name(arguments.weights, arguments.format))
@@ -112,6 +118,7 @@ def serve(arguments: Namespace) -> None:
     for name in ("format", "data", "batch"):
         check(arguments[name] is None, name, f"left out with --for {server}", arguments[name])
     check(arguments.precision == "float32", "precision", f"float32 with --for {server}", arguments.precision)
+    changes = nms_changes(arguments)
     refuse_exports(arguments.weights)
     path = Path(arguments.out or f"{Path(default_name(arguments.weights, 'saved_model')).stem}-{server}")
     from yolo.system.startup import start_keras
@@ -122,7 +129,6 @@ def serve(arguments: Namespace) -> None:
     check_folder(path)
     size = None if arguments.size is None else parse_size(arguments.size)
     detector = load_detector(arguments, size=size)
-    changes = {name: arguments[name] for name in ("conf", "iou") if arguments[name] is not None}
     detector.nms = replace(detector.nms, **changes)
     export_for(detector, path, server)
     print(to_json({"path": str(path)}) if arguments.json else f"{path}: for {server}; see README.md inside")

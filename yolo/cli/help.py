@@ -20,6 +20,10 @@ EVERYDAY = {
         "weights data detections split images classes cfg names size runtime precision batch conf iou nms out force "
         "help help_all json"
     ),
+    "yolov3 export": (
+        "weights format for out outputs size batch dynamic fixed precision conf iou nms data split force "
+        "help help_all json"
+    ),
     "yolov3 tune": "data trials space val model weights size epochs batch out config help help_all json",
 }
 """Options that `--help` shows of a command with many options; of other commands it shows all."""
