@@ -51,6 +51,15 @@ def test_an_exported_file_needs_nothing_else(name: str, detector: yolo.Detector,
         np.testing.assert_allclose(own.boxes, expected.boxes, atol=0.01)
 
 
+def test_openvino_runs_onnx_files_where_onnxruntime_is_missing(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yolo.runtimes.choose.PACKAGES", {"openvino": "openvino", "onnx": "missing_onnxruntime"})
+    assert load_detector(files["onnx"]).network.runtime == "openvino"
+    with pytest.raises(ConfigError, match="missing_onnxruntime is not installed"):
+        load_detector(files["onnx"], runtime="onnx")
+
+
 def test_openvino_runs_onnx_files(detector: yolo.Detector, files: dict[str, Path]) -> None:
     other = load_detector(files["onnx"], runtime="openvino", precision="float32")
     assert other.network.runtime == "openvino"

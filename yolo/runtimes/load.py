@@ -12,7 +12,7 @@ from yolo.config import Aim, LetterboxMode, Runtime, RuntimePrecision, canvas_si
 from yolo.conversion.description import Description
 from yolo.errors import ConfigError, WeightsError, YoloError
 from yolo.runtimes.cache import conversion_name, forget, kept_conversion
-from yolo.runtimes.choose import check_installed, choose_precision, choose_runtime, runtimes_to_try
+from yolo.runtimes.choose import check_installed, choose_precision, choose_runtime, is_installed, runtimes_to_try
 from yolo.runtimes.detector import RuntimeDetector
 from yolo.runtimes.interface import AnyDetector, Network
 from yolo.system.notices import notices
@@ -89,8 +89,12 @@ def _load_exported(
     size: tuple[int, int] | None,
     letterbox: LetterboxMode | None,
 ) -> RuntimeDetector:
-    """Load an exported file into the runtime that it was made for, or another that reads it."""
-    chosen = made_for if runtime == "auto" else runtime
+    """Load an exported file into the runtime that it was made for, or another that reads it.
+
+    With ``auto`` it is the other one only where its own is not installed.
+    """
+    readers = (each for each in RUN_BY[made_for] if is_installed(each, convert=False))
+    chosen = next(readers, made_for) if runtime == "auto" else runtime
     if chosen not in RUN_BY[made_for]:
         raise ConfigError(f"--runtime {runtime}: {path} runs in {' or '.join(RUN_BY[made_for])} alone")
     check_installed(chosen, convert=False)
