@@ -11,7 +11,7 @@ from typing import Any
 from yolo.config import Aim, LetterboxMode, Runtime, RuntimePrecision, canvas_size
 from yolo.conversion.description import Description
 from yolo.errors import ConfigError, WeightsError, YoloError
-from yolo.runtimes.cache import conversion_name, forget, kept_conversion
+from yolo.runtimes.cache import conversion_name, kept_conversion, renewed_conversion
 from yolo.runtimes.choose import check_installed, choose_precision, choose_runtime, is_installed, runtimes_to_try
 from yolo.runtimes.detector import RuntimeDetector
 from yolo.runtimes.interface import AnyDetector, Network
@@ -186,8 +186,8 @@ def _load_into(
             raise _ConversionError(str(error)) from error
         # The cache is damaged, or another process made room at this moment.
         logger.warning("%s: converted anew (%s)", path, error)
-        forget(made.folder)
-        detector = _open_converted(kept_conversion(name, convert).folder, chosen, computed, aim, str(path))
+        renewed = renewed_conversion(made.folder, convert)
+        detector = _open_converted(renewed.folder, chosen, computed, aim, str(path))
     logger.info("runtime %s, %s%s", detector.network.runtime, detector.network.precision, why)
     return detector
 
