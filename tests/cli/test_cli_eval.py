@@ -183,8 +183,8 @@ def test_the_kind_of_nms_is_the_models_own_or_an_option(truth, tmp_path, capsys,
     from yolo.model.detector import Detector
 
     asked = []
-    find = Detector.find
-    monkeypatch.setattr(Detector, "find", lambda self, images, nms: [asked.append(nms), find(self, images, nms)][1])
+    parts = Detector.parts_of_find
+    monkeypatch.setattr(Detector, "parts_of_find", lambda self, nms: [asked.append(nms), parts(self, nms)][1])
     detector = Detector("net.cfg", cfg=GREEDY, classes=["thing"])
     detector.save(tmp_path / "a.keras")
     words = ["eval", str(tmp_path / "a.keras"), str(truth)]
