@@ -179,6 +179,21 @@ def test_every_candidate_is_measured_or_has_its_reason(fakes, caplog):
     assert caplog.messages.count("trained on these pictures") == 1
 
 
+@pytest.mark.usefixtures("fakes")
+def test_speeds_stay_where_ap_cannot_be_measured(monkeypatch, caplog):
+    def ask(self: FakeWorker, name: str, **given: Any) -> dict[str, Any]:
+        if name == "evaluate":
+            raise WorkerError("suppression is inside the file")
+        return own(self, name, **given)
+
+    own = FakeWorker.ask
+    monkeypatch.setattr(FakeWorker, "ask", ask)
+    (result,) = run_benchmark([Candidate("a.onnx", "openvino", "auto")], Plan(batches=(1,), seconds=0.3, data={}))
+    assert (result.failed, result.metrics) == ("", {})
+    assert result.median_ms == pytest.approx(10.0)
+    assert "openvino: AP is not measured: suppression is inside the file" in caplog.messages
+
+
 def test_without_a_single_candidate_there_is_one_line(fakes):
     with pytest.raises(ConfigError, match=r"^none of 2 candidates runs: a onnx float32: cannot be converted$"):
         run_benchmark([Candidate("a", "onnx", "float32"), Candidate("b", "onnx", "float32", missing="gone")], Plan())

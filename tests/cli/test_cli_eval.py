@@ -183,8 +183,8 @@ def test_the_kind_of_nms_is_the_models_own_or_an_option(truth, tmp_path, capsys,
     from yolo.model.detector import Detector
 
     asked = []
-    find = Detector.find
-    monkeypatch.setattr(Detector, "find", lambda self, images, nms: [asked.append(nms), find(self, images, nms)][1])
+    parts = Detector.parts_of_find
+    monkeypatch.setattr(Detector, "parts_of_find", lambda self, nms: [asked.append(nms), parts(self, nms)][1])
     detector = Detector("net.cfg", cfg=GREEDY, classes=["thing"])
     detector.save(tmp_path / "a.keras")
     words = ["eval", str(tmp_path / "a.keras"), str(truth)]
@@ -197,16 +197,23 @@ def test_the_kind_of_nms_is_the_models_own_or_an_option(truth, tmp_path, capsys,
     assert "default, greedynms, diounms" in capsys.readouterr().err.replace("'", "")
 
 
-def test_metrics_are_the_same_in_another_runtime(truth, tmp_path, capsys, monkeypatch):
-    from runtime_models import noisy_detector
+@pytest.mark.parametrize("exported", [False, True])
+def test_metrics_are_the_same_in_another_runtime(exported, truth, tmp_path, caplog, monkeypatch):
+    from runtime_models import noisy_detector, write_exported
 
     monkeypatch.setenv("YOLO_CACHE", str(tmp_path / "cache"))
-    noisy_detector(classes=["thing"], size=64).save(tmp_path / "m.keras")
+    detector = noisy_detector(classes=["thing"], size=64)
+    keras = other = tmp_path / "m.keras"
+    detector.save(keras)
+    options = ["--runtime", "openvino"]
+    if exported:  # runs in the runtime that it was made for
+        other, options = write_exported(tmp_path / "exported", detector)["openvino"], []
     found = []
-    for options in ([], ["--runtime", "openvino", "--precision", "float32"]):
+    for words in ([str(keras), str(truth)], [str(other), str(truth), "--precision", "float32", *options]):
         out = tmp_path / f"out{len(found)}"
-        assert main(["eval", str(tmp_path / "m.keras"), str(truth), "--json", "--out", str(out), *options]) == 0
-        found.append((json.loads(capsys.readouterr().out), json.loads((out / "results.json").read_text())))
+        assert main(["eval", *words, "--out", str(out)]) == 0
+        assert ("runtime openvino, float32" in caplog.messages) == bool(found)
+        found.append([json.loads((out / f"{name}.json").read_text()) for name in ("metrics", "results")])
     (metrics, results), (others, other_results) = found
     assert others["coco"] == pytest.approx(metrics["coco"], abs=1e-6)
     assert len(results) == len(other_results) > 3

@@ -116,6 +116,11 @@ def test_paths_arrays_and_lists(tmp_path):
     for each in several:
         np.testing.assert_array_equal(each.boxes, one.boxes)
     assert detector.detect([]) == []
+    for wrong in (array / 255, array.astype(np.uint16), array[..., 0], array[None], array[:0]):
+        with pytest.raises(MediaError, match=r"^expected a picture as an array \(H, W, 3\) uint8 RGB, got \("):
+            detector.detect(wrong)
+    with pytest.raises(ConfigError, match="batch must be > 0, got 0"):
+        detector.detect([array], batch=0)
     assert len(detector.detect(array, conf=0.999999)) <= 1
     with pytest.raises(MediaError, match=r"none\.jpg"):
         detector.detect("none.jpg")

@@ -105,3 +105,18 @@ def test_other_thresholds_are_refused(changes: dict[str, Any], images: np.ndarra
     detector = RuntimeDetector(replace(DESCRIPTION, contents="detections"), Recorded(detections()), "m.onnx")
     with pytest.raises(ConfigError, match=r"m.onnx: suppression is inside the file, with conf 0.3 and iou 0.5; only a"):
         detector.find(images, replace(OWN, **changes))
+
+
+@pytest.mark.parametrize("shape", [(64, 96, 3), (1, 64, 96, 4), (1, 3, 64, 96), (1, 50, 96, 3), (0, 64, 96, 3)])
+def test_images_that_are_on_no_canvas_do_not_reach_the_network(shape: tuple[int, ...], maps: np.ndarray) -> None:
+    network = Recorded([maps])
+    with pytest.raises(ConfigError, match=r"^m: expected images \(B, H, W in multiples of 32, 3\), got \("):
+        RuntimeDetector(DESCRIPTION, network, "m").find(np.zeros(shape, np.float32))
+    assert network.batches == []
+
+
+def test_a_network_of_one_canvas_takes_no_other(maps: np.ndarray) -> None:
+    detector = RuntimeDetector(replace(DESCRIPTION, fixed_canvas=True), Recorded([maps]), "m")
+    detector.find(np.zeros((1, 64, 96, 3), np.float32))
+    with pytest.raises(ConfigError, match=r"^m: expected images \(B, 64, 96, 3\), got \(1, 64, 64, 3\)$"):
+        detector.find(np.zeros((1, 64, 64, 3), np.float32))

@@ -15,7 +15,7 @@ import pytest
 from runtime_models import noisy_detector
 
 from yolo.runtimes import cache
-from yolo.runtimes.cache import conversion_name, kept_conversion, make_room
+from yolo.runtimes.cache import conversion_name, kept_conversion, make_room, renewed_conversion
 from yolo.runtimes.load import load_detector
 
 
@@ -51,6 +51,25 @@ def test_a_failed_conversion_leaves_nothing(error: BaseException, folder: Path) 
     with pytest.raises(type(error)):
         kept_conversion("a", fail)
     assert list(folder.iterdir()) == []
+
+
+def test_a_file_in_place_of_a_conversion_is_replaced(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "a").write_text("not a folder")
+    assert kept_conversion("a", write) == (folder / "a", True)
+    assert (folder / "a" / "model").read_text() == "whole"
+
+
+def test_a_damaged_conversion_that_cannot_be_deleted_is_passed_by(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = kept_conversion("a", write).folder
+    assert renewed_conversion(damaged, write) == (damaged, True)
+    monkeypatch.setattr("yolo.runtimes.cache.shutil.rmtree", lambda *_, **__: None)  # as without rights
+    renewed = renewed_conversion(damaged, write)
+    assert renewed.folder != damaged
+    assert (renewed.folder / "model").read_text() == "whole"
+    assert f"{damaged} is damaged, but cannot be deleted" in caplog.text
 
 
 def test_what_a_killed_process_left_is_deleted(folder: Path) -> None:

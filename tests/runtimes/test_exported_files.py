@@ -51,6 +51,15 @@ def test_an_exported_file_needs_nothing_else(name: str, detector: yolo.Detector,
         np.testing.assert_allclose(own.boxes, expected.boxes, atol=0.01)
 
 
+def test_openvino_runs_onnx_files_where_onnxruntime_is_missing(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yolo.runtimes.choose.PACKAGES", {"openvino": "openvino", "onnx": "missing_onnxruntime"})
+    assert load_detector(files["onnx"]).network.runtime == "openvino"
+    with pytest.raises(ConfigError, match="missing_onnxruntime is not installed"):
+        load_detector(files["onnx"], runtime="onnx")
+
+
 def test_openvino_runs_onnx_files(detector: yolo.Detector, files: dict[str, Path]) -> None:
     other = load_detector(files["onnx"], runtime="openvino", precision="float32")
     assert other.network.runtime == "openvino"
@@ -132,6 +141,21 @@ def test_annotations_are_no_model(tmp_path: Path) -> None:
     (tmp_path / "picture.xml").write_text("<?xml version='1.0'?>\n<!-- by hand -->\n<annotation><object/></annotation>")
     with pytest.raises(WeightsError, match=r"picture.xml: an XML file of <annotation>, not an OpenVINO model \(annot"):
         load_detector(tmp_path / "picture.xml")
+
+
+@pytest.mark.parametrize("part", [b"<!-- -->", b"<?a?>"])
+def test_comments_without_a_root_take_no_time(part: bytes, tmp_path: Path) -> None:
+    (tmp_path / "long.xml").write_bytes(part * 60 + b"end")  # backtracking would never end
+    with pytest.raises(WeightsError, match=r"long.xml: not an XML file"):
+        load_detector(tmp_path / "long.xml")
+
+
+def test_places_of_weights_without_bounds(files: dict[str, Path], tmp_path: Path) -> None:
+    path = copied(files, "openvino", tmp_path)
+    text = path.read_text()
+    path.write_text(re.sub(r'offset="\d+"', f'offset="{"9" * 5000}"', text))
+    with pytest.raises(WeightsError, match=r"ov.bin beside it is of another model, or damaged"):
+        load_detector(path)
 
 
 def test_the_weights_beside_an_xml_file(files: dict[str, Path], tmp_path: Path) -> None:
@@ -221,6 +245,7 @@ def test_descriptions_that_do_not_fit(
         ("[]", "the description inside is damaged"),
         ('{"version": 2, "shape": 1}', "its description is of version 2, this package reads up to 1; update it"),
         ("[" * 100_000, "the description inside is damaged"),
+        ('{"version": Infinity}', "the description inside is damaged"),
     ],
 )
 def test_damaged_and_newer_descriptions(text: str, message: str, files: dict[str, Path], tmp_path: Path) -> None:

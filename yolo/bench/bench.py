@@ -139,12 +139,18 @@ def measure(workers: Mapping[int, Worker], results: Sequence[Result], plan: Plan
 
 
 def evaluate_all(workers: Mapping[int, Worker], results: Sequence[Result], data: Mapping[str, Any]) -> None:
-    """Measure AP of each candidate, one after the other; each process ends when it has done so."""
+    """Measure AP of each candidate, one after the other; each process ends when it has done so.
+
+    Without AP, for example of a file with suppression inside, the speeds stay in the result; a warning says why.
+    """
     for index, worker in workers.items():
         result = results[index]
         if not result.failed:
             logger.info("AP of %s", result.label)
-            result.metrics = attempt(result, partial(worker.ask, "evaluate", data=data)) or {}
+            try:
+                result.metrics = worker.ask("evaluate", data=data)
+            except WorkerError as error:
+                logger.warning("%s: AP is not measured: %s", result.label, error)
         worker.close()
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import (
+    DETECTOR_HELP,
     SIZE_HELP,
-    WEIGHTS_HELP,
     add_nms_options,
     add_runtime_options,
     add_weights_options,
@@ -38,7 +38,7 @@ SECONDS_BETWEEN_NEWS = 5.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("weights", type=str, help=WEIGHTS_HELP)
+    parser.add_argument("weights", type=str, help=DETECTOR_HELP)
     parser.add_argument("sources", type=str, nargs="+", metavar="SOURCE", help="images, folders or globs")
     parser.add_argument("--out", type=str | None, metavar="DIR", help="folder for annotated images and detections.json")
     add_weights_options(parser)

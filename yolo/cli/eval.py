@@ -142,11 +142,13 @@ def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, Detection
     splits = available_splits(arguments.data)
     if arguments.split not in (None, HELD_OUT):
         check_split(arguments.data, arguments.split, (*splits, HELD_OUT))
-    path = find_weights(arguments)
-    start_keras()
-    about = read_origin(path)
-    set_precision(arguments.precision, about)
-    detector = load_detector(arguments, size=size)
+    path = find_weights(arguments, exported=True)
+    start_keras()  # the input pipeline is TensorFlow's, whatever runs the network
+    if arguments.runtime == "keras" and exported_runtime(path) is None:
+        detector = load_reference(arguments, path, size)
+    else:
+        detector = load_in_runtime(arguments, path, size)
+    about = detector.origin
     from yolo.evaluation.evaluator import evaluation_nms, find_all
 
     dataset = choose_images(arguments, detector.classes, about)
@@ -157,14 +159,10 @@ def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, Detection
     return dataset, find_all(detector, dataset, batch=batch, nms=nms)
 
 
-def load_reference(
-    arguments: Namespace, path: str | Path, size: tuple[int, int] | None
-) -> tuple[AnyDetector, dict[str, Any]]:
-    """Load the detector as training validates it, in the same precision; return it and the origin of its weights."""
-    start_keras()
-    about = read_origin(path)
-    set_precision(arguments.precision, about)
-    return load_detector(arguments, size=size), about
+def load_reference(arguments: Namespace, path: str | Path, size: tuple[int, int] | None) -> AnyDetector:
+    """Load the detector as training validates it, in the same precision."""
+    set_precision(arguments.precision, read_origin(path))
+    return load_detector(arguments, size=size)
 
 
 def load_in_runtime(arguments: Namespace, path: str | Path, size: tuple[int, int] | None) -> AnyDetector:

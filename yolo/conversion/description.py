@@ -97,7 +97,7 @@ class Description:
                     "nms": NmsConfig(**fields["nms"]),
                 }
             )
-        except (ValueError, TypeError, KeyError, RecursionError, ConfigError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError, ConfigError) as error:
             raise WeightsError(
                 f"{source}: the description inside is damaged ({error!s:.200}); export it anew"
             ) from error

@@ -299,7 +299,7 @@ class Detector(keras.Model):
             A `Detections` for one image, a list of them for a list.
 
         Raises:
-            MediaError: a file is not a readable image.
+            MediaError: a file is not a readable image, or an array not (H, W, 3) uint8.
         """
         return detect(self, source, conf=conf, iou=iou, batch=batch)
 

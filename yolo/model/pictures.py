@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.config import NmsConfig
+from yolo.config import NmsConfig, check
+from yolo.errors import MediaError
 from yolo.images.codec import read_image
 from yolo.structs import Detections
 
@@ -34,7 +35,8 @@ def detect(
     iou: float | None,
     batch: int,
 ) -> Any:
-    """Detect objects in one image or several; arguments and result as those of `yolo.Detector.detect`."""
+    """Detect objects in one image or several; arguments, result and errors as those of `yolo.Detector.detect`."""
+    check(batch > 0, "batch", "> 0", batch)
     if isinstance(source, str | Path | np.ndarray):
         return detect(detector, [source], conf=conf, iou=iou, batch=1)[0]
     changes = {key: value for key, value in (("conf", conf), ("iou", iou)) if value is not None}
@@ -42,6 +44,13 @@ def detect(
     found: list[Detections] = []
     for first in range(0, len(source), batch):
         part = source[first : first + batch]
-        images = [each if isinstance(each, np.ndarray) else read_image(each) for each in part]
+        images = [_checked(each) if isinstance(each, np.ndarray) else read_image(each) for each in part]
         found += detector.detect_images(images, nms)
     return found
+
+
+def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an array that is an image: others, such as floats in 0..1, would be searched for nothing, silently."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise MediaError(f"expected a picture as an array (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
+    return image

@@ -129,6 +129,7 @@ def _convert_whole(folder: Path, convert: Callable[[Path], None]) -> None:
     try:
         unfinished.mkdir()
         convert(unfinished)
+        _delete(folder)  # a file of that name
         unfinished.rename(folder)
     finally:
         _delete(unfinished)
@@ -160,9 +161,17 @@ def _alone(lock: Path) -> Iterator[None]:
             time.sleep(SECONDS_BETWEEN_TRIES)
 
 
-def forget(folder: Path) -> None:
-    """Delete a conversion that turned out to be damaged."""
+def renewed_conversion(folder: Path, convert: Callable[[Path], None]) -> Conversion:
+    """Convert anew what turned out to be damaged; one that cannot be deleted, for want of rights, is passed by.
+
+    Args:
+        folder: folder of the damaged conversion.
+        convert: as in `kept_conversion`.
+    """
     _delete(folder)
+    if folder.is_dir():
+        return _not_kept(convert, f"{folder} is damaged, but cannot be deleted")
+    return kept_conversion(folder.name, convert)
 
 
 def make_room(folder: Path, *, keep: Path | None = None, limit: int = LIMIT) -> None:

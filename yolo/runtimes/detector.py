@@ -69,10 +69,13 @@ class RuntimeDetector:
         """Find objects in images (B, H, W, 3), RGB in 0..255, on a canvas; padded to (B, D), in canvas pixels.
 
         Raises:
-            ConfigError: suppression is inside the file, and ``nms`` asks for more than a higher ``conf``.
+            ConfigError: the images are not on a canvas that the network takes; or suppression is inside the file, and
+                ``nms`` asks for more than a higher ``conf``.
         """
         thresholds = nms or self.nms
         self.check_thresholds(thresholds)
+        images = np.asarray(images)
+        self.check_images(images)
         outputs = self.outputs(images)
         height, width = images.shape[1:3]
         match self.description.contents:
@@ -82,6 +85,20 @@ class RuntimeDetector:
                 boxes, scores = outputs
                 return suppress_predictions(boxes, scores, thresholds, (int(height), int(width)))
         return at_least(Kept(*outputs), thresholds.conf)
+
+    def check_images(self, images: NDArray[Any]) -> None:
+        """Check the shape of images: a wrong one gives wrong boxes in some runtimes, and ends the process in others.
+
+        Raises:
+            ConfigError: it is not (B, H, W, 3), or H and W are not those of a canvas that the network takes.
+        """
+        shape, (height, width) = images.shape, self.canvas
+        sides = f"{height}, {width}" if self.fixed_canvas else f"H, W in multiples of {self.stride}"
+        right = len(shape) == 4 and min(shape) > 0 and shape[3] == 3
+        if self.fixed_canvas:
+            right = right and shape[1:3] == (height, width)
+        if not right or any(side % self.stride for side in shape[1:3]):
+            raise ConfigError(f"{self.source}: expected images (B, {sides}, 3), got {shape}")
 
     def check_thresholds(self, nms: NmsConfig) -> None:
         """Check that a file with suppression inside can follow thresholds: of its own, ``conf`` may only be raised.
@@ -129,7 +146,7 @@ class RuntimeDetector:
             A `Detections` for one image, a list of them for a list.
 
         Raises:
-            MediaError: a file is not a readable image.
+            MediaError: a file is not a readable image, or an array not (H, W, 3) uint8.
             ConfigError: suppression is inside the file and cannot follow the thresholds.
         """
         return detect(self, source, conf=conf, iou=iou, batch=batch)

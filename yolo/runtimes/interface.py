@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode, NmsConfig
 from yolo.images.letterbox import Letterbox
+from yolo.model.pictures import Picture
 from yolo.structs import Detections
 
 Images = NDArray[np.float32]
@@ -65,3 +66,13 @@ class AnyDetector(Protocol):
 
     def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
         """Detect objects in images (H, W, 3) uint8 RGB of any sizes, run as one batch; boxes are in image pixels."""
+
+    def detect(
+        self,
+        source: Picture | Sequence[Picture],
+        *,
+        conf: float | None = None,
+        iou: float | None = None,
+        batch: int = 8,
+    ) -> Any:
+        """Detect objects in one image or several: a `Detections` for one, a list of them for a list."""

@@ -11,8 +11,8 @@ from typing import Any
 from yolo.config import Aim, LetterboxMode, Runtime, RuntimePrecision, canvas_size
 from yolo.conversion.description import Description
 from yolo.errors import ConfigError, WeightsError, YoloError
-from yolo.runtimes.cache import conversion_name, forget, kept_conversion
-from yolo.runtimes.choose import check_installed, choose_precision, choose_runtime, runtimes_to_try
+from yolo.runtimes.cache import conversion_name, kept_conversion, renewed_conversion
+from yolo.runtimes.choose import check_installed, choose_precision, choose_runtime, is_installed, runtimes_to_try
 from yolo.runtimes.detector import RuntimeDetector
 from yolo.runtimes.interface import AnyDetector, Network
 from yolo.system.notices import notices
@@ -89,8 +89,12 @@ def _load_exported(
     size: tuple[int, int] | None,
     letterbox: LetterboxMode | None,
 ) -> RuntimeDetector:
-    """Load an exported file into the runtime that it was made for, or another that reads it."""
-    chosen = made_for if runtime == "auto" else runtime
+    """Load an exported file into the runtime that it was made for, or another that reads it.
+
+    With ``auto`` it is the other one only where its own is not installed.
+    """
+    readers = (each for each in RUN_BY[made_for] if is_installed(each, convert=False))
+    chosen = next(readers, made_for) if runtime == "auto" else runtime
     if chosen not in RUN_BY[made_for]:
         raise ConfigError(f"--runtime {runtime}: {path} runs in {' or '.join(RUN_BY[made_for])} alone")
     check_installed(chosen, convert=False)
@@ -182,8 +186,8 @@ def _load_into(
             raise _ConversionError(str(error)) from error
         # The cache is damaged, or another process made room at this moment.
         logger.warning("%s: converted anew (%s)", path, error)
-        forget(made.folder)
-        detector = _open_converted(kept_conversion(name, convert).folder, chosen, computed, aim, str(path))
+        renewed = renewed_conversion(made.folder, convert)
+        detector = _open_converted(renewed.folder, chosen, computed, aim, str(path))
     logger.info("runtime %s, %s%s", detector.network.runtime, detector.network.precision, why)
     return detector
 

@@ -29,10 +29,12 @@ MOST_STREAMS = 8
 INFO = "model_info"
 """Section of a model's runtime information in which all programs look for what describes it."""
 ROOT = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<([A-Za-z_][\w.:-]*)", re.DOTALL
+    # The group is atomic, or the time would double with each comment of a file that has no root.
+    rb"\A(?:\xef\xbb\xbf)?\s*(?>(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*)<([A-Za-z_][\w.:-]*)",
+    re.DOTALL,
 )
 """Beginning of an XML file, up to the name of its root."""
-DATA_RANGE = re.compile(rb'<data\b[^>]*?\boffset="(\d+)"[^>]*?\bsize="(\d+)"')
+DATA_RANGE = re.compile(rb'<data\b(?=[^<>]*?\boffset="(\d{1,18})")[^<>]*?\bsize="(\d{1,18})"')
 """Place of a constant in the ``.bin`` file, as an ``.xml`` file names it."""
 
 
