@@ -162,7 +162,7 @@ def test_what_has_to_be_above_the_threshold(kind, beta, overlap):
     assert one_cell_apart(kind, beta=beta, iou=overlap + 1e-4) == [1.0, 0.5]
 
 
-REFERENCE = np.load(Path(__file__).parents[1] / "references" / "nms.npz")
+REFERENCE = np.load(Path(__file__).parents[1] / "references" / "suppression" / "nms.npz")
 """Boxes and scores, and the scores that the Darknet program's own functions leave of them (make_nms.py)."""
 
 

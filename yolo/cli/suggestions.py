@@ -71,7 +71,6 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 COMMANDS = {
     "benchmark": "bench",
-    "export": "convert",
     "fit": "train",
     "infer": "detect",
     "inference": "detect",

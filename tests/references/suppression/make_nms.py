@@ -3,7 +3,7 @@
 git clone https://github.com/AlexeyAB/darknet
 echo 'void *xcalloc_location(void) { return 0; }' > unused.c
 gcc -O2 -shared -fPIC -I darknet/include -I darknet/src -o box.so darknet/src/box.c unused.c -lm
-python tests/references/make_nms.py box.so
+python tests/references/suppression/make_nms.py box.so
 """
 
 from __future__ import annotations
