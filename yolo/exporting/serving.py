@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from yolo.config import Server, check
 from yolo.errors import ConfigError
-from yolo.exporting.target import beside, check_named, install
+from yolo.exporting.target import beside, check_named, install, writing
 from yolo.files.atomic import exists, is_folder, write_text
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def export_for(detector: Detector, folder: str | Path, server: Server, *, name: 
     check_folder(target)
     if server == "triton" and find_spec("tf2onnx") is None:
         raise ConfigError("for triton: needs tf2onnx, not installed; pip install 'yolov3-keras[onnx]'")
-    with beside(target) as temporary:
+    with beside(target) as temporary, writing(target):
         place = temporary / target.name
         place.mkdir()
         if server == "triton":

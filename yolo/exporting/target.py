@@ -96,6 +96,19 @@ def beside(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say that a path cannot be written where a program that writes it fails.
+
+    Raises:
+        ConfigError: instead of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
 def install(folder: Path, target: Path, *, force: bool) -> None:
     """Move everything from a temporary folder into the target's.
 
