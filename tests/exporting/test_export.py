@@ -260,6 +260,12 @@ def test_nothing_detected_is_not_called_equal() -> None:
     assert "not compared" not in str(Parity(**kept, contents="detections", detections=1).rows())
 
 
+def test_onnx_suppresses_in_batches_of_one_size(small: yolo.Detector, tmp_path: Path) -> None:
+    """The classes of the candidates are then a constant."""
+    exported = yolo.export(small, tmp_path / "x.onnx", format="onnx", contents="detections", batch=2, dynamic=False)
+    assert exported.parity.detections > 0 == exported.parity.missed
+
+
 def test_iou_by_hand() -> None:
     boxes = np.array([[0, 0, 2, 2], [0, 0, 0, 0], [0, 0, 2, 2]], float)
     others = np.array([[1, 0, 3, 2], [0, 0, 0, 0], [5, 5, 6, 6]], float)
