@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from importlib import util
 from pathlib import Path
 
@@ -138,3 +139,36 @@ def test_a_full_disk_leaves_nothing(
     assert main(["export", "a.keras", "--format", "onnx"]) == 2
     assert "a.onnx: cannot be written (No space left on device)" in capsys.readouterr().err
     assert [path.name for path in model.iterdir()] == ["a.keras"]
+
+
+@pytest.mark.parametrize("options", ["--format onnx", "--format openvino", "--format litert", "--format saved_model"])
+def test_no_room_for_a_file_is_one_line_in_every_format(
+    model: Path, capsys: pytest.CaptureFixture[str], options: str
+) -> None:
+    """Each program that writes has errors of its own for it."""
+    check_no_room(options, model, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", ["--for tf-serving --size 32", "--for triton --size 32"])
+def test_no_room_for_a_server_is_one_line(model: Path, capsys: pytest.CaptureFixture[str], options: str) -> None:
+    check_no_room(options, model, capsys)
+
+
+def check_no_room(options: str, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        code = main(["export", "a.keras", *options.split()])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert code == 2
+    assert ": cannot be written (" in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in model.iterdir()] == ["a.keras"]
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("options", ["--dynamic", "--force", "--outputs maps", "--split val"])
+def test_options_that_a_server_has_not_are_refused(capsys: pytest.CaptureFixture[str], options: str) -> None:
+    assert main(["export", "a.keras", "--for", "tf-serving", *options.split()]) == 2
+    assert f"{options.split(maxsplit=1)[0]} must be left out with --for tf-serving" in capsys.readouterr().err

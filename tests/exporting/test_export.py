@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from cfg_texts import YOLO, conv, section, sections
+from cfg_texts import STAGED, YOLO, conv, section, sections
 from conftest import scatter
 
 import yolo
 from yolo.config import NmsConfig
 from yolo.conversion.conversion import PRECISIONS, Conversion
 from yolo.conversion.description import KEY, Description, describe
+from yolo.conversion.entries import model_info
 from yolo.conversion.onnx_file import to_onnx
-from yolo.errors import ConfigError
+from yolo.errors import AnnotationError, ConfigError
 from yolo.exporting.export import Exported
 from yolo.exporting.formats import open_written
 from yolo.exporting.parity import BOUNDS, Parity, differing_detections, differing_predictions, iou
@@ -209,6 +210,11 @@ def test_the_metadata_are_named_as_other_programs_name_them(small: yolo.Detector
         assert json.loads(archive.read("metadata.json"))["names"] == {"0": "a", "1": "b"}
 
 
+def test_openvinos_labels_are_as_many_as_the_classes(small: yolo.Detector) -> None:
+    about = replace(describe(small), classes=("traffic light", "two\nlines", "a\ttab"))
+    assert " ".join(model_info(about)["labels"]).split() == ["traffic_light", "two_lines", "a_tab"]
+
+
 def test_a_file_that_differs_is_not_written(
     small: yolo.Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +237,33 @@ def test_data_add_the_ap_of_both(tmp_path: Path) -> None:
     assert exported.parity.pictures == 3
     assert exported.parity.ap is not None
     assert exported.parity.ap[0] == pytest.approx(exported.parity.ap[1], abs=1e-6)
+
+
+def test_data_without_boxes_have_no_ap(tmp_path: Path) -> None:
+    from yolo.datasets.digits import make_digits
+
+    digits = make_digits(tmp_path / "digits", train=1, val=2, size=64)
+    data = yolo.load_dataset(digits, "val", classes=["0", "1"], others="drop")
+    columns = {name: getattr(data, name)[:0] for name in ("boxes", "labels", "ignore", "areas")}
+    data = replace(data, offsets=np.zeros_like(data.offsets), **columns)
+    detector = scatter(yolo.Detector("net.cfg", cfg=STAGED, classes=["0", "1"]))
+    exported = yolo.export(detector, tmp_path / "x.onnx", format="onnx", data=data)
+    assert (exported.parity.ap, exported.parity.ap50, exported.parity.pictures) == (None, None, 2)
+    with pytest.raises(AnnotationError, match="has no boxes, by whose AP an int8 file is compared"):
+        yolo.export(detector, tmp_path / "y.onnx", format="onnx", data=data, precision="int8")
+
+
+def test_nothing_detected_is_not_called_equal() -> None:
+    kept = {"precision": "float32", "pictures": 4, "boxes": 0.0, "box_iou": 1.0, "scores": 0.0}
+    expected = [("boxes and scores", "not compared, as nothing was detected; give --data")]
+    assert Parity(**kept, contents="detections").rows() == expected
+    assert "not compared" not in str(Parity(**kept, contents="detections", detections=1).rows())
+
+
+def test_onnx_suppresses_in_batches_of_one_size(small: yolo.Detector, tmp_path: Path) -> None:
+    """The classes of the candidates are then a constant."""
+    exported = yolo.export(small, tmp_path / "x.onnx", format="onnx", contents="detections", batch=2, dynamic=False)
+    assert exported.parity.detections > 0 == exported.parity.missed
 
 
 def test_iou_by_hand() -> None:

@@ -117,6 +117,10 @@ def serve(arguments: Namespace) -> None:
     server = arguments["for"]
     for name in ("format", "data", "batch"):
         check(arguments[name] is None, name, f"left out with --for {server}", arguments[name])
+    for name in ("dynamic", "force"):
+        check(not arguments[name], name, f"left out with --for {server}", "it")
+    check(arguments.outputs != "maps", "outputs", f"left out with --for {server}", arguments.outputs)
+    check(arguments.split is None, "split", f"left out with --for {server}", arguments.split)
     check(arguments.precision == "float32", "precision", f"float32 with --for {server}", arguments.precision)
     changes = nms_changes(arguments)
     refuse_exports(arguments.weights)

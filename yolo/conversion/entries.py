@@ -56,7 +56,7 @@ def model_info(description: Description) -> dict[str, Any]:
     network scales to 0..1 itself, so that the scale is 1.
     """
     return {
-        "labels": [name.replace(" ", "_") for name in description.classes],
+        "labels": ["_".join(name.split()) for name in description.classes],  # read back split at white space
         "resize_type": FITTED[description.letterbox],
         "pad_value": CANVAS_GREY,
         "confidence_threshold": description.nms.conf,

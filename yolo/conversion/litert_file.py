@@ -13,18 +13,21 @@ from yolo.conversion.conversion import MAPS, Conversion, check_precision
 from yolo.conversion.description import Description
 from yolo.conversion.entries import entries
 from yolo.conversion.graph import INPUT, frozen, network_function
+from yolo.conversion.saved_model_file import save_module
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
 
 METADATA = "metadata.json"
 """Name of the metadata in the appended archive."""
-LARGEST_METADATA = 2**24
-"""Number of bytes that the metadata may unpack to."""
 
 
 def to_litert(detector: Detector, conversion: Conversion = MAPS) -> tuple[bytes, Description]:
-    """Convert a detector to a ``.tflite`` file of its canvas and a fixed number of images a batch, by default one."""
+    """Convert a detector to a ``.tflite`` file of its canvas and a fixed number of images a batch, by default one.
+
+    Raises:
+        OSError: there is no room for temporary files.
+    """
     import tensorflow as tf
 
     check_precision("litert", conversion.precision)
@@ -39,7 +42,7 @@ def to_litert(detector: Detector, conversion: Conversion = MAPS) -> tuple[bytes,
     with tempfile.TemporaryDirectory() as folder:
         # Gradients, which some activations define, cannot be saved once variables are constants.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(module, folder, signatures=module.function, options=options)
+        save_module(module, Path(folder), signatures=module.function, options=options)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if conversion.precision == "float16":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

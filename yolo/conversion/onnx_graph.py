@@ -35,6 +35,7 @@ def graph_of(function: Any, outputs: Sequence[str]) -> Any:
             output_names=[tensor.name for tensor in concrete.outputs],
             opset=OPSET,
         )
+    compute_constant_outputs(model)
     with_kernels(model, {f"{name}:0": kernel for name, kernel in kernels.items()})
     names = [tensor.name for tensor in concrete.outputs]
     rename(model, dict(zip(names, sorted(outputs), strict=True)))  # as TensorFlow sorts a dict
@@ -86,6 +87,18 @@ def with_kernels(model: Any, kernels: dict[str, NDArray[np.float32]]) -> None:
     )
     for each in [each for each in graph.initializer if each.name not in used]:
         graph.initializer.remove(each)
+
+
+def compute_constant_outputs(model: Any) -> None:
+    """Copy outputs that were folded to constants by a node, so that they are kept, renamed and joined as the others."""
+    import onnx
+
+    constants = {each.name: each for each in model.graph.initializer}
+    for name in [each.name for each in model.graph.output if each.name in constants]:
+        constants[name].name = f"{name}/constant"
+        for node in model.graph.node:
+            node.input[:] = [f"{each}/constant" if each == name else each for each in node.input]
+        model.graph.node.append(onnx.helper.make_node("Identity", [f"{name}/constant"], [name]))
 
 
 def joined(first: Any, *others: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,16 @@ def set_description(model: Any, description: Description) -> None:
 
 
 def write_openvino(model: Any, description: Description, path: Path) -> None:
-    """Write the ``.xml`` and the ``.bin`` of a model, in the precision that the description says."""
+    """Write the ``.xml`` and the ``.bin`` of a model, in the precision that the description says.
+
+    Raises:
+        OSError: they cannot be written, for which OpenVINO has no error of its own.
+    """
     no_telemetry()
     import openvino
 
-    openvino.save_model(model, str(path), compress_to_fp16=description.precision == "float16")
+    try:
+        openvino.save_model(model, str(path), compress_to_fp16=description.precision == "float16")
+    except RuntimeError as error:
+        reason = (str(error).strip().splitlines() or [""])[-1]
+        raise OSError(errno.EIO, f"OpenVINO: {reason}", str(path)) from error

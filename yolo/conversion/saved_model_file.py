@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 METADATA = "metadata.yaml"
 SERVING = "serving_default"
-LARGEST_METADATA = 2**24
-"""Number of bytes that the metadata may have."""
 
 
 class SavedModel(NamedTuple):
@@ -68,11 +67,29 @@ def _serving(function: Any) -> Any:
     return serve
 
 
-def write_saved_model(model: SavedModel, description: Description, folder: Path) -> None:
-    """Write the folder of a SavedModel."""
+def save_module(module: Any, folder: Path, **options: Any) -> None:
+    """Save a `tf.Module` as a SavedModel.
+
+    Raises:
+        OSError: it cannot be written, which is an error of TensorFlow's own.
+    """
     import tensorflow as tf
+
+    try:
+        tf.saved_model.save(module, str(folder), **options)
+    except tf.errors.OpError as error:
+        reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
+        raise OSError(errno.EIO, reason, str(folder)) from error
+
+
+def write_saved_model(model: SavedModel, description: Description, folder: Path) -> None:
+    """Write the folder of a SavedModel.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     import yaml
 
-    tf.saved_model.save(model.module, str(folder), signatures=model.signatures)
+    save_module(model.module, folder, signatures=model.signatures)
     text = yaml.safe_dump(entries(description), sort_keys=False, allow_unicode=True)
     (folder / METADATA).write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ from yolo.exporting.formats import FORMATS, check_installed, open_written
 from yolo.exporting.int8 import to_int8
 from yolo.exporting.parity import Parity, compare
 from yolo.exporting.sample_script import script_name, script_of
-from yolo.exporting.target import beside, check_target, install, size_of
+from yolo.exporting.target import beside, check_target, install, size_of, writing
 from yolo.files.atomic import is_folder, write_text
 from yolo.model.architecture import sides
 
@@ -91,7 +91,8 @@ def export(
     )
     with beside(target) as folder:
         place = folder / target.name
-        description = write_converted(detector, format, conversion, place, data)
+        with writing(target):
+            description = write_converted(detector, format, conversion, place, data)
         parity = compare(detector, open_written(format, place, description), data)
         parity.check(target)
         written = size_of(folder)
@@ -152,15 +153,13 @@ def write_converted(
     """Convert a detector and write it; returns the file's description.
 
     Raises:
-        ConfigError: the file cannot be written, or int8 has no pictures to be calibrated on.
+        ConfigError: int8 has no pictures to be calibrated on.
+        OSError: the file cannot be written.
     """
     kind = FORMATS[file_format]
     if conversion.precision == "int8":
         model, description = to_int8(detector, file_format, conversion, data)
     else:
         model, description = kind.convert(detector, conversion)
-    try:
-        kind.write(model, description, place)
-    except OSError as error:
-        raise ConfigError(f"{place.name}: cannot be written ({error.strerror or error})") from error
+    kind.write(model, description, place)
     return description

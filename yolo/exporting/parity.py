@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.config import FilePrecision
-from yolo.errors import ConfigError
+from yolo.config import Contents, FilePrecision
+from yolo.errors import AnnotationError, ConfigError
 from yolo.exporting.pictures import dataset_pictures, generated_pictures
 from yolo.ops.decode import decode
 from yolo.runtimes.detector import RuntimeDetector
@@ -54,6 +54,7 @@ class Parity:
     """Measured differences between a file and Keras; None: the file does not give it, or there was no data."""
 
     precision: FilePrecision
+    contents: Contents = "predictions"
     pictures: int
     maps: float | None = None
     """Largest difference of a number in the raw maps."""
@@ -101,11 +102,14 @@ class Parity:
         """Names and values of the differences, with their bounds, for people to read."""
         bounds = BOUNDS[self.precision]
         rows = [] if self.maps is None else [("raw maps, largest", f"{self.maps:.2g}")]
-        rows += [
-            ("boxes, largest", f"{self.boxes:.2g} px"),
-            ("boxes, lowest IoU", f"{self.box_iou:.4f} (bound {bounds.box_iou:g})"),
-            ("scores, largest", f"{self.scores:.2g} (bound {bounds.scores:g})"),
-        ]
+        if self.contents == "detections" and not self.detections:
+            rows.append(("boxes and scores", "not compared, as nothing was detected; give --data"))
+        else:
+            rows += [
+                ("boxes, largest", f"{self.boxes:.2g} px"),
+                ("boxes, lowest IoU", f"{self.box_iou:.4f} (bound {bounds.box_iou:g})"),
+                ("scores, largest", f"{self.scores:.2g} (bound {bounds.scores:g})"),
+            ]
         if self.detections or self.missed:
             rows.append(("detections of one alone", f"{self.missed} of {self.detections}"))
         for name, pair in (("AP", self.ap), ("AP50", self.ap50)):
@@ -125,7 +129,11 @@ def compare(detector: Detector, found: RuntimeDetector, data: Dataset | None) ->
     )
     description = found.description
     maps = [np.asarray(each) for each in detector(images)]
-    measured: dict[str, Any] = {"precision": description.precision, "pictures": len(images)}
+    measured: dict[str, Any] = {
+        "precision": description.precision,
+        "contents": description.contents,
+        "pictures": len(images),
+    }
     if description.contents == "detections":
         measured |= differing_detections(detector.find(images, description.nms), found.find(images))
     else:
@@ -198,7 +206,11 @@ def iou(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def both_metrics(detector: Detector, found: RuntimeDetector, data: Dataset) -> dict[str, Any]:
-    """AP and AP50 of Keras and of the file on a dataset, at the same thresholds."""
+    """AP and AP50 of Keras and of the file on a dataset, at the same thresholds; nothing where it has no boxes.
+
+    Raises:
+        AnnotationError: it has none, and nothing else bounds an int8 file.
+    """
     from dataclasses import replace
 
     from yolo.evaluation.evaluator import EVALUATION_NMS, evaluate
@@ -208,4 +220,8 @@ def both_metrics(detector: Detector, found: RuntimeDetector, data: Dataset) -> d
     one, other = (
         evaluate(each, data, nms=nms, batch=found.description.batch or 8)["coco"] for each in (detector, found)
     )
+    if np.isnan(one["AP50"]):
+        if found.description.precision == "int8":
+            raise AnnotationError(f"{data.name}: has no boxes, by whose AP an int8 file is compared")
+        return {}
     return {"ap": (one["AP"], other["AP"]), "ap50": (one["AP50"], other["AP50"])}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from yolo.config import Server, check
 from yolo.errors import ConfigError
-from yolo.exporting.target import beside, install
+from yolo.exporting.target import beside, check_named, install, writing
 from yolo.files.atomic import exists, is_folder, write_text
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def export_for(detector: Detector, folder: str | Path, server: Server, *, name: 
     check_folder(target)
     if server == "triton" and find_spec("tf2onnx") is None:
         raise ConfigError("for triton: needs tf2onnx, not installed; pip install 'yolov3-keras[onnx]'")
-    with beside(target) as temporary:
+    with beside(target) as temporary, writing(target):
         place = temporary / target.name
         place.mkdir()
         if server == "triton":
@@ -72,8 +72,9 @@ def check_folder(folder: Path) -> None:
     """Check that a model server's folder can be written.
 
     Raises:
-        ConfigError: it has contents, or there is no folder to write it into.
+        ConfigError: it has no name, it has contents, or there is no folder to write it into.
     """
+    check_named(folder)
     if exists(folder) and (not is_folder(folder) or any(folder.iterdir())):
         raise ConfigError(f"{folder}: exists; give another --out")
     if not is_folder(folder.parent):
