@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 import psutil
@@ -110,6 +111,8 @@ class FakeWorker:
         self.said: list[str] = ["trained on these pictures"]
         self.asked: list[str] = []
         self.runtime = ""
+        self.exported: dict[str, Any] = {}
+        self.loaded: dict[str, Any] = {}
 
     def __enter__(self) -> FakeWorker:
         return self
@@ -126,11 +129,18 @@ class FakeWorker:
             self.runtime = given["runtime"]
             if self.runtime == "onnx":
                 raise WorkerError("cannot be converted")
+        if name == "export":
+            self.exported = given
+            if given["runtime"] == "litert":
+                raise WorkerError("not written, as it costs AP")
+        if name == "load":
+            self.loaded = given
         ms = self.MILLISECONDS.get(self.runtime, 1.0)
         if name == "throughput" and self.runtime == "litert":
             raise WorkerError("takes one picture at a time")
         return {
             "load": {},
+            "export": {},
             "first": {"canvas": [96, 96], "precision": None},
             "size": {"bytes": 1000},
             "memory": {"bytes": 10**6 * (1 + self.asked.count("throughput"))},
@@ -192,6 +202,33 @@ def test_speeds_stay_where_ap_cannot_be_measured(monkeypatch, caplog):
     assert (result.failed, result.metrics) == ("", {})
     assert result.median_ms == pytest.approx(10.0)
     assert "openvino: AP is not measured: suppression is inside the file" in caplog.messages
+
+
+def test_an_int8_file_is_exported_first_and_measured(fakes):
+    candidates = [Candidate("a.keras", name, "int8") for name in ("openvino", "litert")]
+    plan = Plan(batches=(1,), seconds=0.1, data={"path": "d"}, options={"a.keras": {"size": (96, 96)}})
+    measured, refused = run_benchmark(candidates, plan)
+    assert (measured.failed, refused.failed) == ("", "not written, as it costs AP")
+    assert (measured.label, measured.precision) == ("openvino int8", "int8")
+    first, second, other = fakes
+    path = Path(first.exported.pop("path"))
+    assert first.exported == {
+        "weights": "a.keras",
+        "runtime": "openvino",
+        "options": {"size": (96, 96)},
+        "data": {"path": "d"},
+    }
+    assert first.loaded == second.loaded
+    assert first.loaded == {
+        "weights": str(path),
+        "runtime": "openvino",
+        "precision": "auto",
+        "options": {},
+        "converted": False,
+    }
+    assert path.name == "model.xml"
+    assert not path.parent.exists()  # it was temporary
+    assert other.asked == ["export", "close"]
 
 
 def test_without_a_single_candidate_there_is_one_line(fakes):

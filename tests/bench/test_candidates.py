@@ -8,6 +8,8 @@ from yolo.bench import candidates
 from yolo.bench.candidates import KINDS, Candidate, find_candidates, labels, short_names
 from yolo.errors import ConfigError
 
+REASON = candidates.reason_missing
+
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
@@ -20,10 +22,28 @@ def kinds(found):
 
 
 def test_a_weights_file_runs_in_everything():
-    found = find_candidates(["a.keras"])
+    found = find_candidates(["a.keras"], pictures=True)
     assert [(each.runtime, each.precision) for each in found] == list(KINDS)
-    assert [each.missing for each in found] == [""] * 5 + ["not there"]
-    assert [each.converted for each in found] == [False, False, True, True, True, True]
+    assert [each.runtime for each in found if each.missing] == ["litert", "litert"]
+    assert [each.converted for each in found] == [False, False, True, True, True, True, True, True, True]
+    assert [each.runtime for each in found if each.calibrated] == ["openvino", "onnx", "litert"]
+
+
+def test_int8_needs_pictures():
+    assert {each.precision for each in find_candidates(["a.keras"])} == {"float32", "bfloat16"}
+    found = find_candidates(["a.keras"], precisions=["int8"], pictures=True)
+    assert kinds(found) == [("openvino", "int8", ""), ("onnx", "int8", ""), ("litert", "int8", "not there")]
+    with pytest.raises(ConfigError, match=r"^--precisions int8: is calibrated on pictures; give --data$"):
+        find_candidates(["a.keras"], precisions=["float32", "int8"])
+
+
+def test_int8_without_its_package_says_which_extra_brings_it(monkeypatch):
+    monkeypatch.setattr("yolo.exporting.quantisers.find_spec", lambda name: None if name == "nncf" else object())
+    monkeypatch.setattr(candidates, "check_installed", lambda *_, **__: None)
+    assert not REASON(Candidate("a.keras", "openvino", "float32"))
+    assert not REASON(Candidate("a.keras", "onnx", "int8"))
+    reason = REASON(Candidate("a.keras", "openvino", "int8"))
+    assert reason == "precision int8: needs nncf, not installed; pip install 'yolov3-keras[quantize]'"
 
 
 def test_an_exported_file_runs_in_its_runtime_and_precision():

@@ -103,3 +103,23 @@ def test_real_runtimes_side_by_side(tmp_path, monkeypatch, capsys, caplog):
     first, second = (each["metrics"] for each in data["candidates"])
     assert second == pytest.approx(first, abs=1e-3)
     assert "AP is measured on 3 pictures" in caplog.messages
+
+
+@pytest.mark.slow
+def test_int8_files_are_made_and_measured(tmp_path, monkeypatch, capsys):
+    from yolo.datasets.digits import make_digits
+    from yolo.model.detector import Detector
+
+    monkeypatch.setenv("YOLO_CACHE", str(tmp_path / "cache"))
+    make_digits(tmp_path / "digits", train=1, val=3, size=96)
+    Detector("yolov3-tiny", classes=[str(digit) for digit in range(10)], size=96).save(tmp_path / "a.keras")
+    command = ["bench", tmp_path / "a.keras", "--runtime", "openvino", "onnx", "--precisions", "float32", "int8"]
+    command += ["--seconds", "0.2", "--batch", "2", "--data", tmp_path / "digits", "--json"]
+    assert main([str(word) for word in command]) == 0
+    found = {(each["runtime"], each["precision"]): each for each in json.loads(capsys.readouterr().out)["candidates"]}
+    assert set(found) == {(name, precision) for name in ("openvino", "onnx") for precision in ("float32", "int8")}
+    for (_, precision), each in found.items():
+        assert each["canvas"] == [96, 96]
+        least, most = (34e6, 36e6) if precision == "float32" else (8e6, 10e6)
+        assert least < each["file_bytes"] < most
+        assert each["weights"] == str(tmp_path / "a.keras")

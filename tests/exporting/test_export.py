@@ -276,16 +276,45 @@ def test_differences_by_hand() -> None:
     boxes = np.array([[[0, 0, 10, 10], [0, 0, 4, 4]]], np.float32)
     scores = np.array([[[0.5, 0.1], [0.2, 0.3]]], np.float32)
     found = differing_predictions([boxes, scores], [boxes + [0, 0, 1, 0], scores - 0.01])
-    assert found == pytest.approx({"boxes": 1.0, "box_iou": 16 / 20, "scores": 0.01}, abs=1e-6)
+    assert found == pytest.approx({"boxes": 1.0, "box_iou": 16 / 20, "scores": 0.01, "objects": 2}, abs=1e-6)
     kept = Kept(boxes, np.array([[0.9, 0.8]]), np.array([[0, 1]]), np.array([[True, True]]))
     alone = Kept(boxes, np.array([[0.9, 0.0]]), np.array([[0, 0]]), np.array([[True, False]]))
     assert differing_detections(kept, kept)["missed"] == 0
-    assert differing_detections(kept, alone) == {"boxes": 0, "box_iou": 1, "scores": 0, "missed": 1, "detections": 2}
+    assert differing_detections(kept, alone) == {
+        "boxes": 0,
+        "box_iou": 1,
+        "scores": 0,
+        "missed": 1,
+        "detections": 2,
+        "objects": 1,
+    }
     assert differing_detections(alone, kept)["missed"] == 1
 
 
-def test_the_loss_of_ap_is_bounded() -> None:
+def test_boxes_of_slots_that_score_next_to_nothing_are_not_compared() -> None:
+    boxes = np.tile(np.array([0, 0, 10, 10], np.float32), (2, 3, 1))
+    scores = np.array([[0.4, 0.021, 0.019], [0.004, 0.0003, 0.0]], np.float32)[..., None]  # 5% are 0.02 and 0.0002
+    others = boxes.copy()
+    others[0, 2] += 50  # of 0.019
+    others[1, 2] += 50  # of 0
+    found = differing_predictions([boxes, scores], [others, scores])
+    assert found == {"boxes": 0.0, "box_iou": 1.0, "scores": 0.0, "objects": 2}  # 0.004 is compared, but no object
+    others[1, 1] += [0, 0, 10, 0]  # of 0.0003
+    assert differing_predictions([boxes, scores], [others, scores])["box_iou"] == 0.5
+
+
+def test_a_comparison_of_few_objects_says_so() -> None:
     kept = {"precision": "float32", "pictures": 1, "boxes": 0.0, "box_iou": 1.0, "scores": 0.0}
+    few = Parity(**kept, objects=4)
+    assert few.rows()[-1] == ("note", "few objects (4): give --data for a better comparison")
+    assert few.to_dict()["note"] == few.note
+    assert Parity(**kept, objects=5).to_dict()["note"] is None
+    assert Parity(**kept, objects=0, ap=(0.5, 0.5)).note == ""  # there are data already
+    assert "note" not in dict(Parity(**kept, objects=5).rows())
+
+
+def test_the_loss_of_ap_is_bounded() -> None:
+    kept = {"precision": "float32", "pictures": 1, "boxes": 0.0, "box_iou": 1.0, "scores": 0.0, "objects": 9}
     assert Parity(**kept, ap=(0.5, 0.4995), ap50=(0.8, 0.9)).faults() == []
     assert Parity(**kept, ap=(0.5, 0.49)).faults() == ["AP 0.4900 instead of 0.5000"]
     assert Parity(**{**kept, "scores": float("nan")}).faults() == ["scores by nan (at most 0.001)"]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import scatter
 from PIL import Image
 
 import yolo
 from yolo import Dataset
+from yolo.cli.main import main
 from yolo.config import Format
 from yolo.conversion.conversion import Conversion
 from yolo.errors import ConfigError
 from yolo.exporting.calibration import Canvases
 from yolo.exporting.formats import FORMATS, open_written
 from yolo.exporting.int8 import to_int8
+from yolo.exporting.quiet import quiet
 from yolo.images.letterbox import Letterbox
 
 SIZE = 96
@@ -87,3 +92,43 @@ def test_an_int8_file_finds_what_keras_finds_and_is_a_quarter(
         error = np.sqrt(np.mean((own - expected) ** 2))
         assert own.dtype == np.float32
         assert 0 < error < 0.15 * np.std(expected)  # int8 it is, and near
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the converters
+@pytest.mark.parametrize("file_format", ["openvino", "onnx", "litert"])
+def test_an_int8_export_prints_json_alone(
+    file_format: Format,
+    pictures: Dataset,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = pictures.path(0).parents[1]
+    scatter(yolo.Detector("yolov3-tiny", classes=["a"], size=SIZE)).save(tmp_path / "m.keras")
+    out = tmp_path / {"onnx": "m.onnx", "openvino": "m.openvino", "litert": "m.tflite"}[file_format]
+    command = ["export", str(tmp_path / "m.keras"), "--format", file_format, "--precision", "int8", "--out", str(out)]
+    capfd.readouterr()
+    assert main([*command, "--data", str(folder), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["parity"]["precision"] == "int8"
+    said = [line for line in caplog.messages if "calibrat" in line]
+    assert said == [f"int8: calibrating on 6 pictures of {folder.name}"]
+
+
+def test_other_programs_are_quiet_and_ours_is_not(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    handlers, filters = list(root.handlers), list(root.filters)
+    monkeypatch.setattr("yolo.exporting.quiet.NNCF", "like_nncf")
+    nncf = logging.getLogger("like_nncf")
+    level = nncf.level
+    with quiet():
+        print("progress")
+        logging.warning("please consider")  # as ONNX Runtime's quantiser does
+        nncf.warning("statistics")
+        logging.getLogger("yolo.exporting.int8").warning("ours")
+        logging.error("fault")
+    assert capsys.readouterr() == ("", "")
+    assert caplog.messages == ["ours", "fault"]
+    assert (root.handlers, root.filters, nncf.level) == (handlers, filters, level)

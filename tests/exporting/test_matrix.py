@@ -14,6 +14,14 @@ from yolo.conversion.conversion import PRECISIONS
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "EXPORT.md").read_text(encoding="utf-8")
 BOXES = re.compile(r"(\d\.\de[-+]\d\d) px, IoU ([01]\.\d{4})")
+NETWORKS = {
+    "yolov3-tiny",
+    "yolov3",
+    "yolov3-spp",
+    "yolov3-voc.cfg",
+    "MobileNetV2-YOLOv3-Nano-voc.cfg",
+    "keras:MobileNetV2",
+}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the converters
 
 
@@ -31,7 +39,7 @@ def script() -> ModuleType:
 def test_every_network_has_every_format_and_precision(script: ModuleType) -> None:
     rows = script.read_rows(TEXT)
     networks = {network for network, _, _ in rows}
-    assert {"yolov3-tiny", "yolov3", "MobileNetV2-YOLOv3-Nano-voc.cfg", "keras:MobileNetV2"} <= networks
+    assert networks == NETWORKS
     cells = [(each, precision) for each, known in PRECISIONS.items() for precision in known if precision != "int8"]
     assert set(rows) == {(network, *cell) for network in networks for cell in cells}
     for (_, _, precision), (boxes, scores) in rows.items():

@@ -8,9 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from yolo.bench.candidates import Candidate, labels
+from yolo.bench.int8_file import NAMES
 from yolo.bench.process import Worker, WorkerError
 from yolo.bench.results import Result
 from yolo.bench.turns import BURST_SECONDS, take_turns
@@ -30,7 +33,7 @@ class Plan:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Further arguments of `yolo.load` by weights file."""
     data: Mapping[str, Any] | None = None
-    """Arguments of `load_dataset` for AP; None: not measured."""
+    """Arguments of `load_dataset` for AP, on which int8 is calibrated too; None: neither."""
 
 
 def run_benchmark(candidates: Sequence[Candidate], plan: Plan) -> list[Result]:
@@ -88,6 +91,8 @@ def start(result: Result, plan: Plan, stack: ExitStack) -> Worker:
         "converted": candidate.converted,
     }
     with Worker() as first:  # conversion takes memory and time, which are not to be measured
+        if candidate.calibrated:
+            loading = export_first(first, loading, plan, stack)
         first.ask("load", **loading)
         first.ask("first")
         result.file_bytes = first.ask("size")["bytes"]
@@ -99,6 +104,19 @@ def start(result: Result, plan: Plan, stack: ExitStack) -> Worker:
     height, width = found["canvas"]
     result.canvas, result.precision = (height, width), found["precision"] or candidate.precision
     return worker
+
+
+def export_first(worker: Worker, loading: dict[str, Any], plan: Plan, stack: ExitStack) -> dict[str, Any]:
+    """Have a worker export the int8 file of a candidate into a temporary folder.
+
+    Returns:
+        What loads that file in place of the candidate's own.
+    """
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="yolov3-")))
+    path = str(folder / NAMES[loading["runtime"]])
+    given = {name: loading[name] for name in ("weights", "runtime", "options")}
+    worker.ask("export", **given, data=plan.data, path=path)
+    return {**loading, "weights": path, "precision": "auto", "options": {}, "converted": False}
 
 
 def measure(workers: Mapping[int, Worker], results: Sequence[Result], plan: Plan) -> None:

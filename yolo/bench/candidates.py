@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from yolo.errors import ConfigError
+from yolo.exporting.quantisers import check_quantiser
 from yolo.runtimes.choose import check_installed
 from yolo.runtimes.load import RUN_BY
 from yolo.weights.locate import exported_runtime
 
 BenchRuntime = Literal["keras", "openvino", "onnx", "litert"]
-BenchPrecision = Literal["float32", "bfloat16"]
+BenchPrecision = Literal["float32", "bfloat16", "int8"]
 
 KINDS: tuple[tuple[BenchRuntime, BenchPrecision], ...] = (
     ("keras", "float32"),
@@ -22,8 +23,11 @@ KINDS: tuple[tuple[BenchRuntime, BenchPrecision], ...] = (
     ("openvino", "bfloat16"),
     ("onnx", "float32"),
     ("litert", "float32"),
+    ("openvino", "int8"),
+    ("onnx", "int8"),
+    ("litert", "int8"),
 )
-"""Runtime and precision of each candidate that is made of a weights file."""
+"""Runtime and precision of each candidate that is made of a weights file; int8 only with pictures to calibrate on."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Candidate:
     weights: str
     runtime: str
     precision: str
-    """``float32``, ``bfloat16``, or ``auto``: the file's own."""
+    """``float32``, ``bfloat16``, ``int8``, or ``auto``: the file's own."""
     missing: str = ""
     """Reason why it cannot be measured on this machine; empty: it can."""
 
@@ -42,9 +46,14 @@ class Candidate:
         """Whether the runtime runs a conversion of the file rather than the file itself."""
         return self.runtime != "keras" and exported_runtime(self.weights) is None
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether an int8 file is exported first, which is what runs."""
+        return self.precision == "int8"
+
 
 def find_candidates(
-    paths: Sequence[str], *, runtimes: Sequence[str] = (), precisions: Sequence[str] = ()
+    paths: Sequence[str], *, runtimes: Sequence[str] = (), precisions: Sequence[str] = (), pictures: bool = False
 ) -> list[Candidate]:
     """List the candidates, those that cannot run here with the reason.
 
@@ -52,12 +61,15 @@ def find_candidates(
         paths: weights files and exported files.
         runtimes: only these; empty: all.
         precisions: only these; empty: all. Exported files have one of their own, which is not asked for.
+        pictures: whether there is a dataset, on which int8 is calibrated.
 
     Raises:
-        ConfigError: nothing is left to be measured.
+        ConfigError: nothing is left to be measured, or int8 is asked for without a dataset.
     """
+    if "int8" in precisions and not pictures:
+        raise ConfigError("--precisions int8: is calibrated on pictures; give --data")
     runtimes = runtimes or get_args(BenchRuntime)
-    precisions = precisions or get_args(BenchPrecision)
+    precisions = precisions or [each for each in get_args(BenchPrecision) if pictures or each != "int8"]
     found = [
         replace(candidate, missing=reason_missing(candidate))
         for path in dict.fromkeys(paths)
@@ -85,6 +97,8 @@ def reason_missing(candidate: Candidate) -> str:
     """Reason why a candidate cannot be run here; empty if it can."""
     try:
         check_installed(candidate.runtime, convert=candidate.converted)
+        if candidate.calibrated:
+            check_quantiser(candidate.runtime)
     except ConfigError as error:
         return str(error)
     return ""

@@ -56,7 +56,7 @@ class Worker:
         """Have the worker do something, and wait for the result.
 
         Args:
-            name: ``load``, or a method of `CandidateDetector`.
+            name: ``load``, ``export`` (an int8 file), or a method of `CandidateDetector`.
             **arguments: its arguments.
 
         Raises:

@@ -17,6 +17,7 @@ from functools import partial
 from typing import IO, Any
 
 from yolo.bench.candidate_detector import CandidateDetector
+from yolo.bench.int8_file import export_int8
 from yolo.errors import YoloError
 
 
@@ -49,6 +50,8 @@ def main() -> None:
         name, arguments = request["do"], request["with"]
         if name == "load":
             reply, candidate = answer(partial(CandidateDetector, **arguments))
+        elif name == "export":
+            reply, _ = answer(partial(export_int8, **arguments))
         else:
             reply, _ = answer(partial(getattr(candidate, name), **arguments))
         print(json.dumps({**reply, "said": said.take()}), file=replies, flush=True)

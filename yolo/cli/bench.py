@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--size", type=str | None, help=SIZE_HELP)
     parser.add_argument("--out", type=str | None, metavar="DIR", help="folder for bench.json and bench.png")
     parser.add_argument("--force", action="store_true", help="write into --out even if it is not empty")
-    parser.add_argument("--data", type=str | None, help=f"measure AP too; {DATA_HELP}")
+    parser.add_argument("--data", type=str | None, help=f"measure AP and int8 too; {DATA_HELP}")
     add_reading_options(parser, split="val, else test, else everything", names=False)
     add_weights_options(parser)
 
@@ -51,7 +51,12 @@ def run(arguments: Namespace) -> None:
     paths = [str(find_file(arguments, weights)) for weights in arguments.weights]
     options = {path: weights_options(arguments, path, size) for path in paths}
     dataset = find_data(arguments)
-    candidates = find_candidates(paths, runtimes=arguments.runtime or (), precisions=arguments.precisions or ())
+    candidates = find_candidates(
+        paths,
+        runtimes=arguments.runtime or (),
+        precisions=arguments.precisions or (),
+        pictures=dataset is not None,
+    )
     from yolo.bench.bench import Plan, run_benchmark
     from yolo.bench.machine import describe_machine
     from yolo.bench.report import to_data, to_text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from yolo.conversion.description import Description
 from yolo.errors import ConfigError
 from yolo.exporting import quantize_litert, quantize_onnx, quantize_openvino
 from yolo.exporting.calibration import PICTURES, Canvases
+from yolo.exporting.quantisers import check_quantiser
+from yolo.exporting.quiet import quiet
 from yolo.runtimes.detector import RuntimeDetector
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 LARGEST_LOSS = 0.01
 """AP50 in 0..1 that int8 may cost on the pictures of calibration, before layers are put back to float."""
-MODULES: dict[Format, str] = {"openvino": "nncf", "onnx": "onnxruntime", "litert": "litert_quantizer"}
-"""Module that quantises each format."""
 
 
 def to_int8(
@@ -41,18 +40,16 @@ def to_int8(
     """
     if data is None:
         raise ConfigError("precision int8 needs pictures to calibrate on: --data DATA")
-    if find_spec(MODULES[file_format]) is None:
-        raise ConfigError(
-            f"precision int8: needs {MODULES[file_format]}, not installed; pip install 'yolov3-keras[quantize]'"
-        )
+    check_quantiser(file_format)
     pictures = Canvases(data, detector.canvas, detector.letterbox, batch=conversion.batch or 1)
     logger.info("int8: calibrating on %d pictures of %s", pictures.pictures, data.name)
     plain = replace(conversion, precision="float32")
-    if file_format == "onnx":
-        return _onnx(detector, plain, pictures)
-    if file_format == "litert":
-        return _litert(detector, plain, pictures)
-    return _openvino(detector, plain, pictures, data)
+    with quiet():
+        if file_format == "onnx":
+            return _onnx(detector, plain, pictures)
+        if file_format == "litert":
+            return _litert(detector, plain, pictures)
+        return _openvino(detector, plain, pictures, data)
 
 
 def _onnx(detector: Detector, conversion: Conversion, pictures: Canvases) -> tuple[Any, Description]:

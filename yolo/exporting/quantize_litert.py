@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
 from itertools import islice
 
 import numpy as np
@@ -47,8 +45,7 @@ def quantize(model: bytes, calibration: Canvases) -> bytes:
         maker.update_quantization_recipe(scope, TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize")
     for kind in IN_FLOAT:
         maker.update_quantization_recipe(".*", TFLOperationName(kind), algorithm_key="no_quantize")
-    # Progress, and hints for its developers.
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
+    with warnings.catch_warnings():  # hints for its developers
         warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors", UserWarning)
         ranges = None
         for part in _parts(calibration):  # it makes a list of all that it is given

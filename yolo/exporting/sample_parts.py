@@ -102,24 +102,45 @@ def softmax(x):
 
 """
 
-SUPPRESS = '''
+OVERLAP = '''
+def overlap(box, others):
+    """@ABOUT@ of a box (4,) and others (N, 4)."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    inner = np.maximum(sides, 0).prod(-1)
+    areas = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(-1)
+@RESULT@
+'''
+"""Overlap that is compared with the threshold, with an expression that depends on the kind of suppression."""
+
+IOU = "    return inner / (areas - inner + 1e-9)"
+IOU_LESS_DISTANCE = """    square = 1, CANVAS[1] / CANVAS[0]  # distances are in fractions of the canvas
+    centres = (box[:2] + box[2:] - others[:, :2] - others[:, 2:]) / 2 * square
+    hull = (np.maximum(box[2:], others[:, 2:]) - np.minimum(box[:2], others[:, :2])) * square
+    return inner / (areas - inner + 1e-9) - ((centres**2).sum(-1) / ((hull**2).sum(-1) + 1e-9)) ** EXPONENT"""
+
+CANDIDATES = '''
 def suppress(boxes, scores):
-    """Drop boxes that overlap a better one of their class; returns boxes, scores and labels, best first."""
+    """@ABOUT@; gives boxes, scores, labels, best first."""
     slots, labels = np.nonzero(scores >= CONF)
     boxes, scores = boxes[slots], scores[slots, labels]
     order = np.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
     boxes, scores, labels = boxes[order], scores[order], labels[order]
     left, kept = np.arange(len(boxes)), []
     while len(left) and len(kept) < MOST_DETECTIONS:
-        best, left = left[0], left[1:]
-        kept.append(best)
-        sides = np.minimum(boxes[best, 2:], boxes[left, 2:]) - np.maximum(boxes[best, :2], boxes[left, :2])
-        inner = np.maximum(sides, 0).prod(-1)
-        areas = (boxes[left, 2:] - boxes[left, :2]).prod(-1) + (boxes[best, 2:] - boxes[best, :2]).prod()
-        left = left[@AGNOSTIC@(inner <= IOU * (areas - inner))]
+@STEP@
     return boxes[kept], scores[kept], labels[kept]
 '''
-"""Greedy suppression of each class."""
+"""Suppression: what is common to all kinds."""
+
+GREEDY = """        best, left = left[0], left[1:]
+        kept.append(best)
+        left = left[@OTHER@(overlap(boxes[best], boxes[left]) <= IOU)]"""
+SOFT = """        best = left[scores[left].argmax()]
+        kept.append(best)
+        left = left[left != best]
+        near = left@SAME@
+        scores[near] *= np.exp(-(overlap(boxes[best], boxes[near]) ** 2) / SIGMA)
+        left = left[scores[left] >= CONF]"""
 
 FIND = {
     "maps": """

@@ -5,9 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from pprint import pformat
 
-from yolo.config import Format
+from yolo.config import Format, NmsConfig
 from yolo.conversion.description import Description
-from yolo.exporting.sample_parts import FIND, MAIN, MAPS, PREPARE, RUN, SIZES, SOFTMAX, SUPPRESS
+from yolo.exporting.sample_parts import (
+    CANDIDATES,
+    FIND,
+    GREEDY,
+    IOU,
+    IOU_LESS_DISTANCE,
+    MAIN,
+    MAPS,
+    OVERLAP,
+    PREPARE,
+    RUN,
+    SIZES,
+    SOFT,
+    SOFTMAX,
+)
+from yolo.ops.suppression import distance_exponent
 
 PROGRAMS: dict[Format, str] = {
     "saved_model": "TensorFlow",
@@ -73,9 +88,12 @@ def _constants(description: Description, outputs: list[str]) -> list[str]:
     nms = description.nms
     if description.contents != "detections":
         lines += [
-            f"CONF, IOU = {nms.conf!r}, {nms.iou!r}",
+            f"CONF = {nms.conf!r}" if nms.kind == "soft" else f"CONF, IOU = {nms.conf!r}, {nms.iou!r}",
             f"MOST_CANDIDATES, MOST_DETECTIONS = {nms.max_candidates!r}, {nms.max_detections!r}",
         ]
+        exponent = distance_exponent(nms)
+        lines += [f"SIGMA = {nms.sigma!r}"] if nms.kind == "soft" else []
+        lines += [] if exponent is None else [f"EXPONENT = {exponent!r}"]
     if description.contents == "maps":
         anchors = [[(round(w, 4), round(h, 4)) for w, h in shapes] for shapes in description.anchors]
         lines += [
@@ -90,10 +108,28 @@ def _decoding(description: Description) -> list[str]:
     """Functions between the outputs and the detections."""
     if description.contents == "detections":
         return []
-    agnostic = "" if description.nms.class_agnostic else "(labels[left] != labels[best]) | "
-    suppress = SUPPRESS.replace("@AGNOSTIC@", agnostic)
+    suppression = [_overlap(description.nms), _suppression(description.nms)]
     if description.contents == "predictions":
-        return [suppress]
+        return suppression
     classes = "softmax(raw[..., 5:])" if description.coding.softmax else "sigmoid(raw[..., 5:])"
     decode = MAPS.replace("@SIZE@", SIZES[description.coding.sizes]).replace("@CLASSES@", classes)
-    return [*([SOFTMAX] if description.coding.softmax else []), decode, suppress]
+    return [*([SOFTMAX] if description.coding.softmax else []), decode, *suppression]
+
+
+def _overlap(nms: NmsConfig) -> str:
+    """Function for the overlap of two boxes by the rule of `yolo/ops/host_nms.py`."""
+    if distance_exponent(nms) is None:
+        return OVERLAP.replace("@ABOUT@", "IoU").replace("@RESULT@", IOU)
+    return OVERLAP.replace("@ABOUT@", "IoU, less the distance of the centres,").replace("@RESULT@", IOU_LESS_DISTANCE)
+
+
+def _suppression(nms: NmsConfig) -> str:
+    """Function that suppresses, of each class or of all together."""
+    whose = "" if nms.class_agnostic else " of their class"
+    if nms.kind == "soft":
+        about = f"Lower scores of boxes that overlap a better one{whose}"
+        step = SOFT.replace("@SAME@", "" if nms.class_agnostic else "[labels[left] == labels[best]]")
+    else:
+        about = f"Drop boxes that overlap a better one{whose}"
+        step = GREEDY.replace("@OTHER@", "" if nms.class_agnostic else "(labels[left] != labels[best]) | ")
+    return CANDIDATES.replace("@ABOUT@", about).replace("@STEP@", step)
