@@ -254,8 +254,11 @@ def test_data_without_boxes_have_no_ap(tmp_path: Path) -> None:
 
 
 def test_nothing_detected_is_not_called_equal() -> None:
-    kept = {"precision": "float32", "pictures": 4, "boxes": 0.0, "box_iou": 1.0, "scores": 0.0}
-    expected = [("boxes and scores", "not compared, as nothing was detected; give --data")]
+    kept = {"precision": "float32", "pictures": 4, "boxes": 0.0, "box_iou": 1.0, "scores": 0.0, "objects": 0}
+    expected = [
+        ("boxes and scores", "not compared, as nothing was detected"),
+        ("note", "few objects (0): give --data for a better comparison"),
+    ]
     assert Parity(**kept, contents="detections").rows() == expected
     assert "not compared" not in str(Parity(**kept, contents="detections", detections=1).rows())
 

@@ -126,7 +126,7 @@ class Parity:
         bounds = BOUNDS[self.precision]
         rows = [] if self.maps is None else [("raw maps, largest", f"{self.maps:.2g}")]
         if self.contents == "detections" and not self.detections:
-            rows.append(("boxes and scores", "not compared, as nothing was detected; give --data"))
+            rows.append(("boxes and scores", "not compared, as nothing was detected"))
         else:
             rows += [
                 ("boxes, largest", f"{self.boxes:.2g} px"),
