@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from cfg_texts import STAGED, YOLO, conv, section, sections
-from conftest import scatter
+from runtime_models import scatter
 
 import yolo
 from yolo.config import NmsConfig

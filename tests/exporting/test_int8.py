@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import scatter
 from PIL import Image
+from runtime_models import scatter
 
 import yolo
 from yolo import Dataset

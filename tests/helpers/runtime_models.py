@@ -17,19 +17,24 @@ from yolo.conversion.description import KEY, Description, describe
 def noisy_detector(model: str = "yolov3-tiny", *, size: int = 96, seed: int = 0, **options: Any) -> yolo.Detector:
     """A small network whose batch norms and heads are far from their initial values."""
     made = yolo.Detector(model, size=size, **{"classes": ["a", "b", "c"], **options})
+    return scatter(made, seed=seed, bias=-1)
+
+
+def scatter(detector: yolo.Detector, *, seed: int = 0, bias: float = -0.5) -> yolo.Detector:
+    """Draw batch norms, and scale the heads so that scores lie around the threshold and none near 1, where all tie."""
     random = np.random.default_rng(seed)
-    for layer in made.convolutions:
+    for layer in detector.convolutions:
         if layer.batch_norm is not None:
             norm = layer.batch_norm
             for variable in (norm.gamma, norm.moving_variance):
                 variable.assign(random.uniform(0.5, 1.5, variable.shape))
             for variable in (norm.beta, norm.moving_mean):
                 variable.assign(random.normal(0, 0.1, variable.shape))
-    noise = random.uniform(0, 255, (1, *made.canvas, 3)).astype(np.float32)
-    for head, raw in zip(made.heads, made(noise), strict=True):
-        kernel, bias = head.get_weights()
-        head.set_weights([kernel / np.std(raw), random.normal(-1, 0.5, bias.shape)])  # no score near 1, where all tie
-    return made
+    noise = random.uniform(0, 255, (1, *detector.canvas, 3)).astype(np.float32)
+    for head, raw in zip(detector.heads, detector(noise), strict=True):
+        kernel, biases = head.get_weights()
+        head.set_weights([kernel / max(np.std(raw), 1e-6), random.normal(bias, 0.5, biases.shape)])
+    return detector
 
 
 def pictures(count: int = 3) -> list[np.ndarray]:
