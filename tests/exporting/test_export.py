@@ -21,6 +21,7 @@ from yolo.conversion.entries import model_info
 from yolo.conversion.onnx_file import to_onnx
 from yolo.errors import AnnotationError, ConfigError
 from yolo.exporting.export import Exported
+from yolo.exporting.formats import FORMATS as FORMAT_KINDS
 from yolo.exporting.formats import open_written
 from yolo.exporting.parity import BOUNDS, Parity, differing_detections, differing_predictions, iou
 from yolo.exporting.pictures import generated_pictures
@@ -321,3 +322,22 @@ def test_the_loss_of_ap_is_bounded() -> None:
     assert Parity(**kept, ap=(0.5, 0.4995), ap50=(0.8, 0.9)).faults() == []
     assert Parity(**kept, ap=(0.5, 0.49)).faults() == ["AP 0.4900 instead of 0.5000"]
     assert Parity(**{**kept, "scores": float("nan")}).faults() == ["scores by nan (at most 0.001)"]
+
+
+def test_what_cannot_be_converted_is_one_line(
+    small: yolo.Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no such operation\nand more")
+
+    monkeypatch.setitem(FORMAT_KINDS, "onnx", replace(FORMAT_KINDS["onnx"], convert=fail))
+    with pytest.raises(
+        ConfigError, match=r"^net\.cfg: cannot be converted to onnx, maps in float32 \(no such"
+    ):
+        yolo.export(small, tmp_path / "x.onnx", format="onnx", contents="maps")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_batch_is_a_whole_number(small: yolo.Detector, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"batch must be a whole number > 0, got 1\.5"):
+        yolo.export(small, tmp_path / "x.onnx", format="onnx", batch=1.5)  # type: ignore[arg-type]

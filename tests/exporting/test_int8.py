@@ -73,6 +73,12 @@ def test_int8_without_pictures_is_one_line(tiny: yolo.Detector) -> None:
             to_int8(tiny, file_format, Conversion(precision="int8"), None)
 
 
+def test_litert_refuses_int8_around_a_suppression(tiny: yolo.Detector, pictures: Dataset) -> None:
+    """Its quantiser calibrates all loops of a file and fails in those of suppression."""
+    with pytest.raises(ConfigError, match=r"give --outputs predictions$"):
+        to_int8(tiny, "litert", Conversion(precision="int8", contents="detections"), pictures)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["onnx", "openvino", "litert"])
 def test_an_int8_file_finds_what_keras_finds_and_is_a_quarter(

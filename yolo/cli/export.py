@@ -88,13 +88,13 @@ def run(arguments: Namespace) -> None:
     refuse_exports(arguments.weights)
     size = None if arguments.size is None else parse_size(arguments.size)
     path = Path(arguments.out or default_name(arguments.weights, arguments.format))
-    data = load_pictures(arguments)
     from yolo.system.startup import start_keras
 
     start_keras()
     from yolo.exporting.export import check_request, export
 
     check_request(arguments.format, path, arguments.precision, force=arguments.force)
+    data = load_pictures(arguments)
     detector = load_detector(arguments)
     exported = export(
         detector,

@@ -26,7 +26,7 @@ def check_suppression(nms: NmsConfig) -> None:
         ConfigError: it has none.
     """
     if nms.kind != "default":
-        raise ConfigError(f"nms {nms.kind}: ONNX suppresses by IoU alone; export predictions, or to another format")
+        raise ConfigError(f"nms {nms.kind}: ONNX suppresses by IoU alone; give --nms default, or --outputs predictions")
 
 
 def candidates_function(detector: Detector, conversion: Conversion) -> Any:

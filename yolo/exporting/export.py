@@ -10,7 +10,7 @@ from yolo.config import Contents, FilePrecision, Format, NmsConfig, check
 from yolo.conversion.conversion import Conversion, check_precision
 from yolo.conversion.description import Description
 from yolo.conversion.graph import check_backend
-from yolo.errors import ConfigError
+from yolo.errors import ConfigError, YoloError
 from yolo.exporting.formats import FORMATS, check_installed, open_written
 from yolo.exporting.int8 import to_int8
 from yolo.exporting.parity import Parity, compare
@@ -18,6 +18,7 @@ from yolo.exporting.sample_script import script_name, script_of
 from yolo.exporting.target import beside, check_target, install, size_of, writing
 from yolo.files.atomic import is_folder, write_text
 from yolo.model.architecture import sides
+from yolo.runtimes.checks import first_line
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -78,7 +79,7 @@ def export(
     target = Path(path)
     check_request(format, target, precision, force=force)
     check(contents in get_args(Contents), "contents", f"one of {', '.join(get_args(Contents))}", contents)
-    check(batch is None or batch > 0, "batch", "> 0", batch)
+    check(batch is None or (isinstance(batch, int) and batch > 0), "batch", "a whole number > 0", batch)
     detector = resized(detector, size)
     if precision == "bfloat16" and detector.architecture.fixed_canvas:
         raise ConfigError(f"precision bfloat16: the layers of {detector.variant} are float32; leave it out")
@@ -153,13 +154,21 @@ def write_converted(
     """Convert a detector and write it; returns the file's description.
 
     Raises:
-        ConfigError: int8 has no pictures to be calibrated on.
+        ConfigError: int8 has no pictures to be calibrated on, or the network cannot be converted.
         OSError: the file cannot be written.
     """
     kind = FORMATS[file_format]
-    if conversion.precision == "int8":
-        model, description = to_int8(detector, file_format, conversion, data)
-    else:
-        model, description = kind.convert(detector, conversion)
+    try:
+        if conversion.precision == "int8":
+            model, description = to_int8(detector, file_format, conversion, data)
+        else:
+            model, description = kind.convert(detector, conversion)
+    except (YoloError, OSError):
+        raise
+    except Exception as error:  # converters and quantisers raise errors of any type
+        raise ConfigError(
+            f"{detector.variant}: cannot be converted to {file_format}, {conversion.contents} in "
+            f"{conversion.precision} ({first_line(error)})"
+        ) from error
     kind.write(model, description, place)
     return description

@@ -35,11 +35,15 @@ def to_int8(
     """Convert a detector to a model with int8 convolutions; input and outputs stay float32.
 
     Raises:
-        ConfigError: there are no pictures to calibrate on, or the quantiser is not installed.
+        ConfigError: there are no pictures to calibrate on, the quantiser is not installed, or cannot take the outputs.
         MediaError: none of the pictures can be read.
     """
     if data is None:
         raise ConfigError("precision int8 needs pictures to calibrate on: --data DATA")
+    if file_format == "litert" and conversion.contents == "detections":
+        raise ConfigError(
+            "precision int8: LiteRT's quantiser cannot take a suppression that iterates; give --outputs predictions"
+        )
     check_quantiser(file_format)
     pictures = Canvases(data, detector.canvas, detector.letterbox, batch=conversion.batch or 1)
     logger.info("int8: calibrating on %d pictures of %s", pictures.pictures, data.name)
