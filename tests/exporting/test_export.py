@@ -331,9 +331,7 @@ def test_what_cannot_be_converted_is_one_line(
         raise RuntimeError("no such operation\nand more")
 
     monkeypatch.setitem(FORMAT_KINDS, "onnx", replace(FORMAT_KINDS["onnx"], convert=fail))
-    with pytest.raises(
-        ConfigError, match=r"^net\.cfg: cannot be converted to onnx, maps in float32 \(no such"
-    ):
+    with pytest.raises(ConfigError, match=r"^net\.cfg: cannot be converted to onnx, maps in float32 \(no such"):
         yolo.export(small, tmp_path / "x.onnx", format="onnx", contents="maps")
     assert not list(tmp_path.iterdir())
 
