@@ -18,7 +18,15 @@ def shared() -> Path:
     folder = os.environ.get("YOLO_SHARED")
     if not folder or not (Path(folder) / "data").is_dir():
         pytest.skip("YOLO_SHARED does not name the folder of outside references")
-    return Path(folder)
+    return Path(folder).resolve()  # tests run commands in other folders
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests leave nothing in the user's cache folder, and convert a network for a runtime once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("YOLO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

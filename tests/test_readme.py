@@ -50,7 +50,7 @@ def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
     monkeypatch.setattr("yolo.bench.candidates.KINDS", KINDS[:1])
     monkeypatch.setattr("yolo.weights.locate.published_file", lambda *_, **__: workplace / "published.weights")
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 19
+    assert len(lines) == 20
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "yolov3"
@@ -63,6 +63,7 @@ def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
         "evaluated/metrics.json",
         "seen/detections.json",
         "speed/bench.png",
+        "mine.onnx",
         "mine.weights",
     ):
         assert (workplace / made).is_file()
