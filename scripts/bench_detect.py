@@ -167,7 +167,7 @@ def measure_rates(weights: str, case: str, paths: Sequence[Path], batch: int, re
 
     def bare() -> None:
         with ThreadPoolExecutor(detector.parallel) as pool:
-            list(pool.map(detector.network, batches))
+            list(pool.map(detector.outputs, batches))
 
     def pipeline() -> int:
         return sum(len(result.detections) for result in predict(detector, paths, batch=batch, rect=rect))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from runtime_models import noisy_detector, pictures
 import yolo
 from yolo.config import NmsConfig
 from yolo.model.inference import inference_network
+from yolo.runtimes import openvino_network
 from yolo.runtimes.load import load_detector
 from yolo.structs import Detections
 
@@ -120,6 +122,28 @@ def test_openvino_takes_batches_and_canvases_of_any_size_from_several_threads(mo
             np.testing.assert_allclose(again, raw, atol=1e-5)
     for raw, whole in zip(alone[1], alone[0], strict=True):
         np.testing.assert_allclose(raw, whole[:3], atol=1e-3)
+
+
+def test_the_first_call_of_openvino_is_alone(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two first calls at once hung for ever now and then: both make tables of OpenVINO's Python layer."""
+    network = load_detector(model, runtime="openvino", precision="float32").network
+    infer = openvino_network._Compiled._infer
+    running, together, finished = [], [], []
+
+    def watched(self: openvino_network._Compiled, images: np.ndarray) -> list[np.ndarray]:
+        running.append(1)
+        if not finished:
+            together.append(len(running))
+            time.sleep(0.05)
+        outputs = infer(self, images)
+        running.pop()
+        finished.append(1)
+        return outputs
+
+    monkeypatch.setattr(openvino_network._Compiled, "_infer", watched)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(network, [np.zeros((1, 32, 32, 3), np.float32)] * 8))) == 8
+    assert together == [1]
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -26,6 +26,9 @@ HINTS = {"float32": "f32", "bfloat16": "bf16"}
 """OpenVINO's names of precisions."""
 MOST_STREAMS = 8
 """Number of batches that are computed at the same time at most."""
+FIRST_CALL = threading.Lock()
+"""Held while a network is called for the first time: OpenVINO's Python layer makes tables at their first use, and two
+threads that came to them together waited for each other for ever, one with the GIL and one for it."""
 INFO = "model_info"
 """Section of a model's runtime information in which all programs look for what describes it."""
 ROOT = re.compile(
@@ -115,8 +118,17 @@ class _Compiled:
     def __init__(self, model: Any, outputs: list[str]):
         self._model, self._outputs = model, outputs
         self._idle: list[Any] = []
+        self._called = False
 
     def __call__(self, images: Images) -> list[NDArray[Any]]:
+        if self._called:
+            return self._infer(images)
+        with FIRST_CALL:
+            outputs = self._infer(images)
+            self._called = True
+            return outputs
+
+    def _infer(self, images: Images) -> list[NDArray[Any]]:
         try:
             request = self._idle.pop()  # atomic, as append is
         except IndexError:
