@@ -339,3 +339,15 @@ def test_what_cannot_be_converted_is_one_line(
 def test_a_batch_is_a_whole_number(small: yolo.Detector, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"batch must be a whole number > 0, got 1\.5"):
         yolo.export(small, tmp_path / "x.onnx", format="onnx", batch=1.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_detector_in_bfloat16_is_exported_in_float32(tmp_path: Path, file_format: str) -> None:
+    """A training in the same process leaves Keras' policy and the detector's layers in bfloat16."""
+    import keras
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    trained = scatter(yolo.Detector("net.cfg", cfg=STAGED, classes=["a", "b"]))
+    exported = yolo.export(trained, tmp_path / NAMES[file_format], format=file_format)  # type: ignore[arg-type]
+    assert exported.parity.scores < 1e-4
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from yolo.conversion.conversion import MAPS, Conversion, check_precision
 from yolo.conversion.description import Description
 from yolo.conversion.entries import entry_texts
-from yolo.conversion.graph import head_function, maps_function
+from yolo.conversion.graph import head_function, maps_function, weights_in
 from yolo.conversion.onnx_graph import OPSET, graph_of, joined
 from yolo.conversion.onnx_suppression import (
     CANDIDATES,
@@ -32,7 +32,9 @@ def to_onnx(detector: Detector, conversion: Conversion = MAPS) -> tuple[Any, Des
     if conversion.contents == "detections":
         check_suppression(description.nms)
     canvas = detector.canvas if description.fixed_canvas else (None, None)
-    model = graph_of(maps_function(detector, canvas=canvas, batch=conversion.batch), description.map_names)
+    with weights_in("float32"):
+        maps = maps_function(detector, canvas=canvas, batch=conversion.batch)
+    model = graph_of(maps, description.map_names)
     if conversion.precision == "float16":
         model = in_float16(model)
     if conversion.contents == "predictions":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from yolo.config import Contents, FilePrecision, Format, NmsConfig, check
 from yolo.conversion.conversion import Conversion, check_precision
 from yolo.conversion.description import Description
-from yolo.conversion.graph import check_backend
+from yolo.conversion.graph import check_backend, weights_in
 from yolo.errors import ConfigError, YoloError
 from yolo.exporting.formats import FORMATS, check_installed, open_written
 from yolo.exporting.int8 import to_int8
@@ -80,7 +80,7 @@ def export(
     check_request(format, target, precision, force=force)
     check(contents in get_args(Contents), "contents", f"one of {', '.join(get_args(Contents))}", contents)
     check(batch is None or (isinstance(batch, int) and batch > 0), "batch", "a whole number > 0", batch)
-    detector = resized(detector, size)
+    detector = resized(in_float32(detector), size)
     if precision == "bfloat16" and detector.architecture.fixed_canvas:
         raise ConfigError(f"precision bfloat16: the layers of {detector.variant} are float32; leave it out")
     conversion = Conversion(
@@ -117,6 +117,16 @@ def check_request(file_format: Format, target: Path, precision: FilePrecision, *
     check_target(file_format, target, force=force)
 
 
+def in_float32(detector: Detector) -> Detector:
+    """Detector that computes in float32, the same one if it does: a file is compared with that."""
+    if {layer.compute_dtype for layer in detector.convolutions} == {"float32"}:
+        return detector
+    with weights_in("float32"):
+        other = type(detector).from_config(detector.get_config())
+    other.set_weights(detector.get_weights())
+    return other
+
+
 def resized(detector: Detector, size: int | tuple[int, int] | None) -> Detector:
     """Detector on the canvas to export, the same one if it is its own.
 
@@ -128,7 +138,8 @@ def resized(detector: Detector, size: int | tuple[int, int] | None) -> Detector:
     if detector.architecture.fixed_canvas:
         height, width = detector.canvas
         raise ConfigError(f"size {size}: the layers of {detector.variant} fit {height}x{width} alone; leave size out")
-    return detector.resized(size)
+    with weights_in("float32"):
+        return detector.resized(size)
 
 
 def takes_any_canvas(detector: Detector, file_format: Format, *, wanted: bool | None) -> bool:

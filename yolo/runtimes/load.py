@@ -247,10 +247,12 @@ def _converter(path: str | Path, runtime: str, options: dict[str, Any]) -> Calla
         from yolo.system.startup import start_keras
 
         start_keras()
+        from yolo.conversion.graph import weights_in
         from yolo.runtimes.convert import convert_into
         from yolo.weights.load import load
 
-        detector = load(path, **options)
+        with weights_in("float32"):  # whatever a training in this process has chosen
+            detector = load(path, **options)
         logger.info("%s: converting for %s, once", path, runtime)
         try:
             description = convert_into(folder / FILES[runtime], detector, runtime)
