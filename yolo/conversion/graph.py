@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -11,6 +10,7 @@ import keras
 from yolo.conversion.conversion import MAPS, Conversion
 from yolo.conversion.decoding import Tensors, decoded, predictions_of, suppressed
 from yolo.errors import ConfigError
+from yolo.model.backend.precision import computing_in
 from yolo.model.inference import AnyCanvas, inference_network
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def network_function(detector: Detector, conversion: Conversion) -> Any:
         ConfigError: Keras computes with another backend than TensorFlow.
     """
     canvas = detector.canvas if conversion.is_fixed(detector) else (None, None)
-    with weights_in("bfloat16" if conversion.precision == "bfloat16" else "float32"):
+    with computing_in("bfloat16" if conversion.precision == "bfloat16" else "float32"):
         return _function(detector, conversion, canvas=canvas, batch=conversion.batch)
 
 
@@ -74,17 +74,6 @@ def check_backend() -> None:
             f"a network is converted by TensorFlow; Keras computes with {keras.backend.backend()} here "
             "(unset KERAS_BACKEND)"
         )
-
-
-@contextmanager
-def weights_in(precision: str) -> Iterator[None]:
-    """Give networks built inside the context their weights in a precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def frozen(function: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from yolo.conversion.conversion import MAPS, Conversion, check_precision
 from yolo.conversion.description import Description
 from yolo.conversion.entries import entry_texts
-from yolo.conversion.graph import head_function, maps_function, weights_in
+from yolo.conversion.graph import head_function, maps_function
 from yolo.conversion.onnx_graph import OPSET, graph_of, joined
 from yolo.conversion.onnx_suppression import (
     CANDIDATES,
@@ -17,6 +17,7 @@ from yolo.conversion.onnx_suppression import (
     operator_model,
     ranking_function,
 )
+from yolo.model.backend.precision import computing_in
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -32,7 +33,7 @@ def to_onnx(detector: Detector, conversion: Conversion = MAPS) -> tuple[Any, Des
     if conversion.contents == "detections":
         check_suppression(description.nms)
     canvas = detector.canvas if description.fixed_canvas else (None, None)
-    with weights_in("float32"):
+    with computing_in("float32"):
         maps = maps_function(detector, canvas=canvas, batch=conversion.batch)
     model = graph_of(maps, description.map_names)
     if conversion.precision == "float16":

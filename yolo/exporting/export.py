@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from yolo.config import Contents, FilePrecision, Format, NmsConfig, check
 from yolo.conversion.conversion import Conversion, check_precision
 from yolo.conversion.description import Description
-from yolo.conversion.graph import check_backend, weights_in
+from yolo.conversion.graph import check_backend
 from yolo.errors import ConfigError, YoloError
 from yolo.exporting.formats import FORMATS, check_installed, open_written
 from yolo.exporting.int8 import to_int8
@@ -18,6 +18,7 @@ from yolo.exporting.sample_script import script_name, script_of
 from yolo.exporting.target import beside, check_target, install, size_of, writing
 from yolo.files.atomic import is_folder, write_text
 from yolo.model.architecture import sides
+from yolo.model.backend.precision import computing_in
 from yolo.runtimes.checks import first_line
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def in_float32(detector: Detector) -> Detector:
     """Detector that computes in float32, the same one if it does: a file is compared with that."""
     if {layer.compute_dtype for layer in detector.convolutions} == {"float32"}:
         return detector
-    with weights_in("float32"):
+    with computing_in("float32"):
         other = type(detector).from_config(detector.get_config())
     other.set_weights(detector.get_weights())
     return other
@@ -138,7 +139,7 @@ def resized(detector: Detector, size: int | tuple[int, int] | None) -> Detector:
     if detector.architecture.fixed_canvas:
         height, width = detector.canvas
         raise ConfigError(f"size {size}: the layers of {detector.variant} fit {height}x{width} alone; leave size out")
-    with weights_in("float32"):
+    with computing_in("float32"):
         return detector.resized(size)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from yolo.config import RuntimePrecision
-from yolo.model.backend.precision import accelerator, best_precision
+from yolo.model.backend.precision import accelerator, best_precision, computing_in
 from yolo.model.backend.replicas import is_distributed
 from yolo.runtimes.choose import choose_precision
 from yolo.runtimes.detector import RuntimeDetector
@@ -43,11 +43,7 @@ def load_keras_detector(path: str | Path, precision: RuntimePrecision, *, why: s
         logger.info("runtime keras, %s%s", computed, why)
         return RuntimeDetector(network.description, network, str(path))
     policy = "float32" if wanted in ("auto", "float32") else f"mixed_{wanted}"
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
+    with computing_in(policy):
         itself = load(path, **options)
-    finally:
-        keras.config.set_dtype_policy(before)
     logger.info("runtime keras, %s%s", policy, why)
     return itself

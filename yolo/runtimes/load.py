@@ -247,11 +247,11 @@ def _converter(path: str | Path, runtime: str, options: dict[str, Any]) -> Calla
         from yolo.system.startup import start_keras
 
         start_keras()
-        from yolo.conversion.graph import weights_in
+        from yolo.model.backend.precision import computing_in
         from yolo.runtimes.convert import convert_into
         from yolo.weights.load import load
 
-        with weights_in("float32"):  # whatever a training in this process has chosen
+        with computing_in("float32"):  # whatever a training in this process has chosen
             detector = load(path, **options)
         logger.info("%s: converting for %s, once", path, runtime)
         try:

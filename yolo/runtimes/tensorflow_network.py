@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import keras
 from numpy.typing import NDArray
 
 from yolo.conversion.description import describe
 from yolo.conversion.graph import maps_function
+from yolo.model.backend.precision import computing_in
 from yolo.runtimes.interface import Images
 
 if TYPE_CHECKING:
@@ -31,12 +31,8 @@ class TensorFlowNetwork:
     parallel = 1  # one batch uses all cores
 
     def __init__(self, detector: Detector, *, precision: str = "float32"):
-        before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(precision)  # the copies of the weights get this type
-        try:
+        with computing_in(precision):  # the copies of the weights get this type
             self._function = maps_function(detector)
-        finally:
-            keras.config.set_dtype_policy(before)
         self.precision = precision
         self.description = describe(detector)
 

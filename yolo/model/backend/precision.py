@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,17 @@ ELSEWHERE = {
     "gpu": Choice("float32", "the GPU reports no NVIDIA compute capability: its fastest precision is unknown"),
 }
 """Choices for accelerators other than NVIDIA GPUs."""
+
+
+@contextmanager
+def computing_in(policy: str) -> Iterator[None]:
+    """Set Keras' dtype policy for networks built inside the context, and restore the previous one on exit."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def choose_precision(wanted: Precision) -> str:

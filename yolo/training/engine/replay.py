@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from yolo.config import LossConfig
 from yolo.errors import ConfigError
+from yolo.model.backend.precision import computing_in
 from yolo.model.backend.step_guards import NOT_FINITE, NOT_FINITE_GRADIENT
 from yolo.model.detector import Detector
 from yolo.ops.boxes import Tensor
@@ -41,7 +41,7 @@ def replay(path: str | Path) -> dict[str, Any]:
     if "images" not in batch:
         raise ConfigError(f"{path}: contains no batch; give a file from a run's {FOLDER} folder")
     images = batch.pop("images")
-    with precision(fault.meta["precision"]):
+    with computing_in(fault.meta["precision"]):
         detector = detector_of(fault)
         suspects = [*weights_not_finite(detector), *outputs_not_finite(detector, images)]
         pictures = losses_of_pictures(detector, images, batch, fault.meta["pictures"])
@@ -52,17 +52,6 @@ def replay(path: str | Path) -> dict[str, Any]:
     if said == NOT_FINITE and finite:  # JAX does not report which of the two it was
         said = NOT_FINITE_GRADIENT
     return {"step": fault.step, "pictures": pictures, "not_finite": suspects, "outcome": said}
-
-
-@contextmanager
-def precision(policy: str) -> Iterator[None]:
-    """Set Keras' dtype policy inside the context, and restore the previous one on exit."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def detector_of(fault: Checkpoint) -> Detector:
