@@ -27,7 +27,7 @@ OPTIONS = {
 def two_cpus() -> None:
     """Let the backend see two devices."""
     if os.environ.get("KERAS_BACKEND") == "jax":
-        os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
         return
     import tensorflow as tf
 

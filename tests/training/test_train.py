@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from cfg_texts import one_layer
+from cfg_texts import one_layer, two_scales
 
 import yolo
 from yolo.cli.train import report
@@ -39,7 +39,7 @@ def digits(tmp_path_factory):
 
 def make_detector(dataset, **options):
     anchors = yolo.fit_anchors(dataset, 6, 96)
-    return Detector("yolov3-tiny", classes=dataset.classes, anchors=anchors, size=96, **options)
+    return Detector("net.cfg", cfg=two_scales(), classes=dataset.classes, anchors=anchors, **options)
 
 
 # The rate over a run
@@ -56,7 +56,7 @@ def test_only_kernels_decay():
 # A run's folder
 
 
-def test_history_is_a_table_of_the_epochs(tmp_path):
+def test_history_is_a_table_of_the_epochs_and_now_and_then_curves(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path / "run")
     folder.write_history([{"epoch": 1, "loss": 2.5, "AP": math.nan, "more": 1}])
     rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
@@ -64,6 +64,9 @@ def test_history_is_a_table_of_the_epochs(tmp_path):
     assert rows[0]["AP"] == "nan"
     assert rows[0]["box_loss"] == ""
     assert "more" not in rows[0]
+    assert not (tmp_path / "run" / "curves.png").exists()
+    monkeypatch.setattr("yolo.training.run.folder.PLOT_SECONDS", -1)
+    folder.write_history([{"epoch": 1, "loss": 2.5}])
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
 
 
@@ -286,7 +289,7 @@ def test_weights_of_another_network_are_refused(digits, tmp_path, capsys):
     make_detector(dataset).save(tmp_path / "a.keras")
     options = ["train", str(digits), "--weights", str(tmp_path / "a.keras"), "--out", str(tmp_path / "run")]
     assert main([*options, "--model", "yolov3"]) == 2
-    assert "layers of yolov3 fit: the weights belong to another network (yolov3-tiny)" in capsys.readouterr().err
+    assert "layers of yolov3 fit: the weights belong to another network (net.cfg)" in capsys.readouterr().err
 
 
 NET = one_layer(16, activation="relu")

@@ -42,7 +42,8 @@ def add_weights_options(parser: ArgumentParser) -> None:
 def add_runtime_options(
     parser: ArgumentParser,
     *,
-    runtime: Runtime = "auto",
+    runtime: Runtime | None = "auto",
+    runtime_help: str = "program that runs the network; auto: the fastest installed",
     precision: RuntimePrecision | None = "auto",
     precision_help: str = "numeric precision of the network; auto: the fastest that the processor multiplies",
 ) -> None:
@@ -50,14 +51,13 @@ def add_runtime_options(
 
     Args:
         parser: parser of a command that has the options of `add_weights_options` as well.
-        runtime: default of ``--runtime``.
+        runtime: default of ``--runtime``; None: the command chooses it.
+        runtime_help: description of ``--runtime``.
         precision: default of ``--precision``; None: the command chooses it.
         precision_help: description of ``--precision``.
     """
     group = parser.add_argument_group("runtime")
-    group.add_argument(
-        "--runtime", type=Runtime, default=runtime, help="program that runs the network; auto: the fastest installed"
-    )
+    group.add_argument("--runtime", type=Runtime | None, default=runtime, help=runtime_help)
     group.add_argument("--precision", type=RuntimePrecision | None, default=precision, help=precision_help)
 
 

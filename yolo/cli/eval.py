@@ -68,7 +68,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--batch", type=int | None, help=f"images per batch (default: as in training, else {BATCH})")
     add_runtime_options(
         parser,
-        runtime="keras",
+        runtime=None,
+        runtime_help="program that runs the network (default: keras, an exported file its own); auto: the fastest",
         precision=None,
         precision_help="numeric precision of the network (default: with keras as in training, else auto)",
     )
@@ -144,10 +145,12 @@ def detect_all(arguments: Namespace, nms: NmsConfig) -> tuple[Dataset, Detection
         check_split(arguments.data, arguments.split, (*splits, HELD_OUT))
     path = find_weights(arguments, exported=True)
     start_keras()  # the input pipeline is TensorFlow's, whatever runs the network
-    if arguments.runtime == "keras" and exported_runtime(path) is None:
+    runtime = arguments.runtime or ("keras" if exported_runtime(path) is None else "auto")
+    if runtime == "keras" and exported_runtime(path) is None:
         detector = load_reference(arguments, path, size)
     else:
-        detector = load_in_runtime(arguments, path, size)
+        options = {**vars(arguments), "runtime": runtime, "precision": arguments.precision or "auto"}
+        detector = load_any_detector(Namespace(**options), size=size)
     about = detector.origin
     from yolo.evaluation.evaluator import evaluation_nms, find_all
 
@@ -163,14 +166,6 @@ def load_reference(arguments: Namespace, path: str | Path, size: tuple[int, int]
     """Load the detector as training validates it, in the same precision."""
     set_precision(arguments.precision, read_origin(path))
     return load_detector(arguments, size=size)
-
-
-def load_in_runtime(arguments: Namespace, path: str | Path, size: tuple[int, int] | None) -> AnyDetector:
-    """Load the detector into a runtime; an exported file into its own, unless another one is named."""
-    changes = {"precision": arguments.precision or "auto"}
-    if arguments.runtime == "keras" and exported_runtime(path) not in (None, "keras"):
-        changes["runtime"] = "auto"
-    return load_any_detector(Namespace(**{**vars(arguments), **changes}), size=size)
 
 
 def read_origin(path: str | Path) -> dict[str, Any]:

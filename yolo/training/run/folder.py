@@ -20,7 +20,7 @@ COLUMNS = (
     "evaluation_seconds",
 )
 PLOT_SECONDS = 30.0
-"""Age at which the curves are drawn again; they are also drawn at the end."""
+"""Time between two drawings of the curves; they are also drawn at the end."""
 
 
 def next_folder() -> Path:
@@ -39,7 +39,7 @@ class RunFolder:
     def __init__(self, folder: str | Path):
         self.path = Path(folder)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._plotted = -math.inf
+        self._plotted = time.monotonic()
 
     @property
     def best(self) -> Path:
