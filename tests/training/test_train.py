@@ -286,10 +286,10 @@ def test_weights_of_another_network_are_refused(digits, tmp_path, capsys):
     from yolo.cli.main import main
 
     dataset = yolo.load_dataset(digits, "train")
-    make_detector(dataset).save(tmp_path / "a.keras")
+    Detector("yolov3-tiny", classes=dataset.classes, size=32).save(tmp_path / "a.keras")
     options = ["train", str(digits), "--weights", str(tmp_path / "a.keras"), "--out", str(tmp_path / "run")]
     assert main([*options, "--model", "yolov3"]) == 2
-    assert "layers of yolov3 fit: the weights belong to another network (net.cfg)" in capsys.readouterr().err
+    assert "layers of yolov3 fit: the weights belong to another network (yolov3-tiny)" in capsys.readouterr().err
 
 
 NET = one_layer(16, activation="relu")
