@@ -3,8 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := yolo tests scripts
-# Three processes, each test file in one of them: most tests keep one core busy, some wait for other processes.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+# Three processes, each test file in one of them: most tests keep one core busy, some wait for other processes. Files
+# begin in the order of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-fast check format docs venv clean
 

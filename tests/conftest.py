@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from yolo.system.used_memory import resident_memory
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # JAX compiles each small network for longer than it runs it.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+MUCH_MEMORY = 1_500_000_000
+"""Bytes; a process that has imported TensorFlow starts with less than half of it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that the last one to begin is soon at its end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +43,17 @@ def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("YOLO_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded_memory() -> Iterator[None]:
+    """A process gives back what many networks have left: they lie in cycles, and malloc keeps its blocks."""
+    yield
+    if resident_memory() > MUCH_MEMORY:
+        gc.collect()
+        if sys.platform.startswith("linux"):
+            with suppress(OSError, AttributeError):  # musl
+                ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture(autouse=True)
