@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cfg_texts import one_layer
+from cfg_texts import conv, detector, one_layer
+from step_by_step import training_step_by_step
 
 from yolo import Dataset, YoloError, load_dataset
 from yolo.cli.main import main
@@ -22,6 +23,7 @@ from yolo.darknet.names import read_names
 from yolo.darknet.plan import make_plan
 from yolo.datasets.annotations import repair
 from yolo.datasets.load import available_splits
+from yolo.model.detector import Detector
 
 EDGE = 2.5
 """Largest distance in pixels of a box from the red one: JPEG smears its edge."""
@@ -310,7 +312,8 @@ t_val_backslash_coco
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", TRAINED.split())
-def test_a_case_trains(folder, case, tmp_path, capsys):
+def test_a_case_trains(folder, case, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("yolo.images.plots.plot_training", lambda *_, **__: None)  # no matter of the pictures
     network = tmp_path / "one.cfg"
     network.write_text(one_layer(8))
     words = [
@@ -323,7 +326,9 @@ def test_a_case_trains(folder, case, tmp_path, capsys):
         "--batch",
         "16" if case == "t_batch_gt_data" else "2",
     ]
-    assert main(["train", str(folder / case), *words, "--workers", "1", "--out", str(tmp_path / "run"), "--json"]) == 0
+    words += ["--workers", "1", "--out", str(tmp_path / "run"), "--json"]
+    with training_step_by_step():
+        assert main(["train", str(folder / case), *words]) == 0
     captured = capsys.readouterr()
     assert "loss nan" not in captured.err
     assert json.loads(captured.out)["images"] > 0
@@ -331,17 +336,25 @@ def test_a_case_trains(folder, case, tmp_path, capsys):
         assert "a1.jpg" in (tmp_path / "run" / "quarantine.csv").read_text()
 
 
+@pytest.fixture(scope="module")
+def of_voc(shared, tmp_path_factory):
+    """A detector of the classes of VOC, that has learnt nothing."""
+    names = read_names(shared / "data" / "darknet" / "voc.names")
+    head = f"[yolo]\nmask=0,1\nanchors=10,20, 30,15\nclasses={len(names)}\nnum=2"
+    text = detector(conv(8, 3, stride=32, pad=1), head=head, filters=2 * (5 + len(names)))
+    path = tmp_path_factory.mktemp("voc") / "voc.keras"
+    Detector("voc.cfg", cfg=text, classes=names).save(path)
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "measured"),
     [("eval_motorcycle", "motorbike"), ("eval_motorbike", "motorbike"), ("eval_subset80", "cat"), ("eval_pet", None)],
 )
-def test_a_model_of_other_classes_is_measured(shared, folder, case, measured, capsys):
-    darknet = shared / "data" / "darknet" / "MobileNetV2-YOLOv3-Nano-voc"
-    names = ["--names", str(darknet.parent / "voc.names")]
+def test_a_model_of_other_classes_is_measured(of_voc, folder, case, measured, capsys):
     # Options stand between the arguments on purpose.
-    words = [f"{darknet}.weights", "--cfg", f"{darknet}.cfg", str(folder / case / "ann.json"), *names, "--json"]
-    code = main(["eval", *words, "--size", "96"])
+    code = main(["eval", str(of_voc), "--size", "96", str(folder / case / "ann.json"), "--json"])
     captured = capsys.readouterr()
     if measured is None:
         assert (code, captured.out) == (2, "")

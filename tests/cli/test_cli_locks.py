@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cfg_texts import STAGED
 from processes import finish, holding, start
+from step_by_step import training_step_by_step
 
 from yolo.cli.common import prepare_output, release_outputs
 from yolo.cli.main import main
@@ -108,7 +109,8 @@ def test_a_run_of_python_keeps_other_processes_out(digits):
 
     dataset = yolo.load_dataset(digits, "train")
     detector = Detector("net.cfg", classes=dataset.classes, seed=0)
-    yolo.train(detector, dataset, out="out", epochs=1, batch=8, callbacks=[Other()], live=False)
+    with training_step_by_step():
+        yolo.train(detector, dataset, out="out", epochs=1, batch=8, callbacks=[Other()], live=False)
     ((code, out, err),) = said
     assert code == 0, err
     assert out.startswith(f"a run is going on in out (process {os.getpid()} on ")
@@ -163,7 +165,8 @@ def test_a_run_that_is_alive_is_left_alone_and_a_killed_one_goes_on(digits, caps
         process.communicate()
     assert Path("run/.lock").exists()
     Path("go").touch()
-    assert main(["train", "--resume", "run"]) == 0
+    with training_step_by_step():
+        assert main(["train", "--resume", "run"]) == 0
     assert Checkpoints("run").latest().step == 6
     assert not half.exists()
     assert not Path("run/.lock").exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cfg_texts import STAGED
+from step_by_step import training_step_by_step
 
 from yolo.cli import train
 from yolo.cli.main import main
@@ -115,6 +116,13 @@ def gone_on(*options):
     return main(["train", "--resume", "run", *options])
 
 
+@pytest.fixture
+def _step_by_step():
+    with training_step_by_step():
+        yield
+
+
+@pytest.mark.usefixtures("_step_by_step")
 def test_the_data_may_have_moved_and_who_watches_is_remembered(tmp_path, monkeypatch, capsys):
     """Into another folder, and into shards: the run ends bit for bit the same."""
     monkeypatch.chdir(tmp_path)

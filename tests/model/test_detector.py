@@ -8,6 +8,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from cfg_texts import two_scales
 from encoding import encode_boxes
 from keras import ops
 from PIL import Image
@@ -24,7 +25,8 @@ ANCHORS = [[10, 10], [20, 20], [30, 40], [40, 30], [60, 60], [80, 50]]
 @pytest.fixture(scope="module")
 def detector():
     return Detector(
-        "yolov3-tiny",
+        "net.cfg",
+        cfg=two_scales(2),
         classes=["cat", "Hund ä"],
         anchors=ANCHORS,
         size=(64, 96),
@@ -60,7 +62,8 @@ class Oracle(keras.Model):
 
 
 def with_oracle(box, **options):
-    detector = Detector("yolov3-tiny", classes=["a", "b"], anchors=ANCHORS, **options)
+    options = {"letterbox": "letterbox", **options}
+    detector = Detector("net.cfg", cfg=two_scales(2), classes=["a", "b"], anchors=ANCHORS, **options)
     detector.network = Oracle(detector, box)
     return detector
 
@@ -157,7 +160,7 @@ def test_a_file_describes_itself(detector, tmp_path):
 
 
 def test_the_file_leaves_the_optimizer_out_and_the_detector_keeps_it(tmp_path):
-    detector = Detector("yolov3-tiny", classes=["a"], size=32)
+    detector = Detector("net.cfg", cfg=two_scales(1), classes=["a"], size=32)
     detector.save(tmp_path / "before.keras")
     detector.compile("adamw")
     detector.optimizer.build(detector.trainable_variables)
@@ -202,7 +205,7 @@ def test_a_file_without_its_weights_is_damaged(detector, tmp_path):
         {"classes": ["a"]},  # the weights are those of two
         {"classes": 3},
         {"anchors": [[1, 2], [3]]},
-        {"model": "yolov3"},
+        {"model": "yolov3", "cfg": None},
         {"nms": {"conf": "x"}},
         {"unknown": 1},
     ],

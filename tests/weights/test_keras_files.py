@@ -11,10 +11,18 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from narrow_networks import narrow_networks, shallow_efficientnet
 
 from yolo.errors import WeightsError
 from yolo.model.detector import Detector
 from yolo.weights.keras_files import load_matching
+
+
+@pytest.fixture(scope="module", autouse=True)
+def narrow():
+    """A narrow neck: the backbones are what is tested."""
+    with narrow_networks():
+        yield
 
 
 def classifier(**options):
@@ -120,7 +128,8 @@ def test_names_of_the_first_keras(tmp_path):
     assert_equal(first.get_weights(), [kernel, bias])
 
 
-def test_the_normalization_of_pictures_stays(tmp_path):
+def test_the_normalization_of_pictures_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.applications, "EfficientNetB0", shallow_efficientnet)
     trained = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(64, 64, 3))
     trained.save_weights(tmp_path / "efficient.weights.h5")
     ours = detector("keras:EfficientNetB0")

@@ -263,9 +263,10 @@ def test_a_program_may_end_while_pictures_are_read(tmp_path: Path) -> None:
     program = f"""
 from pathlib import Path
 import sys
-sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[3] / "tests" / "helpers")!r}]
+sys.path[:0] = [{str(Path(__file__).parents[3] / "tests" / "helpers")!r}]
 from small_datasets import make_dataset
-from test_batches import training_batches, AugmentConfig
+from yolo.config import AugmentConfig
+from yolo.datasets.pipeline.batches import training_batches
 batches = iter(training_batches(
     make_dataset(Path({str(tmp_path)!r})), (416, 416), batch=16, seed=0, augment=AugmentConfig(), workers=4
 ))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from cfg_texts import STAGED
 from noise_pictures import make_noise_dataset
+from step_by_step import training_step_by_step
 
 from yolo.config import AugmentConfig, TrainConfig
 from yolo.datasets.pipeline.batches import training_batches
@@ -274,7 +275,8 @@ def test_a_run_lists_what_it_could_not_validate_on(tmp_path, caplog):
     detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
     learned, validated = dataset.subset(range(4)), dataset.subset(range(4, 8))
     out = tmp_path / "run"
-    result = train(detector, learned, validation=validated, out=out, epochs=1, batch=4)
+    with training_step_by_step():
+        result = train(detector, learned, validation=validated, out=out, epochs=1, batch=4)
     assert result.metrics["images"] == 3
     ((*_, picture),) = rows(out / "quarantine-validation.csv")[1:]
     assert picture == "3"
@@ -306,5 +308,6 @@ def test_a_new_run_forgets_the_list_of_an_old_one(tmp_path):
         old = Quarantine(dataset, path=path)
         old.add(2, "broken then")
         old.write()
-    train(detector, dataset, validation=dataset, out=tmp_path / "run", epochs=1, batch=4)
+    with training_step_by_step():
+        train(detector, dataset, validation=dataset, out=tmp_path / "run", epochs=1, batch=4)
     assert not any(path.exists() for path in lists)

@@ -17,6 +17,8 @@ from yolo.ops.boxes import Tensor
 
 DARKNET53_STAGES = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))
 """Filters and residual blocks of each stage (YOLOv3, table 1)."""
+NECK = (512, 256, 128)
+"""Filters of the narrow convolutions before each head, coarse to fine; the wide ones have twice as many."""
 
 
 def darknet53(images: Tensor, conv: Convolutions) -> list[Tensor]:
@@ -45,7 +47,7 @@ def pyramid(
     """
     heads: list[Tensor] = []
     x = None
-    for own, filters, bias in zip(features, (512, 256, 128), biases, strict=True):
+    for own, filters, bias in zip(features, NECK, biases, strict=True):
         joined = own if x is None else layers.concatenate([layers.UpSampling2D()(conv(x, filters, 1)), own])
         x = neck(joined, filters, conv, pooling=pooling and not heads)
         heads.append(conv.head(conv(x, 2 * filters, 3), bias))  # 13, 26, 52
