@@ -69,11 +69,12 @@ def test_classes_that_are_kept_come_out_the_same(text, classes, origins):
     new, _ = with_classes(old, classes)
     boxes, objects, scores = outputs(old)
     new_boxes, new_objects, new_scores = outputs(new)
-    np.testing.assert_array_equal(new_boxes, boxes)
-    np.testing.assert_array_equal(new_objects, objects)
+    # How a convolution is summed up depends on the number of its filters, on some processors.
+    np.testing.assert_allclose(new_boxes, boxes, rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(new_objects, objects, rtol=1e-6)
     for index, origin in enumerate(origins):
         if origin is not None:
-            np.testing.assert_array_equal(new_scores[..., index], scores[..., origin])
+            np.testing.assert_allclose(new_scores[..., index], scores[..., origin], rtol=1e-6)
     assert new.classes == tuple(classes)
     assert f"classes={len(classes)}" in new.architecture.cfg
 
