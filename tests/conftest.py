@@ -18,8 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # JAX compiles each small network for longer than it runs it.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-MUCH_MEMORY = 1_500_000_000
-"""Bytes; a process that has imported TensorFlow starts with less than half of it."""
+GROWTH = 200_000_000
+"""Bytes by which the memory of a process grows between two collections of garbage."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,15 +45,22 @@ def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
+class Memory:
+    """Resident memory of the process when it was last given back, in bytes."""
+
+    held = 0
+
+
+@pytest.fixture(autouse=True)
 def bounded_memory() -> Iterator[None]:
-    """A process gives back what many networks have left: they lie in cycles, and malloc keeps its blocks."""
+    """A process gives back what networks have left: they lie in cycles, which Python seldom looks for."""
     yield
-    if resident_memory() > MUCH_MEMORY:
+    if resident_memory() - Memory.held > GROWTH:
         gc.collect()
         if sys.platform.startswith("linux"):
             with suppress(OSError, AttributeError):  # musl
                 ctypes.CDLL("libc.so.6").malloc_trim(0)
+        Memory.held = resident_memory()
 
 
 @pytest.fixture(autouse=True)

@@ -152,29 +152,32 @@ def digits(tmp_path_factory):
     return make_digits(tmp_path_factory.mktemp("digits"), train=8, val=5, size=64, seed=3)
 
 
+RUNS = [
+    *("cpu:0/sgd", "cpu:0,cpu:1/sgd"),
+    *("cpu:0/adamw/2/0.5", "cpu:0,cpu:1/adamw/2/0.5"),  # accumulated gradients and changing canvases: code of ours
+    "cpu:0,cpu:1/sgd/2/0/mixed_float16",
+]
+
+
+@pytest.fixture(scope="module")
+def runs(digits, tmp_path_factory):
+    """The folder of `RUNS`, by their place in the list; on TensorFlow (those on JAX are in test_hosts.py)."""
+    folder = tmp_path_factory.mktemp("runs")
+    succeed(start(HELPERS / "device_runs.py", digits, folder, *RUNS, backend="tensorflow"), seconds=600)
+    return folder
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("backend", "recipes"),
-    [
-        ("tensorflow", ["sgd", "adamw/2/0.5"]),  # accumulated gradients and changing canvases: code of ours
-        ("jax", ["sgd"]),
-    ],
-)
-def test_two_devices_follow_one(digits, tmp_path, backend, recipes):
+@pytest.mark.parametrize("one", [0, 2])
+def test_two_devices_follow_one(runs, one):
     """Clipped gradients, batch norm, momentum, decay, averages and the mean losses; five pictures to validate on."""
-    runs = [f"{names}/{recipe}" for recipe in recipes for names in ("cpu:0", "cpu:0,cpu:1")]
-    succeed(start(HELPERS / "device_runs.py", digits, tmp_path, *runs, backend=backend))
-    for number in range(0, len(runs), 2):
-        assert_same_run(tmp_path / str(number + 1), tmp_path / str(number), tolerance=1e-5)
+    assert_same_run(runs / str(one + 1), runs / str(one), tolerance=1e-5)
 
 
 @pytest.mark.slow
-def test_two_devices_in_float16(digits, tmp_path):
+def test_two_devices_in_float16(runs):
     """The loss is scaled for both of them together, and the scale is in the checkpoint."""
-    succeed(
-        start(HELPERS / "device_runs.py", digits, tmp_path, "cpu:0,cpu:1/sgd/2/0/mixed_float16", backend="tensorflow")
-    )
-    last = Checkpoints(tmp_path / "0").latest()
+    last = Checkpoints(runs / "4").latest()
     assert last.step == 4
     assert last.meta["precision"] == "mixed_float16"
     assert 1 < last.arrays["optimizer/sgd/loss_scale"] <= 2**15

@@ -431,19 +431,38 @@ def digits(tmp_path_factory):
     return make_digits(tmp_path_factory.mktemp("digits"), train=8, val=5, size=64, seed=3)
 
 
+@pytest.fixture(scope="module")
+def alone(digits, tmp_path_factory):
+    """The folder of two runs of one host on JAX: 0 on one of its devices, 1 on two of them."""
+    folder = tmp_path_factory.mktemp("alone")
+    runs = ["cpu:0/sgd", "cpu:0,cpu:1/sgd"]
+    succeed(start(HELPERS / "device_runs.py", digits, folder, *runs, backend="jax"))
+    return folder
+
+
 @pytest.mark.slow
-def test_two_hosts_follow_one(digits, tmp_path):
+def test_two_devices_of_a_host_follow_one(alone):
+    assert_same_run(alone / "1", alone / "0", tolerance=1e-5)
+
+
+@pytest.mark.slow
+def test_two_hosts_follow_one(digits, alone, tmp_path):
     """Losses, weights and metrics; the first one alone writes. Each computes on another one of its devices."""
     port = free_ports()
     hosts = [
         start(HELPERS / "host_runs.py", digits, tmp_path, port, rank, backend="jax", cwd=tmp_path) for rank in range(2)
     ]
-    alone = start(HELPERS / "device_runs.py", digits, tmp_path / "alone", "cpu/sgd", backend="jax")
-    for process in (*hosts, alone):
+    for process in hosts:
         succeed(process)
-    assert_same_run(tmp_path / "rank-0", tmp_path / "alone" / "0", tolerance=1e-5)
+    assert_same_run(tmp_path / "rank-0", alone / "0", tolerance=1e-5)
     assert {path.name for path in (tmp_path / "rank-0").iterdir()} >= {"best.keras", "checkpoints", "history.csv"}
     assert not list((tmp_path / "rank-1").iterdir())
+
+
+@pytest.fixture(scope="module")
+def long_epochs(tmp_path_factory):
+    """A run on these can be disturbed before its first validation, which JAX compiles for longer than it trains."""
+    return make_digits(tmp_path_factory.mktemp("long"), train=64, val=2, size=64, seed=3)
 
 
 def begin(digits: Path, folder: Path, port: int, rank: int, *options: str):
@@ -466,10 +485,10 @@ def wait_for_steps(folder: Path, count: int, processes) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lost", [1, 0])
-def test_a_lost_host_ends_the_run_and_fewer_can_go_on(digits, tmp_path, lost):
+def test_a_lost_host_ends_the_run_and_fewer_can_go_on(long_epochs, tmp_path, lost):
     """Killed with -9; what is left of it ends too, within seconds."""
     port = free_ports()
-    hosts = [begin(digits, tmp_path, port, rank, "--epochs", "40") for rank in range(2)]
+    hosts = [begin(long_epochs, tmp_path, port, rank, "--epochs", "3") for rank in range(2)]
     wait_for_steps(tmp_path, 3, hosts)
     hosts[lost].kill()
     code, _, err = finish(hosts[1 - lost], seconds=30)
@@ -489,9 +508,9 @@ def test_a_lost_host_ends_the_run_and_fewer_can_go_on(digits, tmp_path, lost):
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_host_stops_all_of_them(digits, tmp_path):
+def test_a_signal_to_one_host_stops_all_of_them(long_epochs, tmp_path):
     port = free_ports()
-    hosts = [begin(digits, tmp_path, port, rank, "--epochs", "200") for rank in range(2)]
+    hosts = [begin(long_epochs, tmp_path, port, rank, "--epochs", "200") for rank in range(2)]
     wait_for_steps(tmp_path, 2, hosts)
     os.kill(hosts[1].pid, signal.SIGTERM)
     for process in hosts:

@@ -45,10 +45,19 @@ def train_once(digits: Path, folder: Path, **options) -> None:
     yolo.train(detector, dataset, validation=validation, out=folder, **{**OPTIONS, **options})
 
 
+def draw_nothing() -> None:
+    """Leave out the pictures of a run, at which nobody looks here."""
+    from yolo.training.engine import loop
+    from yolo.training.run.folder import RunFolder
+
+    loop.draw_first_batches = RunFolder.draw_curves = lambda *_: None
+
+
 def main(digits: str, out: str, *runs: str) -> None:
     two_cpus()
     import keras
 
+    draw_nothing()
     for number, run in enumerate(runs):
         usual = ["adamw", "1", "0", "float32"]
         names, optimizer, accumulate, multi_scale, precision = (*run.split("/"), *usual[run.count("/") :])

@@ -26,7 +26,7 @@ def start(*arguments, backend="tensorflow", **options) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, text=True, **pipes)
 
 
-def finish(process, seconds=150) -> tuple[int, str, str]:
+def finish(process, seconds=300) -> tuple[int, str, str]:
     """Its exit code, stdout and stderr."""
     try:
         out, err = process.communicate(timeout=seconds)
@@ -35,8 +35,8 @@ def finish(process, seconds=150) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def succeed(process) -> None:
-    code, _, err = finish(process)
+def succeed(process, seconds=300) -> None:
+    code, _, err = finish(process, seconds)
     assert code == 0, err
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from cfg_texts import STAGED
 
 OPTIONS = {
-    "epochs": 12,
+    "epochs": 8,
     "batch": 3,
     "seed": 1,
     "save_every": 2,
     "freeze": "1",
-    "unfreeze_at": 5,
+    "unfreeze_at": 3,
     "ema": 0.9,
     "keep_checkpoints": True,
 }

@@ -112,6 +112,7 @@ def test_a_batch_is_chosen_by_measuring_steps(detector, dataset, monkeypatch, ca
         np.testing.assert_array_equal(found, value)
     assert getattr(detector, "optimizer", None) is None
     monkeypatch.setattr(fitting, "memory_now", lambda: (resident_memory(), 0))
+    monkeypatch.setattr(fitting, "take_steps", lambda *_: None)
     with pytest.raises(ConfigError, match="not even one picture"):
         fitting_batch(detector, dataset, TrainConfig(), ONE)
 
@@ -233,6 +234,7 @@ def test_without_a_measurement_half_is_advised(detector, dataset, monkeypatch):
         yolo.train(detector, dataset, out=None, epochs=1, batch=1)
 
 
-def test_a_run_keeps_the_batch_it_found(detector, dataset, tmp_path):
+def test_a_run_keeps_the_batch_it_found(detector, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "measure_need", lambda *_: Need(0, GB, 20 * GB))
     yolo.train(detector, dataset, validation=dataset, epochs=1, batch="auto", out=tmp_path)
     assert detector.origin["config"]["batch"] == 8

@@ -84,24 +84,6 @@ def test_no_compiler_leaves_the_checks_out():
     assert not detector.jit_compile
 
 
-def test_what_is_kept_is_the_batch_and_the_weights_it_met(digits, tmp_path):
-    dataset, validation = digits
-    detector, poison = Detector("net.cfg", cfg=STAGED, classes=dataset.classes), Poison(2)
-    train(detector, dataset, validation=validation, out=tmp_path, callbacks=[poison], **OPTIONS)
-    kept = read(tmp_path / "faults" / "step-000000001.npz")
-    assert kept.step == 1
-    assert kept.arrays["batch/images"].shape == (4, 64, 64, 3)
-    assert len(kept.meta["pictures"]) == 4
-    assert all(name.endswith(".jpg") for names in kept.meta["pictures"] for name in names)
-    head = detector.heads[0].convolution
-    for variable, value in zip(detector.weights, poison.before, strict=True):
-        found = kept.arrays[f"weights/{variable.path}"]
-        if variable.path == head.bias.path:
-            assert np.isnan(found).all()
-        elif "moving" not in variable.path:  # statistics may have been counted before the step was stopped
-            np.testing.assert_array_equal(found, value)
-
-
 def test_three_times_are_enough(digits, tmp_path, caplog):
     dataset, validation = digits
     detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes)
@@ -116,13 +98,46 @@ def test_three_times_are_enough(digits, tmp_path, caplog):
     assert Checkpoints(tmp_path).latest().step == 0
 
 
-def test_replay_shows_the_step(digits, tmp_path, capsys):
+@pytest.fixture
+def one_fault(monkeypatch):
+    """A run ends with its first fault: how one goes on is what the tests above look at."""
+    monkeypatch.setattr("yolo.training.engine.non_finite.LARGEST_FAULTS", 1)
+
+
+@pytest.fixture(scope="module")
+def poisoned(digits, tmp_path_factory):
+    """A run's folder with the fault of its second step, its detector, and the weights that this step met."""
+    dataset, validation = digits
+    folder, poison = tmp_path_factory.mktemp("poisoned"), Poison(2)
+    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("yolo.training.engine.non_finite.LARGEST_FAULTS", 1)
+        with pytest.raises(ConfigError, match="no longer finite"):
+            train(detector, dataset, validation=validation, out=folder, callbacks=[poison], **OPTIONS)
+    return folder, detector, poison.before
+
+
+def test_what_is_kept_is_the_batch_and_the_weights_it_met(poisoned):
+    folder, detector, before = poisoned
+    kept = read(folder / "faults" / "step-000000001.npz")
+    assert kept.step == 1
+    assert kept.arrays["batch/images"].shape == (4, 64, 64, 3)
+    assert len(kept.meta["pictures"]) == 4
+    assert all(name.endswith(".jpg") for names in kept.meta["pictures"] for name in names)
+    head = detector.heads[0].convolution
+    for variable, value in zip(detector.weights, before, strict=True):
+        found = kept.arrays[f"weights/{variable.path}"]
+        if variable.path == head.bias.path:
+            assert np.isnan(found).all()
+        elif "moving" not in variable.path:  # statistics may have been counted before the step was stopped
+            np.testing.assert_array_equal(found, value)
+
+
+def test_replay_shows_the_step(poisoned, capsys):
     from yolo.cli.main import main
 
-    dataset, validation = digits
-    detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes)
-    train(detector, dataset, validation=validation, out=tmp_path, callbacks=[Poison(2)], **OPTIONS)
-    path = tmp_path / "faults" / "step-000000001.npz"
+    folder, detector, _ = poisoned
+    path = folder / "faults" / "step-000000001.npz"
     found = replay(path)
     assert found["outcome"] == "the loss is not finite"
     bias = detector.heads[0].convolution.bias.path
@@ -133,28 +148,31 @@ def test_replay_shows_the_step(digits, tmp_path, capsys):
     assert main(["train", "--replay", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["outcome"] == found["outcome"]
     assert path.read_bytes() == before
-    assert main(["train", "--replay", str(next((tmp_path / "checkpoints").iterdir()))]) == 2
+    assert main(["train", "--replay", str(next((folder / "checkpoints").iterdir()))]) == 2
     assert "contains no batch; give a file from a run's faults folder" in capsys.readouterr().err
 
 
 def fault_of(digits, folder, poison, **options):
-    """The only fault of a small run, and its replay."""
+    """The only fault of a small run that ends with it (`one_fault`), and its replay."""
     dataset, validation = digits
     detector = Detector("net.cfg", cfg=STAGED, classes=dataset.classes, seed=0)
     options = {**OPTIONS, "epochs": 1, **options}
-    train(detector, dataset, validation=validation, out=folder, callbacks=[poison], **options)
+    with pytest.raises(ConfigError, match="no longer finite"):
+        train(detector, dataset, validation=validation, out=folder, callbacks=[poison], **options)
     (path,) = (folder / "faults").glob("*.npz")
     return read(path), replay(path)
 
 
+@pytest.mark.usefixtures("one_fault")
 def test_replay_on_the_canvas_of_the_batch(digits, tmp_path):
-    step = next(number for number in range(1, 6) if canvas_of_batch((64, 64), 0.5, OPTIONS["seed"], number) == (96, 96))
-    kept, found = fault_of(digits, tmp_path, Poison(step + 1), multi_scale=0.5, epochs=3)
+    assert [canvas_of_batch((64, 64), 0.5, 3, number) for number in (0, 1)] == [(32, 32), (96, 96)]
+    kept, found = fault_of(digits, tmp_path, Poison(2), multi_scale=0.5, seed=3)
     assert kept.arrays["batch/images"].shape == (4, 96, 96, 3)
     assert found["outcome"] == "the loss is not finite"
     assert found["not_finite"] == ["conv_3/convolution/bias", "output of conv_3"]
 
 
+@pytest.mark.usefixtures("one_fault")
 def test_replay_with_the_class_weights_of_the_run(digits, tmp_path):
     """Those that were found for its pictures, not the word."""
     balanced = LossConfig(class_weights="balanced")
@@ -163,6 +181,7 @@ def test_replay_with_the_class_weights_of_the_run(digits, tmp_path):
     assert found["outcome"] == "the loss is not finite"
 
 
+@pytest.mark.usefixtures("one_fault")
 def test_replay_of_a_gradient_that_is_not_finite(digits, tmp_path):
     """The head's weights are so large that the squares of the gradients are no numbers, though the loss is one."""
     _, found = fault_of(digits, tmp_path, Poison(2, variable=head_kernel, value=1e30))
@@ -186,6 +205,7 @@ def test_gradients_that_are_not_finite_are_named(digits, monkeypatch):
     assert gradients_not_finite(detector, *batch) == ["norm of the gradient (largest: b)"]
 
 
+@pytest.mark.usefixtures("one_fault")
 def test_replay_in_the_precision_of_the_run(digits, tmp_path):
     """A hundred thousand is no float16, but a float32."""
     keras.config.set_dtype_policy("mixed_float16")
@@ -201,6 +221,7 @@ def test_replay_in_the_precision_of_the_run(digits, tmp_path):
 TARGETS = ("boxes", "labels", "valid", "ignore")
 
 
+@pytest.mark.usefixtures("one_fault")
 def test_replay_with_what_was_frozen(digits, tmp_path):
     """Its batch norms take the statistics they have, and those of the batch are others: so are the losses."""
     kept, found = fault_of(digits, tmp_path, Poison(2, variable=head_kernel, value=1e30), freeze="2")

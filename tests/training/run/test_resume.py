@@ -69,17 +69,17 @@ def assert_same_end(found, expected):
 
 
 @pytest.mark.slow
-def test_killed_a_dozen_times_the_run_ends_as_if_it_had_not_been(digits, unbroken, tmp_path):
+def test_killed_six_times_the_run_ends_as_if_it_had_not_been(digits, unbroken, tmp_path):
     """Half of the deaths come at random moments, half inside a save."""
     draw, deaths = random.Random(0), 0
-    for number in range(12):
+    for number in range(6):
         if number % 2:
             code = in_a_process(killed_inside_a_save, draw.randrange(1, 3), draw.random(), tmp_path, digits)
         else:
             code = in_a_process(killed_after, draw.uniform(0, 0.6), tmp_path, digits)
         assert code in (0, -signal.SIGKILL)
         deaths += code != 0
-    assert deaths >= 9  # the run may have been done before the last
+    assert deaths >= 4  # the run may have been done before the last
     assert in_a_process(begin_or_go_on, tmp_path, digits) == 0
     assert_same_end(Checkpoints(tmp_path).latest(), unbroken)
     assert {path.name for path in tmp_path.iterdir()} >= {"best.keras", "last.keras", "history.csv", "metrics.json"}
@@ -133,7 +133,7 @@ LAST = 3 * OPTIONS["epochs"]
     ],
 )
 def test_signals_save_and_leave(digits, unbroken, tmp_path, caplog, leaving):
-    """In the middle of an epoch at once; at its end (steps 6 and 36) in the validation, which is done again."""
+    """In the middle of an epoch at once; at its end (steps 6 and 24) in the validation, which is done again."""
     step, number, ends, rows = leaving
     before = signal.getsignal(number)
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
@@ -250,7 +250,7 @@ def test_other_pictures_are_named(digits, stopped):
 
 def test_other_options_are_named(digits, stopped):
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
-    with pytest.raises(ConfigError, match=r"has changed: config\.batch: 3 -> 4; config\.epochs: 12 -> 9\."):
+    with pytest.raises(ConfigError, match=r"has changed: config\.batch: 3 -> 4; config\.epochs: 8 -> 9\."):
         yolo.resume(stopped, dataset, validation=validation, epochs=9, batch=4)
 
 
