@@ -11,35 +11,35 @@ import sys
 from pathlib import Path
 
 import pytest
+from cfg_texts import one_layer
 
 from yolo.datasets.digits import make_digits
 
 ROOT = Path(__file__).parents[1]
 WITHOUT_TENSORFLOW = """
-import runpy, sys
+import sys
 class Blocked:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "tensorflow":
             raise ImportError(name)
 sys.meta_path.insert(0, Blocked())
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-@pytest.mark.slow
-def test_the_gpu_benchmark_needs_no_tensorflow():
-    script = [str(ROOT / "scripts" / "bench_gpu.py"), "--quick", "--peak-tflops", "0.5"]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TENSORFLOW, *script],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run_on_jax(folder, *options, path=ROOT) -> str:
+    """What the GPU benchmark prints on a processor; the folder has a narrow network, net.cfg."""
+    (folder / "net.cfg").write_text(one_layer(32))
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(path)}
+    command = [sys.executable, str(ROOT / "scripts" / "bench_gpu.py"), *map(str, options)]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    row = done.stdout.splitlines()[-1]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_gpu_benchmark_needs_no_tensorflow(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW)
+    row = run_on_jax(tmp_path, "--quick", "--peak-tflops", 0.5, path=f"{tmp_path}{os.pathsep}{ROOT}").splitlines()[-1]
     milliseconds, rate, tflops, share = (float(text) for text in re.findall(r"\d+\.\d+", row)[:4])
     assert rate == pytest.approx(1000 / milliseconds, rel=0.1)
     # yolov3-tiny takes 5.571 GFLOP at 416 px with 80 classes (Darknet), thrice that in training.
@@ -47,30 +47,24 @@ def test_the_gpu_benchmark_needs_no_tensorflow():
     assert share == pytest.approx(100 * tflops / 0.5, abs=0.15)
 
 
-def run_on_jax(*options) -> str:
-    """What the GPU benchmark prints on a processor."""
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / "scripts" / "bench_gpu.py"), *map(str, options)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+CASE = ["--model", "net.cfg", "--batches", 1, "--repeats", 1]
 
 
 @pytest.mark.slow
 def test_the_gpu_benchmark_fed_by_the_pipeline(tmp_path):
-    make_digits(tmp_path, train=8, val=2, size=64, seed=3)
-    *_, row = run_on_jax("--quick", "--data", tmp_path).splitlines()
+    make_digits(tmp_path / "digits", train=8, val=2, size=64, seed=3)
+    *_, row = run_on_jax(tmp_path, *CASE, "--sizes", 32, "--data", "digits").splitlines()
     milliseconds, rate = (float(text) for text in re.findall(r"\d+\.\d+", row)[:2])
     assert rate == pytest.approx(1000 / milliseconds, rel=0.1)
     assert re.search(r" \d+%$", row)
 
 
 @pytest.mark.slow
-def test_each_row_of_the_gpu_benchmark_has_a_process_of_its_own():
+def test_each_row_of_the_gpu_benchmark_has_a_process_of_its_own(tmp_path):
     """One that fails ends no other: a canvas of 33 px is none."""
-    out = run_on_jax("--model", "yolov3-tiny", "--sizes", 33, 32, "--batches", 1, "--repeats", 1)
-    assert re.search(r"^yolov3-tiny +33 +1 +failed$", out, re.MULTILINE)
-    assert re.search(r"^yolov3-tiny +32 +1 +\d+\.\d ms", out, re.MULTILINE)
+    out = run_on_jax(tmp_path, *CASE, "--sizes", 33, 32)
+    assert re.search(r"^net.cfg +33 +1 +failed$", out, re.MULTILINE)
+    assert re.search(r"^net.cfg +32 +1 +\d+\.\d ms", out, re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -86,17 +80,18 @@ def test_the_training_benchmark_runs():
 
 
 @pytest.mark.slow
-def test_the_study_of_recipes_runs(tmp_path):
+def test_the_study_of_recipes_runs(tmp_path, monkeypatch, capsys):
     """One epoch of two rows; those that are kept are not run again."""
     data = make_digits(tmp_path / "digits", train=4, val=2, size=64)
     script, kept = str(ROOT / "scripts" / "study_recipes.py"), tmp_path / "kept.json"
     rows = ["--row", "all defaults", "--row", "no prior in the heads' biases"]
     options = [f"few={data}:val", *rows, "--seeds", "0", "--epochs", "1", "--out", str(kept)]
-    for _ in range(2):
-        done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
+    done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
     assert set(json.loads(kept.read_text())) == {"few/all defaults/0", "few/no prior in the heads' biases/0"}
-    lines = done.stdout.splitlines()
+    monkeypatch.setattr(sys, "argv", [script, *options])
+    runpy.run_path(script, run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| change | few: mean AP50 | few: end AP50 | few: AP |"
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| all defaults", "| no prior in the heads' biases"]
 

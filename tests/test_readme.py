@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from runtime_models import narrow_detector
 
 from yolo.bench.candidates import KINDS
 from yolo.cli.main import COMMANDS, main
@@ -19,8 +20,8 @@ from yolo.weights.darknet_files import save_darknet_weights
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SMALLER = {"416": "96", "50": "1", "16": "4", "=50": "=1"}
-"""The README's figures, cut to what a test has time for."""
+SMALLER = {"416": "64", "50": "1", "16": "4", "=50": "=1", "yolov3-tiny": "net.cfg"}
+"""The README's figures and network, cut to what a test has time for."""
 
 
 def blocks(language: str) -> list[str]:
@@ -35,7 +36,7 @@ def workplace(tmp_path_factory):
     (folder / "pictures").mkdir()
     shutil.copy(pictures[0], folder / "pictures")
     shutil.copy(pictures[0], folder / "street.jpg")
-    detector = Detector("yolov3-tiny", classes=["cat", "dog", "3"], size=96)
+    detector = narrow_detector(["cat", "dog", "3"])
     save_darknet_weights(detector, folder / "net.weights")
     (folder / "net.cfg").write_text(to_cfg(detector))
     write_names(folder / "net.names", detector.classes)

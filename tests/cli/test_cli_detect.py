@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 
 import pytest
+from cfg_texts import one_layer
 from fake_detectors import FakeDetector
 from PIL import Image
 
@@ -278,8 +279,9 @@ def test_where_no_picture_can_be_read_nothing_is_written(capsys):
 def test_with_a_real_model_as_a_subprocess(pictures):
     from yolo.model.detector import Detector
 
-    Detector("yolov3-tiny", classes=["dog", "car"], size=(64, 96), seed=1).save(pictures / "tiny.keras")
-    command = [sys.executable, "-m", "yolo", "detect", "tiny.keras", "in", "more", "--out", "out", "--json"]
+    network = one_layer(16)
+    Detector("net.cfg", cfg=network, classes=["dog", "car"], size=(64, 96), seed=1).save(pictures / "small.keras")
+    command = [sys.executable, "-m", "yolo", "detect", "small.keras", "in", "more", "--out", "out", "--json"]
     done = subprocess.run(
         [*command, "--conf", "0.0001"],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},

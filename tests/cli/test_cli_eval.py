@@ -202,7 +202,7 @@ def test_metrics_are_the_same_in_another_runtime(exported, truth, tmp_path, capl
     from runtime_models import noisy_detector, write_exported
 
     monkeypatch.setenv("YOLO_CACHE", str(tmp_path / "cache"))
-    detector = noisy_detector(classes=["thing"], size=64)
+    detector = noisy_detector(["thing"], size=64)
     keras = other = tmp_path / "m.keras"
     detector.save(keras)
     options = ["--runtime", "openvino"]

@@ -7,13 +7,14 @@ import logging
 
 import keras
 import pytest
+from cfg_texts import two_scales
 
 import yolo
 from yolo.cli.main import main
 from yolo.datasets.digits import make_digits
 from yolo.training.run.held_out import hold_out
 
-OPTIONS = ["--model", "yolov3-tiny", "--size", "64", "--batch", "3", "--epochs", "1", "--precision", "mixed_bfloat16"]
+OPTIONS = ["--size", "64", "--batch", "3", "--epochs", "1", "--precision", "mixed_bfloat16"]
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +28,17 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
+def network(tmp_path_factory):
+    """The options that name a narrow network."""
+    path = tmp_path_factory.mktemp("network") / "net.cfg"
+    path.write_text(two_scales(side=64))
+    return ["--model", str(path)]
+
+
+@pytest.fixture(scope="module")
+def run(data, network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    assert main(["train", str(data), *OPTIONS, "--out", str(folder), "--json"]) == 0
+    assert main(["train", str(data), *network, *OPTIONS, "--out", str(folder), "--json"]) == 0
     keras.config.set_dtype_policy("float32")
     return folder
 
@@ -91,9 +100,9 @@ def test_other_data_have_no_held_out_split(run, data, tmp_path, capsys):
     assert "there is no split 'test'; it has train, held-out" in capsys.readouterr().err
 
 
-def test_another_dataset_that_a_run_validated_on_is_found_again(data, tmp_path, capsys):
+def test_another_dataset_that_a_run_validated_on_is_found_again(data, network, tmp_path, capsys):
     other = make_digits(tmp_path / "other", train=3, val=2, size=64, seed=5)
-    assert main(["train", str(data), *OPTIONS, "--val", str(other), "--out", str(tmp_path / "run")]) == 0
+    assert main(["train", str(data), *network, *OPTIONS, "--val", str(other), "--out", str(tmp_path / "run")]) == 0
     found = evaluate(capsys, tmp_path / "run")
     assert found == json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert found["images"] == 5  # all of it, not its val

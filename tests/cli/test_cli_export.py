@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 from importlib import util
 from pathlib import Path
 
@@ -17,11 +18,19 @@ from yolo.runtimes.load import describe_exported
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the converters
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest detector's file."""
+    path = tmp_path_factory.mktemp("saved") / "a.keras"
+    Detector("net.cfg", cfg=one_layer(16), classes=["a", "b"]).save(path)
+    return path
+
+
 @pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The smallest detector's file, in the current folder."""
+def model(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a copy of it, which is the current one."""
     monkeypatch.chdir(tmp_path)
-    Detector("net.cfg", cfg=one_layer(16), classes=["a", "b"]).save("a.keras")
+    shutil.copy(saved, tmp_path)
     return tmp_path
 
 

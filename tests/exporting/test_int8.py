@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cfg_texts import two_scales
 from PIL import Image
 from runtime_models import scatter
 
@@ -111,7 +112,7 @@ def test_an_int8_export_prints_json_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder = pictures.path(0).parents[1]
-    scatter(yolo.Detector("yolov3-tiny", classes=["a"], size=SIZE)).save(tmp_path / "m.keras")
+    scatter(yolo.Detector("net.cfg", cfg=two_scales(1, side=SIZE), classes=["a"])).save(tmp_path / "m.keras")
     out = tmp_path / {"onnx": "m.onnx", "openvino": "m.openvino", "litert": "m.tflite"}[file_format]
     command = ["export", str(tmp_path / "m.keras"), "--format", file_format, "--precision", "int8", "--out", str(out)]
     capfd.readouterr()

@@ -85,6 +85,31 @@ def two_scales(classes=10, *, side=96):
     )
 
 
+def narrow_tiny(classes=3, *, side=96, share=4):
+    """yolov3-tiny, layer by layer, with a fraction of its filters: with half of them two million weights."""
+    norm = {"activation": "leaky", "batch_normalize": 1, "pad": 1}
+    head = f"classes={classes}\nnum=6\nanchors=10,14, 23,27, 37,58, 81,82, 135,169, 344,319"
+    stages = []
+    for filters, stride in zip((16, 32, 64, 128, 256, 512), (2, 2, 2, 2, 2, 1), strict=True):
+        stages += [conv(filters // share, 3, **norm), section("maxpool", {"size": 2, "stride": stride})]
+    return sections(
+        *stages,
+        conv(1024 // share, 3, **norm),
+        conv(256 // share, **norm),
+        conv(512 // share, 3, **norm),
+        conv(3 * (5 + classes)),
+        f"[yolo]\nmask=3,4,5\n{head}",
+        section("route", {"layers": "-4"}),
+        conv(128 // share, **norm),
+        section("upsample", {"stride": 2}),
+        section("route", {"layers": "-1,8"}),
+        conv(256 // share, 3, **norm),
+        conv(3 * (5 + classes)),
+        f"[yolo]\nmask=0,1,2\n{head}",
+        size=(side, side),
+    )
+
+
 STAGED = """[net]
 width=64
 height=64

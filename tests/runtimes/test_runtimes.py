@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cfg_texts
 import numpy as np
 import pytest
-from runtime_models import noisy_detector, pictures
+from runtime_models import add_small_backbone, noisy_detector, pictures, scatter
 
 import yolo
 from yolo.config import NmsConfig
@@ -146,33 +147,60 @@ def test_the_first_call_of_openvino_is_alone(model: Path, monkeypatch: pytest.Mo
     assert together == [1]
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_darknet_network_with_unusual_layers(runtime: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def unusual(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Detections]]:
+    """Weights of the unusual network, and what Keras finds with them."""
     from yolo.darknet.plan import make_detector_plan
-    from yolo.weights.darknet_files import save_darknet_weights
+    from yolo.weights.darknet_files import save_darknet_weights, set_weights
 
-    (tmp_path / "net.cfg").write_text(UNUSUAL)
+    folder = tmp_path_factory.mktemp("unusual")
+    (folder / "net.cfg").write_text(UNUSUAL)
     plan = make_detector_plan(UNUSUAL, "net.cfg")
-    made = yolo.Detector(str(tmp_path / "net.cfg"), classes=["x", "y"])
-    from yolo.weights.darknet_files import set_weights
-
+    made = yolo.Detector(str(folder / "net.cfg"), classes=["x", "y"])
     set_weights(made, cfg_texts.draw_weights(plan.convolutions))
-    save_darknet_weights(made, tmp_path / "net.weights")
-    expected = yolo.load(tmp_path / "net.weights", names=["x", "y"]).detect_images(pictures(), NMS)
-    other = load_detector(tmp_path / "net.weights", runtime=runtime, precision="float32", names=["x", "y"])
+    save_darknet_weights(made, folder / "net.weights")
+    return folder / "net.weights", yolo.load(folder / "net.weights", names=["x", "y"]).detect_images(pictures(), NMS)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_darknet_network_with_unusual_layers(runtime: str, unusual: tuple[Path, list[Detections]]) -> None:
+    path, expected = unusual
+    other = load_detector(path, runtime=runtime, precision="float32", names=["x", "y"])
     assert other.letterbox == "stretch"
     assert_same(other.detect_images(pictures(), NMS), expected, boxes=0.01, scores=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_keras_backbone(runtime: str, tmp_path: Path) -> None:
-    made = noisy_detector("keras:MobileNetV3Small", size=64)
-    made.save(tmp_path / "model.keras")
-    other = load_detector(tmp_path / "model.keras", runtime=runtime, precision="float32")
+def check_backbone(path: Path, expected: list[Detections], runtime: str) -> None:
+    other = load_detector(path, runtime=runtime, precision="float32")
     assert other.fixed_canvas
-    expected = made.detect_images(pictures(1), NMS)
     assert_same(other.detect_images(pictures(1), NMS), expected, boxes=0.02, scores=5e-4)
+
+
+def saved_backbone(name: str, path: Path) -> list[Detections]:
+    """Save a detector on a Keras backbone; returns what it finds."""
+    made = scatter(yolo.Detector(name, classes=["a", "b", "c"], size=64), bias=-1)
+    made.save(path)
+    return made.detect_images(pictures(1), NMS)
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[Detections]]]:
+    """A detector on a backbone of few layers, and what it finds."""
+    path = tmp_path_factory.mktemp("backbone") / "model.keras"
+    with pytest.MonkeyPatch.context() as patch:
+        yield path, saved_backbone(add_small_backbone(patch), path)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_backbone(runtime: str, backbone: tuple[Path, list[Detections]]) -> None:
+    check_backbone(*backbone, runtime)
+
+
+@pytest.mark.slow
+def test_a_keras_backbone(tmp_path: Path) -> None:
+    """In the runtime that is chosen by itself; the others have the same layers in `test_a_backbone`."""
+    expected = saved_backbone("keras:MobileNetV3Small", tmp_path / "model.keras")
+    check_backbone(tmp_path / "model.keras", expected, "openvino")
 
 
 def test_detect_takes_files_and_lists(detector: yolo.Detector, model: Path, tmp_path: Path) -> None:
@@ -187,7 +215,7 @@ def test_detect_takes_files_and_lists(detector: yolo.Detector, model: Path, tmp_
 
 
 def test_the_size_and_the_letterbox_may_be_others(model: Path) -> None:
-    expected = yolo.load(model, size=(64, 128), letterbox="stretch")
-    other = load_detector(model, runtime="openvino", precision="float32", size=(64, 128), letterbox="stretch")
-    assert (other.canvas, other.letterbox) == ((64, 128), "stretch")
+    expected = yolo.load(model, size=(32, 128), letterbox="stretch")
+    other = load_detector(model, runtime="openvino", precision="float32", size=(32, 128), letterbox="stretch")
+    assert (other.canvas, other.letterbox) == ((32, 128), "stretch")
     assert_same(other.detect_images(pictures(), NMS), expected.detect_images(pictures(), NMS), boxes=0.01, scores=1e-4)

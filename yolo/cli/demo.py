@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 SIZE = 160
 """Side of the scenes and of the network's canvas, in pixels."""
+VALIDATION = 120
+"""Number of scenes that are evaluated."""
 ANCHORS = 6
 RECIPE: dict[str, Any] = {
     "learning_rate": 0.002,
@@ -68,7 +70,7 @@ def run(arguments: Namespace) -> None:
     from yolo.weights.load import load
 
     logger.info("1. data: handwritten digits over photographs, as a VOC dataset in %s", folder / "digits")
-    make_digits(folder / "digits", train=arguments.scenes, val=120, size=SIZE, seed=arguments.seed)
+    make_digits(folder / "digits", train=arguments.scenes, val=VALIDATION, size=SIZE, seed=arguments.seed)
     train_part, val_part = (load_dataset(folder / "digits", split) for split in ("train", "val"))
     logger.info("2. anchors")
     anchors = fit_demo_anchors(train_part, folder, seed=arguments.seed)

@@ -45,7 +45,9 @@ def head_function(detector: Detector, conversion: Conversion) -> Any:
     import tensorflow as tf
 
     return tf.function(
-        lambda *maps: _outputs(detector, conversion, maps), input_signature=maps_specs(detector, conversion)
+        lambda *maps: _outputs(detector, conversion, maps),
+        input_signature=maps_specs(detector, conversion),
+        autograph=False,
     )
 
 
@@ -105,7 +107,8 @@ def _function(detector: Detector, conversion: Conversion, *, canvas: AnyCanvas, 
     network = inference_network(detector, canvas)
     size = network.inputs[0].shape[1:3]
 
-    @tf.function(input_signature=[tf.TensorSpec((batch, *size, 3), tf.float32, name=INPUT)])
+    # Nothing here branches on tensors; AutoGraph would read the source of every function that Keras calls.
+    @tf.function(input_signature=[tf.TensorSpec((batch, *size, 3), tf.float32, name=INPUT)], autograph=False)
     def run(images: Any) -> Any:
         maps = network(images, training=False)
         maps = maps if isinstance(maps, list) else [maps]

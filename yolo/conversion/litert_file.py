@@ -37,7 +37,9 @@ def to_litert(detector: Detector, conversion: Conversion = MAPS) -> tuple[bytes,
     constant, module = frozen(network_function(detector, fixed)), tf.Module()
     names = sorted(fixed.describe(detector).outputs)  # as TensorFlow sorts a dict
     specs = [tf.TensorSpec.from_tensor(tensor, name=INPUT) for tensor in constant.inputs]
-    module.function = tf.function(lambda images: dict(zip(names, constant(images), strict=True)), input_signature=specs)
+    module.function = tf.function(
+        lambda images: dict(zip(names, constant(images), strict=True)), input_signature=specs, autograph=False
+    )
     description = fixed.describe(detector)
     with tempfile.TemporaryDirectory() as folder:
         # Gradients, which some activations define, cannot be saved once variables are constants.

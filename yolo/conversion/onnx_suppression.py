@@ -52,7 +52,7 @@ def candidates_function(detector: Detector, conversion: Conversion) -> Any:
             scores = tf.reduce_max(scores, axis=1, keepdims=True)
         return {"candidates": tf.identity(found.boxes), "candidate_scores": scores, "candidate_classes": classes}
 
-    return tf.function(run, input_signature=maps_specs(detector, conversion))
+    return tf.function(run, input_signature=maps_specs(detector, conversion), autograph=False)
 
 
 CANDIDATES = ["candidate_classes", "candidate_scores", "candidates"]
@@ -109,4 +109,4 @@ def ranking_function(detector: Detector, conversion: Conversion) -> Any:
         tf.TensorSpec((batch, None, 4), tf.float32, name="candidates"),
         tf.TensorSpec((None, 3), tf.int64, name="picked"),
     ]
-    return tf.function(run, input_signature=specs)
+    return tf.function(run, input_signature=specs, autograph=False)

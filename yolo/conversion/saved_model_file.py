@@ -52,7 +52,7 @@ def _serving(function: Any) -> Any:
     """
     import tensorflow as tf
 
-    @tf.function(input_signature=function.input_signature)
+    @tf.function(input_signature=function.input_signature, autograph=False)
     def serve(images: Any) -> dict[str, Any]:
         kept = function(images)
         sides = tf.cast(tf.shape(images)[1:3], tf.float32)
