@@ -126,7 +126,6 @@ LAST = 3 * OPTIONS["epochs"]
 @pytest.mark.parametrize(
     "leaving",
     [
-        (1, signal.SIGTERM, SystemExit, 0),
         (5, signal.SIGINT, KeyboardInterrupt, 1),
         (6, signal.SIGTERM, SystemExit, 1),
         (LAST, signal.SIGINT, KeyboardInterrupt, OPTIONS["epochs"] - 1),
@@ -254,14 +253,15 @@ def test_other_options_are_named(digits, stopped):
         yolo.resume(stopped, dataset, validation=validation, epochs=9, batch=4)
 
 
-def test_a_renamed_folder_is_the_same_pictures(digits, stopped, tmp_path):
+def test_a_renamed_folder_is_the_same_pictures(digits, unbroken, stopped, tmp_path):
+    """And a run that was left within its first epoch ends as one that was not."""
     folder, renamed = (tmp_path / name for name in ("run", "renamed"))
     shutil.copytree(stopped, folder)
     shutil.copytree(digits, renamed)
     dataset, validation = (yolo.load_dataset(renamed, split) for split in ("train", "val"))
     assert dataset.name == "renamed"
-    yolo.resume(folder, dataset, validation=validation)
-    assert Checkpoints(folder).latest().step == LAST
+    yolo.resume(folder, dataset, validation=validation, keep_checkpoints=True)
+    assert_same_end(Checkpoints(folder).latest(), unbroken)
 
 
 def test_the_albumentations_file_is_part_of_the_run(digits, tmp_path, monkeypatch):
