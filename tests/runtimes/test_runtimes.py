@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -184,15 +183,16 @@ def saved_backbone(name: str, path: Path) -> list[Detections]:
 
 
 @pytest.fixture(scope="module")
-def backbone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[Detections]]]:
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Detections]]:
     """A detector on a backbone of few layers, and what it finds."""
     path = tmp_path_factory.mktemp("backbone") / "model.keras"
     with pytest.MonkeyPatch.context() as patch:
-        yield path, saved_backbone(add_small_backbone(patch), path)
+        return path, saved_backbone(add_small_backbone(patch), path)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_backbone(runtime: str, backbone: tuple[Path, list[Detections]]) -> None:
+def test_a_backbone(runtime: str, backbone: tuple[Path, list[Detections]], monkeypatch: pytest.MonkeyPatch) -> None:
+    add_small_backbone(monkeypatch)
     check_backbone(*backbone, runtime)
 
 
