@@ -75,7 +75,9 @@ def load(text: str, folder: Path) -> tuple[str, Dataset, Dataset, int]:
     return name, dataset, yolo.load_dataset(data, split, classes=dataset.classes), SIZE
 
 
-def run(dataset: Dataset, validation: Dataset, size: int, change: Change, *, epochs: int, seed: int) -> dict[str, Any]:
+def run(
+    dataset: Dataset, validation: Dataset, size: int, change: Change, *, model: str, epochs: int, seed: int
+) -> dict[str, Any]:
     """Train once and return the results."""
     import keras
 
@@ -83,7 +85,7 @@ def run(dataset: Dataset, validation: Dataset, size: int, change: Change, *, epo
     keras.backend.clear_session()
     keras.config.set_dtype_policy(precision)
     anchors = yolo.fit_anchors(dataset, count=6, size=size)
-    detector = yolo.Detector("yolov3-tiny", classes=dataset.classes, anchors=anchors, size=size, seed=seed)
+    detector = yolo.make_detector(dataset, model=model, anchors=anchors, size=size, seed=seed)
     if prepare is not None:
         prepare(detector)
     config = replace(TrainConfig(epochs=epochs, seed=seed), **options)
@@ -114,6 +116,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--row", action="append", choices=ROWS, help="of the table; may be repeated (default: all)")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--model", default="yolov3-tiny", help="network with two scales of three anchors")
     parser.add_argument("--out", type=Path, help="keep what was found in this file, and go on from it")
     arguments = parser.parse_args()
     start_keras()
@@ -126,7 +129,9 @@ def main() -> None:
                 for name, *pictures in sets:
                     key = f"{name}/{row}/{seed}"
                     if key not in found:
-                        found[key] = run(*pictures, ROWS[row], epochs=arguments.epochs, seed=seed)
+                        found[key] = run(
+                            *pictures, ROWS[row], model=arguments.model, epochs=arguments.epochs, seed=seed
+                        )
                         print(f"{key}: {found[key]['mean']:.3f} {found[key]['end']:.3f}", flush=True)
                     if arguments.out:
                         arguments.out.write_text(json.dumps(found))

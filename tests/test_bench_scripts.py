@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cfg_texts import one_layer
+from cfg_texts import one_layer, two_scales
 
 from yolo.datasets.digits import make_digits
 
@@ -83,9 +83,11 @@ def test_the_training_benchmark_runs():
 def test_the_study_of_recipes_runs(tmp_path, monkeypatch, capsys):
     """One epoch of two rows; those that are kept are not run again."""
     data = make_digits(tmp_path / "digits", train=4, val=2, size=64)
+    net = tmp_path / "net.cfg"
+    net.write_text(two_scales())
     script, kept = str(ROOT / "scripts" / "study_recipes.py"), tmp_path / "kept.json"
     rows = ["--row", "all defaults", "--row", "no prior in the heads' biases"]
-    options = [f"few={data}:val", *rows, "--seeds", "0", "--epochs", "1", "--out", str(kept)]
+    options = [f"few={data}:val", *rows, "--seeds", "0", "--epochs", "1", "--model", str(net), "--out", str(kept)]
     done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert set(json.loads(kept.read_text())) == {"few/all defaults/0", "few/no prior in the heads' biases/0"}

@@ -6,10 +6,12 @@ Run by test_backends.py in a process of its own for each backend.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import get_args
 
 import keras
 import numpy as np
+from cfg_texts import two_scales
 from keras import ops
 
 from yolo.config import LossConfig, NmsConfig, NmsKind
@@ -58,7 +60,7 @@ def gradients(function, maps):
     elif backend == "jax":
         import jax
 
-        found = jax.jit(jax.grad(function))(tensors)
+        found = compiled(jax.grad(function))(tensors)
     else:
         tensors = [each.requires_grad_() for each in tensors]
         function(tensors).backward()
@@ -66,26 +68,38 @@ def gradients(function, maps):
     return [ops.convert_to_numpy(each) for each in found]
 
 
+def compiled(function):
+    """On JAX, which otherwise compiles each operation by itself."""
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)
+
+
 def main(path):
     maps, targets = make_inputs()
     padded = {key: ops.convert_to_tensor(value) for key, value in targets.items()}
+    tensors = [ops.convert_to_tensor(each) for each in maps]
     values = {}
     for name, config in CONFIGS.items():
 
         def total(tensors, config=config):
             return sum(ops.sum(term) for term in yolo_loss(tensors, SLOTS, config, **padded))
 
-        for term, value in (
-            yolo_loss([ops.convert_to_tensor(m) for m in maps], SLOTS, config, **padded)._asdict().items()
-        ):
+        def terms(tensors, config=config):
+            return yolo_loss(tensors, SLOTS, config, **padded)._asdict()
+
+        for term, value in compiled(terms)(tensors).items():
             values[f"{name} {term}"] = ops.convert_to_numpy(value)
         for scale, gradient in enumerate(gradients(total, maps)):
             values[f"{name} gradient {scale}"] = gradient
-    predictions = decode([ops.convert_to_tensor(m) for m in maps], SLOTS)
+    predictions = compiled(partial(decode, slots=SLOTS))(tensors)
     for part, value in predictions._asdict().items():
         values[part] = ops.convert_to_numpy(value)
     for kind in get_args(NmsKind):
-        kept = suppress(predictions, NmsConfig(conf=0.2, iou=0.4, kind=kind), canvas=SLOTS.canvas)
+        nms = NmsConfig(conf=0.2, iou=0.4, kind=kind)
+        kept = compiled(partial(suppress, config=nms, canvas=SLOTS.canvas))(predictions)
         values |= {f"kept {kind} {part}": ops.convert_to_numpy(value) for part, value in kept._asdict().items()}
     values |= train_two_steps()
     np.savez(path, **values)
@@ -93,7 +107,7 @@ def main(path):
 
 def train_two_steps():
     """Losses of two steps of fit, and what the detector then says."""
-    detector = Detector("yolov3-tiny", classes=["a", "b"], size=64)
+    detector = Detector("net.cfg", cfg=two_scales(2, side=64), classes=["a", "b"])
     for layer in detector.network.layers:  # every backend draws its own numbers
         rng = np.random.default_rng(len(layer.name))
         layer.set_weights(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from yolo.training.run.folder import RunFolder
+from yolo.training.run.folder import BEST, LAST
 from yolo.training.run.run import Run
 
 TIMES = ("train_seconds", "evaluation_seconds")
@@ -32,12 +32,12 @@ class TrainResult:
     @property
     def best(self) -> Path | None:
         """Model file of the best epoch."""
-        return None if self.folder is None else RunFolder(self.folder).best
+        return None if self.folder is None else self.folder / BEST
 
     @property
     def last(self) -> Path | None:
         """Model file of the last epoch."""
-        return None if self.folder is None else RunFolder(self.folder).last
+        return None if self.folder is None else self.folder / LAST
 
     @property
     def minutes(self) -> float:

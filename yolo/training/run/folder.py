@@ -19,6 +19,10 @@ COLUMNS = (
     *("AP", "AP50", "images_per_second", "data_wait", "memory_gb", "gpu_memory_gb", "train_seconds"),
     "evaluation_seconds",
 )
+BEST = "best.keras"
+"""Name of the model file of the best epoch."""
+LAST = "last.keras"
+"""Name of the model file of the last epoch."""
 PLOT_SECONDS = 30.0
 """Time between two drawings of the curves; they are also drawn at the end."""
 
@@ -43,11 +47,11 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        return self.path / "best.keras"
+        return self.path / BEST
 
     @property
     def last(self) -> Path:
-        return self.path / "last.keras"
+        return self.path / LAST
 
     @property
     def preview(self) -> Path:
