@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -61,6 +62,15 @@ def bounded_memory() -> Iterator[None]:
             with suppress(OSError, AttributeError):  # musl
                 ctypes.CDLL("libc.so.6").malloc_trim(0)
         Memory.held = resident_memory()
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """What a command of one test lets be logged is not logged in the next."""
+    logger = logging.getLogger("yolo")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -74,3 +74,18 @@ def test_threads_that_read_pictures_leave_no_filter_for_all(tmp_path, monkeypatc
     assert in_turn == [True, True]
     with pytest.raises(UserWarning):
         warn_in("some.where")
+
+
+def test_an_added_filter_stays_before_those_set_later():
+    with warnings.catch_warnings():
+        for _ in range(2):
+            add_filter("ignore", "odd_module")
+            before = list(warnings.filters)
+            add_filter("ignore", "odd_module")
+            assert warnings.filters == before
+            warn_in("odd_module")
+            warnings.filterwarnings("error")
+
+
+def warn_in(module: str) -> None:
+    warnings.warn_explicit("odd", UserWarning, "odd.py", 1, module=module)

@@ -11,19 +11,26 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from typing import Literal
 
 _one_at_a_time = threading.RLock()
+_added: set[tuple[object, ...]] = set()
+"""Filters of `add_filter`."""
 
 
 def add_filter(action: Literal["error", "ignore"], modules: str) -> None:
-    """Filter the warnings that arise in some modules from now on, before all other filters; once suffices.
+    """Filter the warnings that arise in some modules from now on, before all other filters.
+
+    Called again, it puts its filter before those that others have set since.
 
     Args:
         action: what is done with them.
         modules: regular expression for the beginning of their names.
     """
-    if _filter(action, modules) not in warnings.filters:
+    wanted = _filter(action, modules)
+    _added.add(wanted)
+    if wanted not in takewhile(_added.__contains__, warnings.filters):
         warnings.filterwarnings(action, module=modules)
 
 
