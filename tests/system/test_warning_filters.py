@@ -85,7 +85,3 @@ def test_an_added_filter_stays_before_those_set_later():
             assert warnings.filters == before
             warn_in("odd_module")
             warnings.filterwarnings("error")
-
-
-def warn_in(module: str) -> None:
-    warnings.warn_explicit("odd", UserWarning, "odd.py", 1, module=module)
