@@ -9,5 +9,5 @@ import pytest
 def nothing_drawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that look at the pictures of a run are marked `draws`."""
     if request.node.get_closest_marker("draws") is None:
-        monkeypatch.setattr("yolo.training.engine.loop.draw_first_batches", lambda run: None)  # noqa: ARG005
-        monkeypatch.setattr("yolo.training.run.folder.RunFolder.draw_curves", lambda folder, history: None)  # noqa: ARG005
+        monkeypatch.setattr("yolo.training.engine.loop.draw_first_batches", lambda *_: None)
+        monkeypatch.setattr("yolo.training.run.folder.RunFolder.draw_curves", lambda *_: None)

@@ -7,7 +7,6 @@ minute. So it sees a graph whose kernels are inputs, and they are put in afterwa
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -27,19 +26,15 @@ def graph_of(function: Any, outputs: Sequence[str]) -> Any:
     concrete = frozen(function)
     graph, kernels = without_kernels(concrete.graph.as_graph_def())
     inputs = [tensor.name for tensor in concrete.inputs]
-    options = {
-        "input_names": [*inputs, *(f"{name}:0" for name in kernels)],
-        "output_names": [tensor.name for tensor in concrete.outputs],
-        "opset": OPSET,
-    }
     with quiet():
         import tf2onnx
 
-        try:
-            with optimizing_in_place():
-                model, _ = tf2onnx.convert.from_graph_def(graph, **options)
-        except Exception:  # of any pass of its optimizer, which may be left out
-            model, _ = tf2onnx.convert.from_graph_def(graph, **options)
+        model, _ = tf2onnx.convert.from_graph_def(
+            graph,
+            input_names=[*inputs, *(f"{name}:0" for name in kernels)],
+            output_names=[tensor.name for tensor in concrete.outputs],
+            opset=OPSET,
+        )
     compute_constant_outputs(model)
     with_kernels(model, {f"{name}:0": kernel for name, kernel in kernels.items()})
     names = [tensor.name for tensor in concrete.outputs]
@@ -127,21 +122,6 @@ def rename(model: Any, names: dict[str, str]) -> None:
         node.input[:] = [names.get(name, name) for name in node.input]
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         value.name = names.get(value.name, value.name)
-
-
-@contextmanager
-def optimizing_in_place() -> Iterator[None]:
-    """Keep tf2onnx from copying the graph before each pass of its optimizer; one that fails then is an error."""
-    name = "TF2ONNX_CATCH_ERRORS"
-    before = os.environ.get(name)
-    os.environ[name] = "FALSE"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 @contextmanager
