@@ -42,6 +42,7 @@ ORDER = [
     "distributed",
     "detect",
     "evaluation",
+    "analysis",
     "exporting",
     "bench",
     "training.optimizer",
@@ -58,6 +59,7 @@ RANK = {unit: rank for rank, unit in enumerate(ORDER)}
 
 HEAVY = {
     *("tensorflow", "keras", "jax", "torch", "matplotlib", "albumentations", "sklearn", "pycocotools", "hotcoco"),
+    *("jinja2", "pandas", "supervision", "playwright"),
     *("openvino", "onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "nncf", "litert_quantizer"),
 }
 
