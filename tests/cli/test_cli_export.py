@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 from importlib import util
 from pathlib import Path
 
 import pytest
 from cfg_texts import one_layer
+from short_files import no_file_longer_than
 
 from yolo.cli.main import main
 from yolo.model.detector import Detector
@@ -165,12 +165,8 @@ def test_no_room_for_a_server_is_one_line(model: Path, capsys: pytest.CaptureFix
 
 
 def check_no_room(options: str, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
+    with no_file_longer_than(1000):
         code = main(["export", "a.keras", *options.split()])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert code == 2
     assert ": cannot be written (" in capsys.readouterr().err.splitlines()[-1]
     assert [path.name for path in model.iterdir()] == ["a.keras"]

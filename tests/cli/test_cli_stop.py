@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from processes import HELPERS, finish, start
+from short_files import no_file_longer_than
 
 from yolo.detect.outputs import Records, append_line
 from yolo.errors import ConfigError
@@ -108,14 +108,10 @@ def test_a_full_stdout_is_one_line():
 
 
 def test_a_line_that_does_not_fit_is_taken_back(tmp_path):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     append_line(tmp_path / "lines", "a" * 50)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (80, before[1]))
-    try:
-        with pytest.raises(ConfigError, match=r"lines: cannot be written \(File too large\); make room or"):
-            append_line(tmp_path / "lines", "b" * 50)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    too_long = pytest.raises(ConfigError, match=r"lines: cannot be written \(File too large\); make room or")
+    with no_file_longer_than(80), too_long:
+        append_line(tmp_path / "lines", "b" * 50)
     append_line(tmp_path / "lines", "c")
     assert (tmp_path / "lines").read_text() == "a" * 50 + "\nc\n"
 

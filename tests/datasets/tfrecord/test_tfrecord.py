@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import struct
 import zipfile
 from dataclasses import replace
@@ -19,6 +18,7 @@ from damage import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from noise_pictures import make_noise_dataset
+from short_files import no_file_longer_than
 
 from yolo import AnnotationError, ConfigError, Dataset, MediaError, fit_anchors, load_dataset
 from yolo.config import AugmentConfig
@@ -587,13 +587,10 @@ def test_a_compressed_or_partial_index(out):
 
 
 def test_a_full_disk(dataset, out):
-    """The limit on the length of a file stands for it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
-        with pytest.raises(ConfigError, match=rf"^{out}/pictures-00000-of-00001\.tfrecord: cannot be written"):
-            write_tfrecords(dataset, out)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (
+        no_file_longer_than(20_000),
+        pytest.raises(ConfigError, match=rf"^{out}/pictures-00000-of-00001\.tfrecord: cannot be written"),
+    ):
+        write_tfrecords(dataset, out)
     assert os.listdir(out) == []  # noqa: PTH208
     assert find_parts(str(out)) == {}

@@ -12,6 +12,7 @@ import math
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from cfg_texts import STAGED
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import holding
+from short_files import no_file_longer_than
 from tables import make_dataset
 
 from yolo.config import LossConfig, TrainConfig
@@ -388,15 +390,11 @@ def test_a_search_that_is_stopped_tells_the_best_so_far(runs, tmp_path, caplog, 
 
 
 def test_a_store_that_cannot_grow_is_one_line(runs, tmp_path):
-    resource = pytest.importorskip("resource")
     tune(make_search(tmp_path), trials=1)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    runs.error = lambda _: resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
+    with ExitStack() as stack:
+        runs.error = lambda _: stack.enter_context(no_file_longer_than(100))
         with pytest.raises(ConfigError, match=rf"^{tmp_path}/study\.db: cannot be read or written \([a-z/ IO]+\)$"):
             tune(make_search(tmp_path), trials=2)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch, tmp_path):
