@@ -19,6 +19,7 @@ ORDER = [
     "system",
     "images",
     "structs",
+    "scores",
     "class_names",
     "darknet",
     "anchor_shapes",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from yolo.analysis.calibrate import calibrate
     from yolo.anchors import fit_anchors
     from yolo.datasets.load import load_dataset
     from yolo.datasets.write import write_dataset
@@ -32,6 +33,7 @@ _MODULES = {
     "Sample": "yolo.structs",
     "WeightsError": "yolo.errors",
     "YoloError": "yolo.errors",
+    "calibrate": "yolo.analysis.calibrate",
     "evaluate": "yolo.evaluation.evaluator",
     "export": "yolo.exporting.export",
     "fit_anchors": "yolo.anchors",
@@ -43,7 +45,7 @@ _MODULES = {
     "train": "yolo.training.trainer",
     "write_dataset": "yolo.datasets.write",
 }
-_ON_KERAS = {"Detector", "evaluate", "export", "load", "make_detector", "resume", "train"}
+_ON_KERAS = {"Detector", "calibrate", "evaluate", "export", "load", "make_detector", "resume", "train"}
 
 __all__ = [
     "AnnotationError",
@@ -55,6 +57,7 @@ __all__ = [
     "Sample",
     "WeightsError",
     "YoloError",
+    "calibrate",
     "evaluate",
     "export",
     "fit_anchors",

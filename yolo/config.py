@@ -7,7 +7,7 @@ and its annotation holds the type and the allowed range.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -188,9 +188,17 @@ class NmsConfig:
     """Exponent of the distance of diounms (Darknet's beta_nms)."""
     sigma: Annotated[float, POSITIVE] = 0.5
     """Width of the Gaussian of soft: a score is multiplied by exp(-IoU^2 / sigma)."""
+    class_conf: Annotated[tuple[float, ...], FRACTION] = ()
+    """Lowest score of each class, in place of conf; empty: conf for all."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.class_conf, list):  # as read from JSON
+            object.__setattr__(self, "class_conf", tuple(self.class_conf))
         check_fields(self)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Convert to plain data for files; without thresholds of classes as versions before them wrote it."""
+        return {name: value for name, value in asdict(self).items() if name != "class_conf" or value}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ def is_a(value: object, kind: Any) -> bool:
         return any(is_a(value, part) for part in parts)
     if origin is Literal:
         return isinstance(value, str) and value in parts
-    if origin is list:
+    if origin in (list, tuple):
         return isinstance(value, list | tuple) and all(is_a(each, parts[0]) for each in value)
     if origin is dict:
         return isinstance(value, dict) and all(is_a(key, parts[0]) and is_a(value[key], parts[1]) for key in value)
@@ -92,6 +92,6 @@ def describe(kind: Any) -> str:
         return " or ".join(map(describe, parts))
     if origin is Literal:
         return f"one of {', '.join(parts)}" if len(parts) > 1 else str(parts[0])
-    if origin is list:
+    if origin in (list, tuple):
         return f"a list, each {describe(parts[0])}"
     return WORDS.get(origin or kind) or f"a {kind.__name__}"

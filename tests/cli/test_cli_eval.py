@@ -64,6 +64,14 @@ def test_json_of_detections(truth, results, capsys):
     assert metrics["voc07"] == metrics["voc12"] == {"mAP": 1.0}
     assert metrics["classes"] == {"thing": {"AP": pytest.approx(1.0), "AP50": pytest.approx(1.0), "instances": 2}}
     assert metrics["images"] == 3
+    assert metrics["calibration"]["D-ECE"] == pytest.approx((0.1 + 0.1 + 0.2) / 3)  # the crowd does not count
+    assert metrics["calibration"]["bins"][22] == {
+        "low": pytest.approx(0.88),
+        "high": pytest.approx(0.92),
+        "count": 2,
+        "score": pytest.approx(0.9),
+        "right": 1.0,
+    }
 
 
 def test_either_evaluator_gives_the_same_metrics(truth, results, capsys, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -207,4 +206,4 @@ def test_the_kind_of_nms_of_a_detector_is_said(tmp_path, capsys):
     nms = NmsConfig(kind="soft", sigma=0.25)
     Detector("net.cfg", cfg=GREEDY, classes=["a"], nms=nms).save(tmp_path / "soft.keras")
     assert thresholds_as_text(capsys, tmp_path / "soft.keras").endswith(", kind soft, sigma 0.25")
-    assert report(capsys, tmp_path / "soft.keras")["thresholds"] == asdict(nms)
+    assert report(capsys, tmp_path / "soft.keras")["thresholds"] == nms.to_plain()

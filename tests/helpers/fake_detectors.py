@@ -9,6 +9,7 @@ import numpy as np
 from yolo.config import NmsConfig
 from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
+from yolo.scores import ScoreRules
 
 
 class FakeDetector:
@@ -26,6 +27,7 @@ class FakeDetector:
     def __init__(self, canvas: tuple[int, int] = (64, 64)):
         self.nms = NmsConfig(conf=0.3, iou=0.5)
         self.origin = {}
+        self.score_rules = ScoreRules()
         self.canvas = canvas
         self.asked = []
         """Number of images and thresholds of each call."""
@@ -47,5 +49,5 @@ class FakeDetector:
             np.ones(one, bool),
         )
 
-    def unpad(self, kept, letterboxes):
-        return unpad(kept, letterboxes, self.classes)
+    def unpad(self, kept, letterboxes, nms=None):
+        return unpad(kept, letterboxes, self.classes, rules=self.score_rules, nms=nms)

@@ -243,7 +243,7 @@ def test_descriptions_that_do_not_fit(
     [
         ("{", "the description inside is damaged"),
         ("[]", "the description inside is damaged"),
-        ('{"version": 2, "shape": 1}', "its description is of version 2, this package reads up to 1; update it"),
+        ('{"version": 3, "shape": 1}', "its description is of version 3, this package reads up to 2; update it"),
         ("[" * 100_000, "the description inside is damaged"),
         ('{"version": Infinity}', "the description inside is damaged"),
     ],

@@ -12,10 +12,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import yaml
 from cfg_texts import STAGED, one_layer, two_scales
+from tables import make_dataset, make_detections
 
 import yolo
 from yolo.cli.train import report
@@ -23,6 +25,8 @@ from yolo.config import AugmentConfig, LossConfig, TrainConfig
 from yolo.datasets.digits import make_digits
 from yolo.errors import AnnotationError, ConfigError, MediaError
 from yolo.model.detector import Detector
+from yolo.scores import NO_RULES, ScoreRules
+from yolo.training.callbacks.validation import rules_of
 from yolo.training.optimizer.optimizer import make_optimizer
 from yolo.training.result import TrainResult
 from yolo.training.run.checkpoint import Checkpoints
@@ -419,7 +423,7 @@ def test_training_and_the_demo_as_processes(tmp_path):
 def test_patience_runs_out_while_ap_stays_the_same(digits, tmp_path, monkeypatch, found, epochs):
     """Of equal epochs the last is the best one."""
     figures = iter([{"coco": {"AP": ap, "AP50": ap}, "images": 4} for ap in found])
-    monkeypatch.setattr("yolo.training.callbacks.validation.evaluate", lambda *_, **__: next(figures))
+    monkeypatch.setattr("yolo.training.callbacks.validation.compute_metrics", lambda *_, **__: next(figures))
     dataset, validation = (yolo.load_dataset(digits, split) for split in ("train", "val"))
     options = {"epochs": 8, "batch": 8, "patience": 3}
     detector = make_detector(dataset)
@@ -431,9 +435,11 @@ def test_patience_runs_out_while_ap_stays_the_same(digits, tmp_path, monkeypatch
 @pytest.mark.parametrize(("name", "epoch"), [("AP", 2), ("AP50", 1)])
 def test_best_weights_are_chosen_by_a_metric_that_is_said(digits, monkeypatch, caplog, name, epoch):
     found = [{"coco": {"AP": ap, "AP50": ap50}, "images": 4} for ap, ap50 in [(0.2, 0.9), (0.3, 0.8)]]
-    figures = iter(found)
-    monkeypatch.setattr("yolo.training.callbacks.validation.evaluate", lambda *_, **__: next(figures))
+    figures, thresholds = iter(found), iter([0.25, 0.5])
+    monkeypatch.setattr("yolo.training.callbacks.validation.compute_metrics", lambda *_, **__: next(figures))
     dataset, validation, run = yolo.load_dataset(digits, "train"), yolo.load_dataset(digits, "val"), digits / name
+    choose = "yolo.training.callbacks.validation.best_f1_thresholds"
+    monkeypatch.setattr(choose, lambda _: dict.fromkeys(dataset.classes, next(thresholds)))
     options = {"epochs": 2, "batch": 8, "best": name.lower()}
     result = train(make_detector(dataset), dataset, validation=validation, out=run, **options)
     with caplog.at_level(logging.INFO):
@@ -443,6 +449,10 @@ def test_best_weights_are_chosen_by_a_metric_that_is_said(digits, monkeypatch, c
     origin = yolo.load(run / "best.keras").origin
     assert (origin["epoch"], origin["validation"]["best_by"]) == (epoch, name)
     assert {key: origin["validation"][key] for key in ("AP", "AP50")} == found[epoch - 1]["coco"]
+    best, last = (yolo.load(run / file).score_rules for file in ("best.keras", "last.keras"))
+    assert set(best.thresholds) == {0.25 * epoch}
+    assert set(last.thresholds) == {0.5}
+    assert last.about == {"data": validation.name, "split": "val", "pictures": len(validation), "thresholds": "best F1"}
 
 
 def test_patience_needs_boxes_to_find(digits):
@@ -462,3 +472,22 @@ def test_the_last_tenth_is_plain(digits):
     assert run.plain_from == 7 * 2 * 5
     assert all(len(files) == 4 for files in run.files_of(run.plain_from - 5))
     assert all(len(files) == 1 for files in run.files_of(run.plain_from))
+
+
+def test_training_measures_thresholds_anew(digits):
+    """Those of other weights are dropped; without a right detection there are none."""
+    dataset, validation = yolo.load_dataset(digits, "train"), yolo.load_dataset(digits, "val")
+    detector = make_detector(dataset)
+    detector.score_rules = ScoreRules((0.5,) * len(dataset.classes))
+    seen = []
+
+    class Watcher(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):  # noqa: ARG002
+            seen.append(self.model.score_rules)
+
+    train(detector, dataset, validation=validation, epochs=1, batch=8, callbacks=[Watcher()])
+    assert seen == [NO_RULES]
+    nothing = make_dataset([(0, 0, 0, 0, 9, 9, False)], pictures=1)
+    assert rules_of(nothing, make_detections([])) == NO_RULES
+    found = [(0, 0, 0, 0, 9, 9, 0.7), (0, 1, 0, 0, 9, 9, 0.4)]
+    assert rules_of(nothing, make_detections(found)).thresholds == (0.7, 0.7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -61,9 +61,18 @@ def add_runtime_options(
     group.add_argument("--precision", type=RuntimePrecision | None, default=precision, help=precision_help)
 
 
-def add_nms_options(parser: ArgumentParser) -> None:
-    """Add the thresholds and the kind of suppression, by default the model's own."""
-    parser.add_argument("--conf", type=float | None, help="lowest score of a detection (default: the model's own)")
+def add_nms_options(parser: ArgumentParser, *, auto: bool = False) -> None:
+    """Add the thresholds and the kind of suppression, by default the model's own.
+
+    Args:
+        parser: parser of a command.
+        auto: whether ``--conf auto`` stands for the thresholds of the classes stored in the model.
+    """
+    kinds: Any = float | Literal["auto"] | None if auto else float | None
+    words = "; auto: the thresholds of the classes stored in the model" if auto else ""
+    parser.add_argument(
+        "--conf", type=kinds, metavar="CONF", help=f"lowest score of a detection{words} (default: the model's own)"
+    )
     parser.add_argument("--iou", type=float | None, help="IoU threshold of NMS (default: the model's own)")
     parser.add_argument("--nms", type=NmsKind | None, help="kind of NMS (default: the model's own)")
     parser.add_argument("--class_agnostic", action="store_true", help="suppress across classes too")
@@ -75,7 +84,8 @@ def nms_changes(arguments: Namespace) -> dict[str, Any]:
     Raises:
         ConfigError: a value is out of range.
     """
-    options = {"conf": arguments.conf, "iou": arguments.iou, "kind": arguments.nms}
+    conf = None if arguments.conf == "auto" else arguments.conf  # for `with_conf`, once the model is loaded
+    options = {"conf": conf, "iou": arguments.iou, "kind": arguments.nms}
     changes = {name: value for name, value in options.items() if value is not None}
     if arguments.class_agnostic:
         changes["class_agnostic"] = True

@@ -128,6 +128,8 @@ def write(detector: Detector, targets: list[Path]) -> None:
     from yolo.weights.cfg_writer import to_cfg
     from yolo.weights.darknet_files import save_darknet_weights
 
+    if detector.score_rules:
+        logger.warning("Darknet's files hold no thresholds of classes and no calibration: its scores will be raw")
     weights, cfg, names = targets
     text = to_cfg(detector)
     save_darknet_weights(detector, weights)

@@ -30,6 +30,7 @@ from yolo.detect.predictor import Prediction, Unreadable, check_rect, predict
 from yolo.detect.sources import find_pictures
 from yolo.errors import ConfigError, MediaError
 from yolo.files.atomic import to_json
+from yolo.model.pictures import with_conf
 from yolo.training.run.signals import Interruption, interruptible
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action=BooleanOptionalAction,
         help="put each image on as little of the input as holds it (default: wherever the model allows it)",
     )
-    add_nms_options(parser)
+    add_nms_options(parser, auto=True)
     parser.add_argument("--batch", type=int, default=8, help="images per batch")
     parser.add_argument("--force", action="store_true", help="write into --out even if it is not empty")
 
@@ -66,6 +67,7 @@ def run(arguments: Namespace) -> None:
     folder, records = None, Records()
     with salvaged(records, len(paths), as_json=arguments.json):
         detector = load_any_detector(arguments, size=None if arguments.size is None else parse_size(arguments.size))
+        nms = with_conf(detector, replace(detector.nms, **changes), arguments.conf)
         rect = check_rect(detector, arguments.rect)
         if arguments.out is not None:
             folder = prepare_output(arguments.out, force=arguments.force)
@@ -74,7 +76,7 @@ def run(arguments: Namespace) -> None:
         results = predict(
             detector,
             paths,
-            nms=replace(detector.nms, **changes),
+            nms=nms,
             batch=arguments.batch,
             rect=rect,
             finish=(lambda path, image, found: draw(image, found, targets[path])) if targets else None,

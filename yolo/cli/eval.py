@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from jsonargparse import ArgumentParser, Namespace
 
+from yolo.analysis.calibration import calibration_figures
 from yolo.cli.common import (
     DETECTOR_HELP,
     SIZE_HELP,
@@ -94,6 +95,7 @@ def run(arguments: Namespace) -> None:
     else:
         dataset, found = detect_all(arguments, nms)
     metrics = compute_metrics(dataset, found, voc_iou=arguments.voc_iou, evaluator=arguments.evaluator)
+    metrics["calibration"] = calibration_figures(dataset, found)
     try:
         if arguments.out:
             write(prepare_output(arguments.out, force=arguments.force), arguments, metrics, dataset, found)
@@ -268,6 +270,7 @@ def to_text(metrics: dict[str, Any]) -> str:
     width = max([len("class"), *map(len, classes)])
     summary = [*metrics["coco"].items(), ("VOC 2007 mAP", metrics["voc07"]["mAP"])]
     summary.append(("VOC 2012 mAP", metrics["voc12"]["mAP"]))
+    summary += [(name, metrics["calibration"][name]) for name in ("D-ECE", "LaECE") if "calibration" in metrics]
     return "\n".join(
         [
             f"{metrics['images']} pictures",

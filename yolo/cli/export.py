@@ -29,6 +29,7 @@ from yolo.weights.locate import is_run
 
 if TYPE_CHECKING:
     from yolo.exporting.export import Exported
+    from yolo.scores import ScoreRules
     from yolo.structs import Dataset
 
 logger = logging.getLogger(__name__)
@@ -109,6 +110,9 @@ def run(arguments: Namespace) -> None:
         data=data,
         force=arguments.force,
     )
+    say_if_raw(
+        exported.description.score_rules, "yolov3 detect and yolo.load_detector calibrate the scores of the file"
+    )
     print(to_json(to_record(exported)) if arguments.json else to_text(exported))
 
 
@@ -135,7 +139,14 @@ def serve(arguments: Namespace) -> None:
     detector = load_detector(arguments, size=size)
     detector.nms = replace(detector.nms, **changes)
     export_for(detector, path, server)
+    say_if_raw(detector.score_rules, "yolov3 detect calibrates scores")
     print(to_json({"path": str(path)}) if arguments.json else f"{path}: for {server}; see README.md inside")
+
+
+def say_if_raw(rules: ScoreRules, who: str) -> None:
+    """Say that other programs see the network's own scores, where the model has a calibration."""
+    if rules.calibration is not None:
+        logger.warning("%s; other programs and the script beside it get raw scores", who)
 
 
 def refuse_exports(weights: str) -> None:

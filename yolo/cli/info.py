@@ -17,12 +17,14 @@ from yolo.darknet.summary import Summary
 from yolo.errors import ConfigError, WeightsError
 from yolo.files.atomic import exists, is_file, is_folder, to_json
 from yolo.files.remote import is_remote
+from yolo.structs import counted
 from yolo.system.startup import start_keras
 from yolo.weights.locate import exported_runtime, is_darknet, is_run, resolve
 from yolo.weights.published import PUBLISHED
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
+    from yolo.scores import ScoreRules
 
 Report = dict[str, Any]
 """Description of a file, ready for JSON."""
@@ -126,7 +128,8 @@ def describe_exported_file(path: str, arguments: Namespace) -> Report:
             {"stride": stride, "anchors": [list(pair) for pair in anchors]}
             for stride, anchors in zip(description.strides, description.anchors, strict=True)
         ],
-        "thresholds": asdict(description.nms),
+        "thresholds": description.nms.to_plain(),
+        **_rules(description.score_rules, description.classes),
         "origin": description.origin,
     }
 
@@ -152,9 +155,19 @@ def describe_detector(path: str, detector: Detector) -> Report:
             {"stride": stride, "anchors": anchors.tolist()}
             for stride, anchors in zip(architecture.strides, architecture.anchors, strict=True)
         ],
-        "thresholds": asdict(detector.nms),
+        "thresholds": detector.nms.to_plain(),
+        **_rules(detector.score_rules, detector.classes),
         "origin": detector.origin,
     }
+
+
+def _rules(rules: ScoreRules, classes: Sequence[str]) -> Report:
+    """Describe thresholds of the classes and calibration by themselves; nothing if there are none."""
+    if not rules:
+        return {}
+    plain = rules.to_plain()
+    thresholds = dict(zip(classes, rules.thresholds, strict=True)) if rules.thresholds else {}
+    return {"score_rules": {**plain, "thresholds": thresholds}}
 
 
 def describe_cfg(path: str, arguments: Namespace) -> Report:
@@ -181,7 +194,7 @@ def describe_cfg(path: str, arguments: Namespace) -> Report:
         "class_count": count,
         "classes": read_names(arguments.names, count) if arguments.names else [],
         "scales": [{"stride": head.stride, "anchors": [list(pair) for pair in head.anchors]} for head in heads],
-        "thresholds": asdict(nms_of(plan)) if heads else {},
+        "thresholds": nms_of(plan).to_plain() if heads else {},
     }
 
 
@@ -286,9 +299,26 @@ def _scale_pairs(report: Report) -> list[tuple[str, str]]:
     for scale in report["scales"]:
         pairs = "  ".join(f"{width:g} x {height:g}" for width, height in _rounded(scale["anchors"]))
         rows.append((f"anchors /{scale['stride']}", f"{pairs} (width x height)"))
+    rows += _rule_pairs(report.get("score_rules"))
     for part, values in (("thresholds", _in_effect(report["thresholds"])), ("origin", report.get("origin"))):
         rows += [(part, ", ".join(_items(readable(values))))] if values else []
     return rows
+
+
+def _rule_pairs(rules: Report | None) -> list[tuple[str, str]]:
+    """Thresholds of the classes and kind of calibration as lines, the maps left out."""
+    if rules is None:
+        return []
+    rows = []
+    if rules["thresholds"]:
+        found = ", ".join(f"{name} {value:.3f}" for name, value in rules["thresholds"].items())
+        rows.append(("conf auto", found))
+    calibration = rules.get("calibration")
+    if calibration:
+        sizes = f", by size of box (borders {', '.join(map('{:g}'.format, calibration['size_edges']))} px)"
+        maps = counted(len(calibration["maps"]), "map")
+        rows.append(("calibration", f"{calibration['method']}, {maps}{sizes if calibration['size_edges'] else ''}"))
+    return [*rows, ("scores from", ", ".join(_items(rules["about"])))]
 
 
 def _in_effect(thresholds: dict[str, Any]) -> dict[str, Any]:

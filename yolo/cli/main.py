@@ -27,6 +27,7 @@ COMMANDS = {
     "convert": "convert models between Keras and Darknet files, and to other classes",
     "export": "write a model for other programs: ONNX, OpenVINO, LiteRT, SavedModel",
     "eval": "compute the metrics of a model or of a COCO results file",
+    "calibrate": "choose score thresholds and calibrate the scores of a model",
     "detect": "detect objects in images, folders and globs",
     "bench": "measure a model's speed, memory and AP in every runtime at hand",
     "info": "describe a model file, a .cfg file or a dataset",

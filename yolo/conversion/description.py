@@ -12,6 +12,7 @@ import numpy as np
 from yolo.config import Contents, LetterboxMode, NmsConfig
 from yolo.errors import ConfigError, WeightsError
 from yolo.ops.slots import Coding, Slots, make_slots
+from yolo.scores import ScoreRules
 
 if TYPE_CHECKING:
     from yolo.model.detector import Detector
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 KEY = "yolov3_keras"
 """Name of the entry in a file's metadata that holds the whole description as JSON."""
 
-VERSION = 1
+VERSION = 2
 """Version of the description's fields; a reader refuses those of a newer one."""
+VERSION_WITHOUT_RULES = 1
+"""Version of a description without score rules, which earlier readers understand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,7 @@ class Description:
     coding: Coding = field(default_factory=Coding)
     nms: NmsConfig = field(default_factory=NmsConfig)
     origin: dict[str, Any] = field(default_factory=dict)
+    score_rules: ScoreRules = field(default_factory=ScoreRules)
     contents: Contents = "maps"
     precision: str = "float32"
     """Numeric precision of the weights in the file."""
@@ -59,6 +63,11 @@ class Description:
             return self.map_names
         return ["boxes", "scores"] if self.contents == "predictions" else ["boxes", "scores", "labels", "valid"]
 
+    @property
+    def raw_nms(self) -> NmsConfig:
+        """Thresholds of the scores as the network gives them, before they are calibrated."""
+        return self.score_rules.raw(self.nms)
+
     def slots_on(self, canvas: tuple[int, int]) -> Slots:
         """Slots of a canvas (height, width), with the same anchors in pixels."""
         anchors = [np.array(shapes, np.float32) for shapes in self.anchors]
@@ -66,7 +75,11 @@ class Description:
 
     def to_text(self) -> str:
         """Write all fields as JSON."""
-        return json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
+        own = {name: value for name, value in asdict(self).items() if name != "score_rules"}
+        fields = {**own, "nms": self.nms.to_plain()}
+        if not self.score_rules:
+            return json.dumps({"version": VERSION_WITHOUT_RULES, **fields}, sort_keys=True)
+        return json.dumps({"version": VERSION, "score_rules": self.score_rules.to_plain(), **fields}, sort_keys=True)
 
     @classmethod
     def from_text(cls, text: str, source: str) -> Description:
@@ -95,6 +108,7 @@ class Description:
                     "anchors": tuple(tuple((float(w), float(h)) for w, h in shapes) for shapes in fields["anchors"]),
                     "coding": _coding(fields["coding"]),
                     "nms": NmsConfig(**fields["nms"]),
+                    "score_rules": _rules(fields.get("score_rules"), fields["classes"]),
                 }
             )
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError, ConfigError) as error:
@@ -116,6 +130,7 @@ def describe(detector: Detector, **changes: Any) -> Description:
         "coding": shape.coding,
         "nms": detector.nms,
         "origin": detector.origin,
+        "score_rules": detector.score_rules,
         "fixed_canvas": shape.fixed_canvas,
     }
     return Description(**{**fields, **changes})
@@ -144,6 +159,12 @@ def read_metadata(metadata: Mapping[str, str], source: str, *, outputs: Sequence
 def _pair(values: Any) -> tuple[int, int]:
     height, width = values
     return int(height), int(width)
+
+
+def _rules(plain: Mapping[str, Any] | None, classes: Sequence[str]) -> ScoreRules:
+    rules = ScoreRules.from_plain(plain)
+    rules.check_classes(classes)
+    return rules
 
 
 def _coding(fields: Mapping[str, Any]) -> Coding:

@@ -59,7 +59,7 @@ def model_info(description: Description) -> dict[str, Any]:
         "labels": ["_".join(name.split()) for name in description.classes],  # read back split at white space
         "resize_type": FITTED[description.letterbox],
         "pad_value": CANVAS_GREY,
-        "confidence_threshold": description.nms.conf,
+        "confidence_threshold": description.raw_nms.conf,  # other programs see raw scores
         "iou_threshold": description.nms.iou,
         "reverse_input_channels": True,
         "scale_values": [1.0],

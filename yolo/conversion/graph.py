@@ -125,7 +125,7 @@ def _outputs(detector: Detector, conversion: Conversion, maps: Sequence[Any]) ->
     found = decoded(detector, maps)
     if conversion.contents == "predictions":
         return predictions_of(found)
-    return suppressed(found, conversion.nms or detector.nms, maps[0])._asdict()
+    return suppressed(found, detector.score_rules.raw(conversion.nms or detector.nms), maps[0])._asdict()
 
 
 def _map_names(detector: Detector, conversion: Conversion) -> list[str]:

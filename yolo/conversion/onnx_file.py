@@ -44,7 +44,7 @@ def to_onnx(detector: Detector, conversion: Conversion = MAPS) -> tuple[Any, Des
         model = joined(
             model,
             graph_of(candidates_function(detector, conversion), CANDIDATES),
-            operator_model(description.nms, OPSET),
+            operator_model(description.raw_nms, OPSET),
             graph_of(ranking_function(detector, conversion), description.outputs),
         )
     set_description(model, description)

@@ -37,7 +37,7 @@ def candidates_function(detector: Detector, conversion: Conversion) -> Any:
     """
     import tensorflow as tf
 
-    nms = conversion.nms or detector.nms
+    nms = detector.score_rules.raw(conversion.nms or detector.nms)
 
     def run(*maps: Any) -> Tensors:
         found = best_slots(decoded(detector, maps), nms.max_candidates)

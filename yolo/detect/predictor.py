@@ -154,7 +154,8 @@ def run_batch(
     """Predictions of a batch of images on canvases of one size, to be waited for."""
     items = [each.item for each in batch if isinstance(each.item, _Read)]
     canvases = np.stack([each.canvas for each in batch if each.canvas is not None])
-    found = detector.unpad(detector.find(canvases, nms), [item.letterbox for item in items])
+    kept = detector.find(canvases, nms)
+    found = detector.unpad(kept, [item.letterbox for item in items], nms or detector.nms)
     return [finish(item, each) for item, each in zip(items, found, strict=True)]
 
 

@@ -72,6 +72,34 @@ def evaluate(
         AnnotationError: no class is known to both, or the dataset has no images.
         MediaError: an image cannot be read and there is no quarantine, or it lists too many.
     """
+    dataset, found = find_readable(
+        detector,
+        dataset,
+        batch=batch,
+        nms=nms,
+        workers=workers,
+        hosts=hosts,
+        quarantine=quarantine,
+        after_batch=after_batch,
+    )
+    return compute_metrics(dataset, found, voc_iou=voc_iou)
+
+
+def find_readable(
+    detector: AnyDetector,
+    dataset: Dataset,
+    *,
+    batch: int = 8,
+    nms: NmsConfig | None = None,
+    workers: int = 0,
+    hosts: Hosts = ALONE,
+    quarantine: Quarantine | None = None,
+    after_batch: Callable[[int], None] | None = None,
+) -> tuple[Dataset, DetectionColumns]:
+    """Detect objects in the images of a dataset that can be read, and return both; arguments and errors as `evaluate`.
+
+    The dataset has the detector's classes.
+    """
     dataset = map_classes(dataset, detector.classes)
     if after_batch is None:  # else training follows, which has compared the images of both splits at its beginning
         warn_if_trained_on(detector.origin, dataset)
@@ -88,7 +116,7 @@ def evaluate(
     read = readable(dataset, quarantine, hosts)
     if len(read) < len(dataset):
         dataset, found = dataset.subset(read), found.of(read)
-    return compute_metrics(dataset, found, voc_iou=voc_iou)
+    return dataset, found
 
 
 def readable(dataset: Dataset, quarantine: Quarantine | None, hosts: Hosts) -> NDArray[np.int64]:

@@ -36,6 +36,6 @@ def found_in(
 
     def complete(batch: tuple[Any, list[int], list[Letterbox]]) -> tuple[list[int], list[Detections]]:
         output, rows, letterboxes = batch
-        return rows, detector.unpad(finish(output), letterboxes)
+        return rows, detector.unpad(finish(output), letterboxes, nms)
 
     return ordered_map(complete, outputs, threads=calls, ahead=calls, name="suppress")

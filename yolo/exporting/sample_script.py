@@ -85,7 +85,7 @@ def _constants(description: Description, outputs: list[str]) -> list[str]:
         f"CLASSES = {pformat(list(description.classes), width=108, compact=True)}",
         f"CANVAS = {description.canvas!r}  # height, width",
     ]
-    nms = description.nms
+    nms = description.raw_nms  # the script gives raw scores
     if description.contents != "detections":
         lines += [
             f"CONF = {nms.conf!r}" if nms.kind == "soft" else f"CONF, IOU = {nms.conf!r}, {nms.iou!r}",

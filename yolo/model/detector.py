@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,7 +22,7 @@ from yolo.model.backend.precision import accelerator
 from yolo.model.backend.replicas import is_distributed, predictor, share_of_mean
 from yolo.model.backend.step_guards import NOT_FINITE, kept_if_finite, step_per_shape, stop_unless_finite
 from yolo.model.networks.layers import Convolution, Convolutions
-from yolo.model.pictures import Picture, detect
+from yolo.model.pictures import Conf, Picture, detect
 from yolo.ops.boxes import Tensor
 from yolo.ops.decode import decode
 from yolo.ops.host_nms import decode_and_suppress
@@ -32,6 +31,7 @@ from yolo.ops.nms import suppress
 from yolo.ops.slots import Slots, make_slots
 from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
+from yolo.scores import ScoreRules
 from yolo.structs import Detections
 
 Finder = Callable[[NDArray[Any]], dict[str, NDArray[Any]]]
@@ -59,6 +59,7 @@ class Detector(keras.Model):
         nms: thresholds of `detect`; None: the defaults, with the kind of NMS of a Darknet file.
         seed: seed of the initial weights.
         origin: origin of the weights, stored in the model file: dataset, configuration, versions.
+        score_rules: thresholds of the classes and calibration of the scores; None: none.
         name: name of the Keras model.
 
     Raises:
@@ -77,6 +78,7 @@ class Detector(keras.Model):
         nms: NmsConfig | dict[str, Any] | None = None,
         seed: int = 0,
         origin: dict[str, Any] | None = None,
+        score_rules: ScoreRules | dict[str, Any] | None = None,
         name: str = "detector",
     ):
         super().__init__(name=name)
@@ -93,6 +95,8 @@ class Detector(keras.Model):
         self.nms = NmsConfig(**nms) if isinstance(nms, dict) else nms or self.architecture.nms
         self.seed = seed
         self.origin = dict(origin or {})
+        self.score_rules = score_rules if isinstance(score_rules, ScoreRules) else ScoreRules.from_plain(score_rules)
+        self.score_rules.check_classes(self.classes)
         self.loss_config = LossConfig()
         self.loss_trackers = [keras.metrics.Mean(name=f"{term}_loss") for term in ("box", "objectness", "class")]
         self.varying_canvas = False
@@ -243,11 +247,13 @@ class Detector(keras.Model):
     def find(self, images: Any, nms: NmsConfig | None = None) -> Kept:
         """Detections in canvas pixels, as numpy arrays padded to (B, D), for images (B, H, W, 3) of canvas size.
 
-        On another canvas whose sides are multiples of `stride` it is compiled anew.
+        Their scores are raw, and all are there that may reach the thresholds once `unpad` has calibrated them. On
+        another canvas whose sides are multiples of `stride` it is compiled anew.
         """
         height, width = np.shape(images)[1:3]
+        thresholds = self.score_rules.raw(nms or self.nms)
         with self._runtime.lock:  # Keras' functions are not made for several threads
-            return Kept(**self._runtime.finder(self, nms or self.nms, (height, width))(images))
+            return Kept(**self._runtime.finder(self, thresholds, (height, width))(images))
 
     def parts_of_find(self, nms: NmsConfig) -> tuple[Callable[[Any], Any], Callable[[Any], Kept]]:
         """Two functions that do after each other what `find` does, the second in any thread while the first goes on.
@@ -257,10 +263,12 @@ class Detector(keras.Model):
         """
         if keras.backend.backend() != "tensorflow" or accelerator() != "cpu" or is_distributed():
             return (lambda images: self.find(images, nms)), (lambda kept: kept)
+        thresholds = self.score_rules.raw(nms)
 
         def suppress_maps(maps: list[NDArray[np.float32]]) -> Kept:
             stride = self.architecture.strides[0]
-            return decode_and_suppress(maps, self.slots_on((maps[0].shape[1] * stride, maps[0].shape[2] * stride)), nms)
+            canvas = (maps[0].shape[1] * stride, maps[0].shape[2] * stride)
+            return decode_and_suppress(maps, self.slots_on(canvas), thresholds)
 
         return self.predict_on_batch, suppress_maps
 
@@ -270,20 +278,25 @@ class Detector(keras.Model):
             return []
         boxes = [Letterbox(image.shape[:2], self.canvas, self.letterbox) for image in images]
         batch = np.stack([box.apply_unrounded(image) for box, image in zip(boxes, images, strict=True)])
-        return self.unpad(self.find(batch, nms), boxes)
+        return self.unpad(self.find(batch, nms), boxes, nms or self.nms)
 
-    def unpad(self, kept: Kept, letterboxes: Sequence[Letterbox]) -> list[Detections]:
-        """Map a batch's detections to the pixels of each image, and clip them; one `Detections` per letterbox.
+    def unpad(self, kept: Kept, letterboxes: Sequence[Letterbox], nms: NmsConfig | None = None) -> list[Detections]:
+        """Map a batch's detections to the pixels of each image, clip them and calibrate their scores.
 
-        Rows of the batch beyond the letterboxes are padding, and skipped.
+        One `Detections` per letterbox; rows of the batch beyond the letterboxes are padding, and skipped.
+
+        Args:
+            kept: what `find` found.
+            letterboxes: mapping of each image to its canvas.
+            nms: thresholds given to `find`; None: detections that do not reach them calibrated are kept too.
         """
-        return unpad(kept, letterboxes, self.classes)
+        return unpad(kept, letterboxes, self.classes, rules=self.score_rules, nms=nms)
 
     def detect(
         self,
         source: Picture | Sequence[Picture],
         *,
-        conf: float | None = None,
+        conf: Conf | None = None,
         iou: float | None = None,
         batch: int = 8,
     ) -> Any:
@@ -291,7 +304,7 @@ class Detector(keras.Model):
 
         Args:
             source: a path or an (H, W, 3) uint8 RGB array, or a list of these.
-            conf: lowest score of a detection; None: the detector's own.
+            conf: lowest score of a detection; ``auto``: the stored threshold of each class; None: the detector's own.
             iou: IoU above which the better of two boxes suppresses the other; None: the detector's own.
             batch: images per batch.
 
@@ -300,6 +313,7 @@ class Detector(keras.Model):
 
         Raises:
             MediaError: a file is not a readable image, or an array not (H, W, 3) uint8.
+            ConfigError: a threshold is out of range, or ``conf`` is auto and no thresholds are stored.
         """
         return detect(self, source, conf=conf, iou=iou, batch=batch)
 
@@ -313,10 +327,11 @@ class Detector(keras.Model):
             "size": list(self.canvas),
             "letterbox": self.letterbox,
             "cfg": self.architecture.cfg,
-            "nms": asdict(self.nms),
+            "nms": self.nms.to_plain(),
             "seed": self.seed,
             "origin": self.origin,
             "name": self.name,
+            **({"score_rules": self.score_rules.to_plain()} if self.score_rules else {}),
         }
 
     def resized(self, size: int | tuple[int, int], *, letterbox: LetterboxMode | None = None) -> Detector:

@@ -7,19 +7,30 @@ from typing import Any
 
 import numpy as np
 
+from yolo.config import NmsConfig
 from yolo.images.letterbox import Letterbox
+from yolo.scores import NO_RULES, ScoreRules
 from yolo.structs import Detections
 
 
-def unpad(kept: Any, letterboxes: Sequence[Letterbox], classes: tuple[str, ...]) -> list[Detections]:
-    """Map a batch's detections to the pixels of each image, and clip them; one `Detections` per letterbox.
+def unpad(
+    kept: Any,
+    letterboxes: Sequence[Letterbox],
+    classes: tuple[str, ...],
+    *,
+    rules: ScoreRules = NO_RULES,
+    nms: NmsConfig | None = None,
+) -> list[Detections]:
+    """Map a batch's detections to the pixels of each image, clip them and calibrate their scores.
 
-    Rows of the batch beyond the letterboxes are padding, and skipped.
+    One `Detections` per letterbox; rows of the batch beyond the letterboxes are padding, and skipped.
 
     Args:
         kept: `Kept` of numpy arrays (B, D), boxes in canvas pixels.
         letterboxes: mapping of each image to its canvas, at most B.
         classes: class names.
+        rules: calibration of the scores.
+        nms: thresholds of calibrated scores, or of each class; None: all detections are kept.
     """
     found = []
     for index, letterbox in enumerate(letterboxes):
@@ -28,5 +39,6 @@ def unpad(kept: Any, letterboxes: Sequence[Letterbox], classes: tuple[str, ...])
         boxes = letterbox.boxes_to_image(kept.boxes[index][valid])
         boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
         labels = kept.labels[index][valid].astype(np.int32)
-        found.append(Detections(boxes, kept.scores[index][valid], labels, classes))
+        boxes, labels, scores = rules.finished(boxes, labels, kept.scores[index][valid], nms)
+        found.append(Detections(boxes, scores, labels, classes))
     return found

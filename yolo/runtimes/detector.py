@@ -14,7 +14,7 @@ from yolo.config import LetterboxMode, NmsConfig
 from yolo.conversion.description import Description
 from yolo.errors import ConfigError
 from yolo.images.letterbox import Letterbox
-from yolo.model.pictures import Picture, detect
+from yolo.model.pictures import Conf, Picture, detect
 from yolo.ops.host_nms import decode_and_suppress, suppress_candidates
 from yolo.ops.suppression import Kept
 from yolo.ops.unpad import unpad
@@ -38,6 +38,7 @@ class RuntimeDetector:
         self.classes = description.classes
         self.nms = description.nms
         self.origin = description.origin
+        self.score_rules = description.score_rules
         self._slots_on = lru_cache(maxsize=64)(description.slots_on)
 
     @property
@@ -68,12 +69,14 @@ class RuntimeDetector:
     def find(self, images: Any, nms: NmsConfig | None = None) -> Kept:
         """Find objects in images (B, H, W, 3), RGB in 0..255, on a canvas; padded to (B, D), in canvas pixels.
 
+        Their scores are raw, and all are there that may reach the thresholds once `unpad` has calibrated them.
+
         Raises:
             ConfigError: the images are not on a canvas that the network takes; or suppression is inside the file, and
                 ``nms`` asks for more than a higher ``conf``.
         """
-        thresholds = nms or self.nms
-        self.check_thresholds(thresholds)
+        self.check_thresholds(nms or self.nms)
+        thresholds = self.score_rules.raw(nms or self.nms)
         images = np.asarray(images)
         self.check_images(images)
         outputs = self.outputs(images)
@@ -106,17 +109,24 @@ class RuntimeDetector:
         Raises:
             ConfigError: it cannot.
         """
-        own = self.description.nms
-        if self.description.contents != "detections" or (nms.conf >= own.conf and replace(nms, conf=own.conf) == own):
+        own, raw, raw_own = self.description.nms, self.score_rules.raw(nms), self.description.raw_nms
+        others_equal = replace(raw, conf=raw_own.conf) == raw_own
+        if self.description.contents != "detections" or (raw.conf >= raw_own.conf and others_equal):
             return
         raise ConfigError(
             f"{self.source}: suppression is inside the file, with conf {own.conf:g} and iou {own.iou:g}; only a higher "
             "--conf has an effect (export without suppression for others)"
         )
 
-    def unpad(self, kept: Kept, letterboxes: Sequence[Letterbox]) -> list[Detections]:
-        """Map a batch's detections to the pixels of each image, and clip them; one `Detections` per letterbox."""
-        return unpad(kept, letterboxes, self.classes)
+    def unpad(self, kept: Kept, letterboxes: Sequence[Letterbox], nms: NmsConfig | None = None) -> list[Detections]:
+        """Map a batch's detections to the pixels of each image, clip them and calibrate their scores.
+
+        Args:
+            kept: what `find` found.
+            letterboxes: mapping of each image to its canvas; one `Detections` for each.
+            nms: thresholds given to `find`; None: detections that do not reach them calibrated are kept too.
+        """
+        return unpad(kept, letterboxes, self.classes, rules=self.score_rules, nms=nms)
 
     def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
         """Detect objects in images (H, W, 3) uint8 RGB of any sizes, run as one batch; boxes are in image pixels."""
@@ -124,13 +134,13 @@ class RuntimeDetector:
             return []
         boxes = [Letterbox(image.shape[:2], self.canvas, self.letterbox) for image in images]
         batch = np.stack([box.apply_unrounded(image) for box, image in zip(boxes, images, strict=True)])
-        return self.unpad(self.find(batch, nms), boxes)
+        return self.unpad(self.find(batch, nms), boxes, nms or self.nms)
 
     def detect(
         self,
         source: Picture | Sequence[Picture],
         *,
-        conf: float | None = None,
+        conf: Conf | None = None,
         iou: float | None = None,
         batch: int = 8,
     ) -> Any:
@@ -138,7 +148,7 @@ class RuntimeDetector:
 
         Args:
             source: a path or an (H, W, 3) uint8 RGB array, or a list of these.
-            conf: lowest score of a detection; None: the detector's own.
+            conf: lowest score of a detection; ``auto``: the stored threshold of each class; None: the detector's own.
             iou: IoU above which the better of two boxes suppresses the other; None: the detector's own.
             batch: images per batch.
 
@@ -147,7 +157,8 @@ class RuntimeDetector:
 
         Raises:
             MediaError: a file is not a readable image, or an array not (H, W, 3) uint8.
-            ConfigError: suppression is inside the file and cannot follow the thresholds.
+            ConfigError: suppression is inside the file and cannot follow the thresholds, or ``conf`` is auto and no
+                thresholds are stored.
         """
         return detect(self, source, conf=conf, iou=iou, batch=batch)
 

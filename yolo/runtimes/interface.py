@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from yolo.config import LetterboxMode, NmsConfig
 from yolo.images.letterbox import Letterbox
-from yolo.model.pictures import Picture
+from yolo.model.pictures import Conf, Picture
+from yolo.scores import ScoreRules
 from yolo.structs import Detections
 
 Images = NDArray[np.float32]
@@ -37,6 +38,8 @@ class AnyDetector(Protocol):
     classes: tuple[str, ...]
     nms: NmsConfig
     origin: dict[str, Any]
+    score_rules: ScoreRules
+    """Thresholds of the classes and calibration of the scores."""
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -59,10 +62,16 @@ class AnyDetector(Protocol):
         """Number of calls of `find` at a time that give the highest throughput."""
 
     def find(self, images: Any, nms: NmsConfig | None = None) -> Any:
-        """Find objects in images (B, H, W, 3) on a canvas; a `Kept` of numpy arrays, boxes in canvas pixels."""
+        """Find objects in images (B, H, W, 3) on a canvas; a `Kept` of numpy arrays, boxes in canvas pixels.
 
-    def unpad(self, kept: Any, letterboxes: Sequence[Letterbox]) -> list[Detections]:
-        """Map a batch's detections to the pixels of each image, one `Detections` per letterbox."""
+        Scores are raw; all are there that may reach the thresholds once `unpad` has calibrated them.
+        """
+
+    def unpad(self, kept: Any, letterboxes: Sequence[Letterbox], nms: NmsConfig | None = None) -> list[Detections]:
+        """Map a batch's detections to the pixels of each image, one `Detections` per letterbox, scores calibrated.
+
+        ``nms`` are the thresholds given to `find`; without, detections that do not reach them calibrated are kept too.
+        """
 
     def detect_images(self, images: Sequence[NDArray[np.uint8]], nms: NmsConfig | None = None) -> list[Detections]:
         """Detect objects in images (H, W, 3) uint8 RGB of any sizes, run as one batch; boxes are in image pixels."""
@@ -71,7 +80,7 @@ class AnyDetector(Protocol):
         self,
         source: Picture | Sequence[Picture],
         *,
-        conf: float | None = None,
+        conf: Conf | None = None,
         iou: float | None = None,
         batch: int = 8,
     ) -> Any:

@@ -24,6 +24,7 @@ from yolo.evaluation.evaluator import check_classes
 from yolo.files.atomic import is_file
 from yolo.files.locks import REMEDY, locked_folder
 from yolo.model.detector import Detector
+from yolo.scores import NO_RULES
 from yolo.structs import Dataset
 from yolo.system.notices import notices
 from yolo.training.engine.batch_size import fitting_batch
@@ -124,6 +125,7 @@ def train(
     check_anchors(detector, run.dataset)
     log_rate(config, run.batch)
     detector.origin = describe_origin(run)
+    detector.score_rules = NO_RULES  # measured on other weights; the validation measures new ones
     if validation is None:
         detector.origin["held_out"] = describe_held_out(dataset)
     with locked_run(given.out):
@@ -244,7 +246,9 @@ def restore_last(detector: Detector, folder: str | Path) -> None:
     path = RunFolder(folder).last
     if not is_file(path):
         raise ConfigError(f"{path}: gone, and the checkpoints of this finished run were dropped; begin the run again")
-    detector.set_weights(load(path).get_weights())
+    last = load(path)
+    detector.set_weights(last.get_weights())
+    detector.score_rules = last.score_rules
 
 
 def make_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,9 @@ from yolo.class_names import meaning
 from yolo.config import NewClasses, check
 from yolo.errors import WeightsError
 from yolo.model.detector import Detector
+from yolo.scores import NO_RULES, ScoreRules
+
+logger = logging.getLogger(__name__)
 
 UNLEARNED = 0.01
 """Initial probability of a new class next to trained ones: low, so that it gives no false detections at first."""
@@ -86,8 +90,23 @@ def with_classes(
     """
     # Checked before the .cfg is rewritten: its own message about 0 classes would not help.
     check(len(classes) > 0, "classes", "at least one name", list(classes))
-    other = Detector.from_config({**detector.get_config(), "classes": list(classes), "seed": seed})
-    return other, transfer(detector, other, new=new, seed=seed)
+    config = {**detector.get_config(), "classes": list(classes), "seed": seed, "score_rules": None}
+    other = Detector.from_config(config)
+    result = transfer(detector, other, new=new, seed=seed)
+    other.score_rules = rules_for(detector, other)
+    return other, result
+
+
+def rules_for(source: Detector, target: Detector) -> ScoreRules:
+    """Score rules of a detector for another with some of its classes; none if a class is new or classes compete."""
+    rules = source.score_rules
+    if not rules:
+        return NO_RULES
+    origins = match_classes(source.classes, target.classes, Transfer())
+    if source.architecture.coding.softmax or min(origins) < 0:
+        logger.warning("thresholds and calibration of the scores are left out: they do not hold for the new classes")
+        return NO_RULES
+    return rules.of_classes(origins)
 
 
 def transfer(source: Detector, target: Detector, *, new: NewClasses = "fresh", seed: int = 0) -> Transfer:

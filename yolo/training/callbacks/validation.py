@@ -9,7 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from yolo.evaluation.evaluator import evaluate
+from yolo.analysis.thresholds import best_f1_thresholds
+from yolo.evaluation.evaluator import find_readable
+from yolo.evaluation.matching import match
+from yolo.evaluation.metrics import compute_metrics
+from yolo.evaluation.results import DetectionColumns
+from yolo.scores import ScoreRules
+from yolo.structs import Dataset
 from yolo.training.callbacks.checkpointing import Keeper
 from yolo.training.callbacks.progress import Progress
 from yolo.training.optimizer.ema import averaged
@@ -51,13 +57,13 @@ class Validation(keras.callbacks.Callback):
         self.stop_if_no_better(epoch + 1)
 
     def measure(self) -> dict[str, Any]:
-        """Compute the metrics on the validation images.
+        """Compute the metrics on the validation images, and give the model the thresholds of the best F1 on them.
 
         Raises:
             BrokenOffError: the run has been asked to stop.
         """
         run = self.run
-        return evaluate(
+        dataset, found = find_readable(
             self.model,
             run.validation,
             batch=run.batch,
@@ -66,6 +72,8 @@ class Validation(keras.callbacks.Callback):
             quarantine=run.left_out,
             after_batch=self.heed,
         )
+        self.model.score_rules = rules_of(dataset, found)
+        return compute_metrics(dataset, found)
 
     def heed(self, batches: int) -> None:
         """Show the progress of the validation, and abort it if the run has been asked to stop."""
@@ -106,3 +114,10 @@ class Validation(keras.callbacks.Callback):
         if patience and since >= patience:
             logger.info("no better %s for %d epochs: stopping early", self.run.config.best_metric, since)
             self.model.stop_training = True
+
+
+def rules_of(dataset: Dataset, found: DetectionColumns) -> ScoreRules:
+    """Thresholds of the best F1 of each class; none if no detection is right."""
+    thresholds = best_f1_thresholds(match(dataset, found, ious=(0.5,)))
+    about = {"data": dataset.name, "split": dataset.split, "pictures": len(dataset), "thresholds": "best F1"}
+    return ScoreRules(tuple(thresholds.values()), about=about if thresholds else {})
