@@ -46,6 +46,7 @@ ORDER = [
     "analysis",
     "exporting",
     "bench",
+    "report",
     "training.optimizer",
     "training.run",
     "training.callbacks",

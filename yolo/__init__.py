@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from yolo.datasets.write import write_dataset
     from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
     from yolo.evaluation.evaluator import evaluate
+    from yolo.evaluation.metrics import Metrics
     from yolo.exporting.export import export
     from yolo.model.detector import Detector
     from yolo.runtimes.load import load_detector
@@ -30,6 +31,7 @@ _MODULES = {
     "Detections": "yolo.structs",
     "Detector": "yolo.model.detector",
     "MediaError": "yolo.errors",
+    "Metrics": "yolo.evaluation.metrics",
     "Sample": "yolo.structs",
     "WeightsError": "yolo.errors",
     "YoloError": "yolo.errors",
@@ -54,6 +56,7 @@ __all__ = [
     "Detections",
     "Detector",
     "MediaError",
+    "Metrics",
     "Sample",
     "WeightsError",
     "YoloError",

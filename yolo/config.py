@@ -249,6 +249,8 @@ class TrainConfig:
     0: off."""
     save_every: Annotated[int, NON_NEGATIVE] = 0
     """Also write a checkpoint every N steps; 0: only after each epoch."""
+    report: bool = True
+    """Write report.html, a page about the best model, at the end."""
     cache: Cache = "none"
     """Cache of decoded and resized images."""
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0
@@ -277,7 +279,7 @@ class TrainConfig:
 BEST_METRICS: dict[BestMetric, str] = {"ap": "AP", "ap50": "AP50"}
 """Name in the history and in metrics.json of each value of ``best``."""
 
-HARMLESS = ("workers", "cache", "save_every", "augment.albumentations")
+HARMLESS = ("workers", "cache", "save_every", "report", "augment.albumentations")
 """Options of `TrainConfig` without effect on the learned weights; a resumed run may change them.
 
 The path of the albumentations file may change, its content may not (`Run.conditions`).

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tables import make_dataset, make_detections
 
-from yolo.evaluation import voc
+from yolo.evaluation import pairs
 from yolo.evaluation.results import DetectionColumns
 from yolo.evaluation.voc import average_precision_07, average_precision_12, best_matches, voc_metrics
 from yolo.structs import Dataset
@@ -101,7 +101,7 @@ def test_matching_in_chunks_is_the_same(monkeypatch):
     dataset = make_dataset([(i % 3, i % 2, *row, 0) for i, row in enumerate(rows[:100])], pictures=3)
     detections = make_detections([(i % 3, i % 2, *row, 0.5) for i, row in enumerate(rows[100:])])
     whole = best_matches(dataset, detections, iou=0.3)
-    monkeypatch.setattr(voc, "CHUNK", 7)
+    monkeypatch.setattr(pairs, "CHUNK", 7)
     np.testing.assert_array_equal(best_matches(dataset, detections, iou=0.3), whole)
     assert (whole >= 0).sum() > 50
 

@@ -11,3 +11,4 @@ def nothing_drawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if request.node.get_closest_marker("draws") is None:
         monkeypatch.setattr("yolo.training.engine.loop.draw_first_batches", lambda *_: None)
         monkeypatch.setattr("yolo.training.run.folder.RunFolder.draw_curves", lambda *_: None)
+        monkeypatch.setattr("yolo.training.engine.loop.write_run_report", lambda *_: None)

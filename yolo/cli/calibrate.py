@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from yolo.cli.common import WEIGHTS_HELP, add_weights_options, find_weights, load_detector
 from yolo.cli.data_options import add_data_arguments
-from yolo.cli.eval import choose_images, read_origin, set_precision
+from yolo.cli.eval_model import choose_images, read_origin, set_precision
 from yolo.cli.info import to_table
 from yolo.config import check
 from yolo.errors import ConfigError

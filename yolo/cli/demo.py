@@ -23,6 +23,8 @@ from yolo.anchors import (
     write_anchors,
 )
 from yolo.cli.common import prepare_output
+from yolo.cli.data_options import READING
+from yolo.cli.resume_options import write_data_file
 from yolo.config import AugmentConfig, NmsConfig, TrainConfig, check
 from yolo.datasets.digits import make_digits
 from yolo.datasets.load import load_dataset
@@ -83,6 +85,8 @@ def run(arguments: Namespace) -> None:
         nms=NmsConfig(class_agnostic=True),  # one place holds one digit
         seed=arguments.seed,
     )
+    (folder / "run").mkdir(exist_ok=True)
+    write_data_file(folder / "run", data_options(folder / "digits"))
     train(detector, train_part, validation=val_part, out=folder / "run", config=config, live=True)
     logger.info("4. evaluation on %d pictures made of other digits", len(val_part))
     detector = load(folder / "run" / "best.keras")
@@ -98,6 +102,12 @@ def run(arguments: Namespace) -> None:
         print(to_json(metrics))
     else:
         print(summary(folder, metrics["coco"], time.monotonic() - began))
+
+
+def data_options(data: Path) -> Namespace:
+    """Options of `yolov3 train` that stand for the demo's data, so that other commands find them again."""
+    given = {"data": str(data), "split": "train", "val": "val", "strict": False}
+    return Namespace(**{**dict.fromkeys(READING), **given})
 
 
 def fit_demo_anchors(dataset: Dataset, folder: Path, *, seed: int) -> Anchors:
@@ -130,6 +140,7 @@ def summary(folder: Path, coco: dict[str, float], seconds: float) -> str:
     places = {
         "digits/": "the dataset, in VOC format",
         "anchors.txt, anchors.png": "the anchors fitted to it",
+        "run/report.html": "all about the detector on one page: open it in a browser",
         "run/": "the training: best.keras, history.csv, curves.png",
         "metrics.json": "mAP in COCO's and VOC's manner, by class",
         "detections.jpg": "what the detector finds in pictures it has not seen",

@@ -17,8 +17,8 @@ EVERYDAY = {
         "out config preset help help_all json"
     ),
     "yolov3 eval": (
-        "weights data detections split images classes cfg names size runtime precision batch conf iou nms out force "
-        "help help_all json"
+        "weights data detections compare split images classes cfg names size runtime "
+        "batch conf iou nms label_errors folds out force help help_all json"
     ),
     "yolov3 export": (
         "weights format for out outputs size batch dynamic fixed precision conf iou nms data split force "
@@ -29,7 +29,7 @@ EVERYDAY = {
 """Options that `--help` shows of a command with many options; of other commands it shows all."""
 
 SECTIONS = (
-    *("arguments", "options", "search", "data", "model", "runtime", "run", "training", "optimizer", "loss"),
+    *("arguments", "options", "metrics", "search", "data", "model", "runtime", "run", "training", "optimizer", "loss"),
     *("augmentation", "hosts", "general"),
 )
 """Order of the groups of options; groups not listed follow."""

@@ -76,7 +76,8 @@ def describe(arguments: Namespace) -> Report:
     start_keras()
     if suffix in ARRAYS:
         return describe_arrays(path)
-    from yolo.weights.load import load, read_description
+    from yolo.weights.keras_archive import read_description
+    from yolo.weights.load import load
 
     if suffix == ".keras" and read_description(Path(path)).get("registered_name") != "yolo>Detector":
         return describe_arrays(path)

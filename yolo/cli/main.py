@@ -28,6 +28,8 @@ COMMANDS = {
     "export": "write a model for other programs: ONNX, OpenVINO, LiteRT, SavedModel",
     "eval": "compute the metrics of a model or of a COCO results file",
     "calibrate": "choose score thresholds and calibrate the scores of a model",
+    "report": "make the page about a run or an evaluation anew",
+    "compare": "put runs side by side: options, metrics with intervals, curves",
     "detect": "detect objects in images, folders and globs",
     "bench": "measure a model's speed, memory and AP in every runtime at hand",
     "info": "describe a model file, a .cfg file or a dataset",

@@ -91,15 +91,21 @@ def options_first(parser: CommandParser, words: list[str]) -> list[str]:
             continue
         action = parser._option_string_actions.get(name)
         options.append(word)
-        if not equals and (action is None or action.nargs in (None, "+")):
-            if not waiting:
-                return [*words[:begin], *options[:-1], *positionals, word]  # its value is missing
-            options.append(waiting.popleft())
+        values = 0 if equals else least_values(action)
+        if len(waiting) < values:
+            return [*words[:begin], *options[:-1], *positionals, word, *waiting]  # a value is missing
+        options += [waiting.popleft() for _ in range(values)]
         if action is not None and action.nargs == "+":
             ended = ["--"]  # else it takes the positional arguments too
             while waiting and fits(action, waiting[0]):
                 options.append(waiting.popleft())
     return [*words[:begin], *options, *ended, *positionals]
+
+
+def least_values(action: Action | None) -> int:
+    """Smallest number of values that an option takes; None: the name of a value in an option of names."""
+    nargs = None if action is None else action.nargs
+    return nargs if isinstance(nargs, int) and nargs > 1 else int(nargs in (None, "+"))
 
 
 def fits(action: Action, word: str) -> bool:
@@ -171,6 +177,7 @@ def explain(error: Exception, parser: ArgumentParser, words: list[str]) -> str:
         (r"arguments are required: (.*)", lambda found: f"missing: {as_typed(found[1], parser)}"),
         (r"unrecognized arguments: (.*)", lambda found: f"unexpected argument {found[1]}"),
         (r"argument (--\S+): expected (?:at least )?one argument", lambda found: f"{dashed(found[1])} needs a value"),
+        (r"argument (--\S+): expected (\d+) arguments", lambda found: f"{dashed(found[1])} needs {found[2]} values"),
         (
             r'Parser key "(.+?)"(?: element \d+)?:.*(?:Got|Given) value: (.*)',
             lambda found: wrong_value(found, parser, words, files),

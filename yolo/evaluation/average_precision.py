@@ -41,6 +41,11 @@ def interpolated(right: NDArray[np.bool_], wrong: NDArray[np.bool_], steps: NDAr
 
 def recall_steps(truths: int) -> NDArray[np.int64]:
     """Number (truths + 1,) of COCO's recalls that each true box found adds to those reached; the first is 0 found."""
-    reached = np.searchsorted(RECALLS, np.arange(truths + 1) / truths, side="right")
+    return np.diff(recalls_reached(truths), prepend=0)
+
+
+def recalls_reached(truths: int) -> NDArray[np.int64]:
+    """Number (truths + 1,) of COCO's recalls reached with 0, 1, .. of so many true boxes found."""
+    reached = np.searchsorted(RECALLS, np.arange(truths + 1) / max(truths, 1), side="right")
     reached[0] = 0  # recall 0 is sampled at the first box found
-    return np.diff(reached, prepend=0)
+    return reached

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from yolo.class_names import match_names
 from yolo.errors import AnnotationError
@@ -41,19 +42,34 @@ def map_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
             f"({listed(wanted)}); rename them if they mean the same (--rename OLD=NEW)"
         )
     table = np.array([wanted.index(found[name]) if name in found else -1 for name in dataset.classes], np.int32)
+    dropped = int((table[dataset.labels] < 0).sum())
+    report(dataset, found, wanted, dropped=dropped)
+    return with_classes(dataset, table, wanted, mapped_ids(dataset, found, wanted))
+
+
+def with_classes(
+    dataset: Dataset, table: NDArray[np.int32], classes: Sequence[str], category_ids: tuple[int, ...]
+) -> Dataset:
+    """Dataset with other classes.
+
+    Args:
+        dataset: the dataset.
+        table: new label of each label; boxes with -1 are left out.
+        classes: names of the new labels.
+        category_ids: ids of the new labels in the source.
+    """
     labels = table[dataset.labels]
     kept = np.flatnonzero(labels >= 0)
     counts = np.bincount(dataset.box_pictures[kept], minlength=len(dataset))
-    report(dataset, found, wanted, dropped=len(labels) - len(kept))
     return replace(
         dataset,
-        classes=wanted,
+        classes=tuple(classes),
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         boxes=dataset.boxes[kept],
         labels=labels[kept],
         ignore=dataset.ignore[kept],
         areas=dataset.areas[kept],
-        category_ids=mapped_ids(dataset, found, wanted),
+        category_ids=category_ids,
     )
 
 

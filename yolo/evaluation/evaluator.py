@@ -22,7 +22,8 @@ from yolo.distributed.hosts import ALONE, Hosts
 from yolo.errors import AnnotationError, MediaError
 from yolo.evaluation.class_mapping import map_classes
 from yolo.evaluation.finding import found_in
-from yolo.evaluation.metrics import compute_metrics
+from yolo.evaluation.intervals import RESAMPLES
+from yolo.evaluation.metrics import Metrics, compute_metrics
 from yolo.evaluation.results import DetectionColumns
 from yolo.evaluation.splits import warn_if_trained_on
 from yolo.images.letterbox import Letterbox
@@ -48,10 +49,12 @@ def evaluate(
     nms: NmsConfig | None = None,
     workers: int = 0,
     voc_iou: float = 0.5,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
     hosts: Hosts = ALONE,
     quarantine: Quarantine | None = None,
     after_batch: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Measure a detector on a dataset; the result is the metrics object of `compute_metrics`.
 
     A warning says so if the detector was trained on these images. The last digits depend on the precision the detector
@@ -64,6 +67,8 @@ def evaluate(
         nms: thresholds of the detections; None: those of `evaluation_nms`.
         workers: threads that read images; 0: one per core.
         voc_iou: lowest IoU at which VOC's metric counts a box as found.
+        resamples: number of resamples of the images for confidence intervals; 0: no intervals.
+        seed: seed of the resamples.
         hosts: hosts that share the images out among them; each gets the metrics of all images.
         quarantine: list of the unreadable images, which are skipped; None: the first one is an error.
         after_batch: called with the number of batches done; an exception it raises ends the evaluation.
@@ -82,7 +87,7 @@ def evaluate(
         quarantine=quarantine,
         after_batch=after_batch,
     )
-    return compute_metrics(dataset, found, voc_iou=voc_iou)
+    return compute_metrics(dataset, found, voc_iou=voc_iou, resamples=resamples, seed=seed)
 
 
 def find_readable(

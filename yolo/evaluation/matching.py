@@ -84,6 +84,7 @@ def match(
     ious: Sequence[float] = COCO_IOUS,
     max_detections: int = MAX_DETECTIONS,
     area: tuple[float, float] = EVERY_AREA,
+    left_out: NDArray[np.bool_] | None = None,
 ) -> Matches:
     """Match detections to the true boxes of their class and image.
 
@@ -94,6 +95,7 @@ def match(
         max_detections: most detections of an image and class, those with the highest scores.
         area: smallest and largest area, in square pixels, of the boxes that count. True boxes outside are ignored,
             and so are detections outside that have no true box.
+        left_out: (K,) further true boxes that are ignored, without being crowds.
     """
     ranks = image_ranks(dataset)[detections.pictures]
     order = np.lexsort((np.arange(len(ranks)), ranks, -detections.scores, detections.labels))
@@ -102,6 +104,8 @@ def match(
         detections.pictures[order], detections.labels[order], detections.scores[order], detections.boxes[order]
     )
     true_ignored = dataset.ignore | (dataset.areas < area[0]) | (dataset.areas > area[1])
+    if left_out is not None:
+        true_ignored = true_ignored | left_out
     thresholds = np.minimum(np.asarray(ious, np.float64), 1 - 1e-10)
     pairs = overlapping_pairs(dataset, chosen, least=float(thresholds.min()), same_class=True)
     matched = assign(

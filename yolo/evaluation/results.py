@@ -17,6 +17,8 @@ from yolo.files.bounded import MIB, read_bytes
 from yolo.files.quoted import quoted
 from yolo.structs import Boxes, Dataset, Detections
 
+RESULTS = "results.json"
+"""File of detections in the folder of a run or of `eval --out`."""
 LARGEST = 1e9
 """Largest coordinate or score accepted from a results file; areas of larger boxes would overflow."""
 LARGEST_RESULTS = 8192 * MIB
@@ -91,6 +93,18 @@ def read_results(path: str | Path, dataset: Dataset) -> DetectionColumns:
         scores=columns[:, 2],
         boxes=np.concatenate([corners, corners + sides], axis=1).astype(np.float32),
     )
+
+
+def read_some_results(path: str | Path, dataset: Dataset) -> DetectionColumns:
+    """Read a COCO results file that has to hold detections.
+
+    Raises:
+        AnnotationError: as `read_results`, or the file is an empty list.
+    """
+    found = read_results(path, dataset)
+    if not len(found):
+        raise AnnotationError(f"{path}: an empty list: it holds no detections to measure; see what wrote it")
+    return found
 
 
 def read_one_by_one(

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from yolo.evaluation.pairs import overlapping_pairs
 from yolo.evaluation.results import DetectionColumns
-from yolo.structs import Boxes, Dataset
-
-CHUNK = 200_000
-"""Number of detections matched at once, which limits the memory for their pairs with true boxes."""
+from yolo.structs import Dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,34 +61,12 @@ def best_matches(dataset: Dataset, detections: DetectionColumns, *, iou: float) 
 
     With equal overlaps the first box in the dataset's order is taken, as in the kit.
     """
-    groups = len(dataset.classes)
-    truth_keys = dataset.box_pictures * groups + dataset.labels
-    truth_order = np.argsort(truth_keys, kind="stable")
-    keys = detections.pictures * groups + detections.labels
-    starts = np.searchsorted(truth_keys, keys, "left", sorter=truth_order)
-    ends = np.searchsorted(truth_keys, keys, "right", sorter=truth_order)
+    pairs = overlapping_pairs(dataset, detections, least=iou, same_class=True, crowds=False)
     matches = np.full(len(detections), -1, np.int64)
-    candidates = np.flatnonzero(ends > starts)
-    for begin in range(0, len(candidates), CHUNK):
-        rows = candidates[begin : begin + CHUNK]
-        counts = ends[rows] - starts[rows]
-        first = np.cumsum(counts) - counts
-        pairs = truth_order[np.repeat(starts[rows] - first, counts) + np.arange(counts.sum())]
-        overlaps = _pair_iou(detections.boxes[np.repeat(rows, counts)], dataset.boxes[pairs])
-        best = np.maximum.reduceat(overlaps, first)
-        at_best = np.flatnonzero(overlaps == np.repeat(best, counts))
-        chosen = pairs[at_best[np.searchsorted(at_best, first)]]
-        matches[rows] = np.where(best >= iou, chosen, -1)
+    pairs = pairs.of(np.lexsort((-pairs.true, pairs.overlap, pairs.found)))
+    best = pairs.of(np.flatnonzero(np.diff(pairs.found, append=-1)))
+    matches[best.found] = best.true
     return matches
-
-
-def _pair_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
-    """IoU (P,) of P pairs of boxes, (P, 4) both; 0 for two boxes without area."""
-    a, b = boxes.astype(np.float64), others.astype(np.float64)
-    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
-    intersections = sides.prod(axis=1)
-    unions = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1) - intersections
-    return np.divide(intersections, unions, out=np.zeros(len(a)), where=intersections > 0)
 
 
 def _judge(matches: NDArray[np.int64], difficult: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -253,7 +253,8 @@ def both_metrics(detector: Detector, found: RuntimeDetector, data: Dataset) -> d
     fixed = found.description.contents == "detections"
     nms = found.description.nms if fixed else replace(found.description.nms, conf=EVALUATION_NMS.conf)
     one, other = (
-        evaluate(each, data, nms=nms, batch=found.description.batch or 8)["coco"] for each in (detector, found)
+        evaluate(each, data, nms=nms, batch=found.description.batch or 8, resamples=0)["coco"]
+        for each in (detector, found)
     )
     if np.isnan(one["AP50"]):
         if found.description.precision == "int8":

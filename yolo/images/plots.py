@@ -1,4 +1,7 @@
-"""Plots of training runs, searches and numbers of anchors (matplotlib, without a display)."""
+"""Plots of training runs, searches and numbers of anchors (matplotlib, without a display).
+
+Each ``figure_...`` makes an ordinary matplotlib figure of plain data, and ``plot_...`` writes it as a file.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,25 @@ if TYPE_CHECKING:
 LOSS_TERMS = {"loss": "total", "box_loss": "box", "objectness_loss": "objectness", "class_loss": "class"}
 """Columns of the history and their names in the legend."""
 METRICS = {"AP50": "AP50", "AP": "AP50:95"}
-COLOURS = ("#1f5fa8", "#d1662b", "#2f8f5b", "#8b5aa8")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#9a4386")
+"""Colours that those who see few colours tell apart too (Okabe and Ito 2008), the last one darker against white."""
 INK, PALE = "#333333", "#dddddd"
 
 
 def plot_training(history: Mapping[str, Sequence[float]], path: str | Path) -> None:
-    """Plot the loss terms and validation metrics of a run over its epochs, as a PNG.
-
-    Args:
-        history: one value per epoch in each column; columns may be missing or shorter, values NaN.
-        path: the file, replaced at once when the picture is complete.
+    """Write the figure of `figure_training` as a PNG or SVG, by the path's suffix.
 
     Raises:
         ConfigError: the file cannot be written.
+    """
+    save_figure(figure_training(history), path)
+
+
+def figure_training(history: Mapping[str, Sequence[float]]) -> Figure:
+    """Plot the loss terms and validation metrics of a run over its epochs.
+
+    Args:
+        history: one value per epoch in each column; columns may be missing or shorter, values NaN.
     """
     figure = make_figure(11, 4.2)
     losses, metrics = figure.subplots(1, 2)
@@ -43,19 +52,24 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | Path) -> N
         axes.set_xlim(0.5, max(epochs, 1) + 0.5)
     finish(metrics, title="Validation", x_label="epoch", y_label="average precision")
     metrics.set_ylim(0, 1)
-    save_figure(figure, path)
+    return figure
 
 
 def plot_runs(runs: Mapping[str, Sequence[Sequence[float]]], path: str | Path, *, metric: str = "AP50") -> None:
-    """Plot a metric of several groups of runs over their epochs, as a PNG: one colour per group, one line per run.
-
-    Args:
-        runs: for each group by name, the values of each run, one per epoch; values may be NaN.
-        path: the file, replaced at once when the picture is complete.
-        metric: name of the metric.
+    """Write the figure of `figure_runs` as a PNG or SVG, by the path's suffix.
 
     Raises:
         ConfigError: the file cannot be written.
+    """
+    save_figure(figure_runs(runs, metric=metric), path)
+
+
+def figure_runs(runs: Mapping[str, Sequence[Sequence[float]]], *, metric: str = "AP50") -> Figure:
+    """Plot a metric of several groups of runs over their epochs: one colour per group, one line per run.
+
+    Args:
+        runs: for each group by name, the values of each run, one per epoch; values may be NaN.
+        metric: name of the metric.
     """
     figure = make_figure(7, 4.2)
     axes = figure.subplots()
@@ -67,7 +81,7 @@ def plot_runs(runs: Mapping[str, Sequence[Sequence[float]]], path: str | Path, *
             axes.plot(epochs, np.asarray(values, np.float64), "o-", color=colour, markersize=3.5, label=label)
     axes.set_ylim(0, 1)
     finish(axes, title=f"{metric} of several runs", x_label="epoch", y_label=metric)
-    save_figure(figure, path)
+    return figure
 
 
 def plot_anchor_counts(
@@ -76,15 +90,22 @@ def plot_anchor_counts(
     *,
     marked: Mapping[str, tuple[int, float]] | None = None,
 ) -> None:
-    """Plot the mean IoU of fitted anchors over their number, as a PNG.
-
-    Args:
-        mean_ious: mean IoU by number of anchors.
-        path: the file, replaced at once when the picture is complete.
-        marked: other anchor sets by name, (number, mean IoU).
+    """Write the figure of `figure_anchor_counts` as a PNG or SVG, by the path's suffix.
 
     Raises:
         ConfigError: the file cannot be written.
+    """
+    save_figure(figure_anchor_counts(mean_ious, marked=marked), path)
+
+
+def figure_anchor_counts(
+    mean_ious: Mapping[int, float], *, marked: Mapping[str, tuple[int, float]] | None = None
+) -> Figure:
+    """Plot the mean IoU of fitted anchors over their number.
+
+    Args:
+        mean_ious: mean IoU by number of anchors.
+        marked: other anchor sets by name, (number, mean IoU).
     """
     figure = make_figure(7, 4.2)
     axes = figure.subplots()
@@ -92,19 +113,24 @@ def plot_anchor_counts(
     for colour, (name, (count, mean_iou)) in zip(COLOURS[1:], (marked or {}).items(), strict=False):
         axes.plot([count], [mean_iou], "D", color=colour, markersize=7, label=f"{name} ({mean_iou:.3f})")
     finish(axes, title="How many anchors", x_label="number of anchors", y_label="mean IoU with the best anchor")
-    save_figure(figure, path)
+    return figure
 
 
 def plot_trials(values: Sequence[float], cut_short: Sequence[float], path: str | Path) -> None:
-    """Plot the AP of a search's trials in their order, and the best so far, as a PNG.
+    """Write the figure of `figure_trials` as a PNG or SVG, by the path's suffix.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    save_figure(figure_trials(values, cut_short), path)
+
+
+def figure_trials(values: Sequence[float], cut_short: Sequence[float]) -> Figure:
+    """Plot the AP of a search's trials in their order, and the best so far.
 
     Args:
         values: AP of each trial; NaN if the trial was not finished.
         cut_short: AP that an unfinished trial had reached; NaN: not shown.
-        path: the file, replaced at once when the picture is complete.
-
-    Raises:
-        ConfigError: the file cannot be written.
     """
     figure = make_figure(7, 4.2)
     axes = figure.subplots()
@@ -120,13 +146,22 @@ def plot_trials(values: Sequence[float], cut_short: Sequence[float], path: str |
     axes.set_xlim(0.5, max(len(whole), 1) + 0.5)
     axes.set_ylim(bottom=0)
     finish(axes, title="Search", x_label="trial", y_label="AP50:95")
-    save_figure(figure, path)
+    return figure
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure as a PNG, whole or not at all, with fonts that have the characters of its texts."""
+    """Write a figure, whole or not at all, with fonts that have the characters of its texts.
+
+    Args:
+        figure: the figure.
+        path: the file, replaced at once when it is complete; an SVG if its suffix is ``.svg``, else a PNG.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     set_families(figure)
-    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=120, facecolor="white"))
+    kind = "svg" if Path(path).suffix.lower() == ".svg" else "png"
+    write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=120, facecolor="white"))
 
 
 def set_families(figure: Figure) -> None:

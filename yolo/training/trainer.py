@@ -30,6 +30,7 @@ from yolo.system.notices import notices
 from yolo.training.engine.batch_size import fitting_batch
 from yolo.training.engine.loop import carry_out
 from yolo.training.engine.preflight import check_canvases
+from yolo.training.engine.reporting import describe_run
 from yolo.training.optimizer.learning_rate import log_rate
 from yolo.training.result import TrainResult, result_of
 from yolo.training.run.checkpoint import Checkpoint, Checkpoints
@@ -130,6 +131,7 @@ def train(
         detector.origin["held_out"] = describe_held_out(dataset)
     with locked_run(given.out):
         replace_earlier_run(run, held_out=run.validation if validation is None else None)
+        describe_run(run)
         carry_out(run)
     return result_of(run)
 

@@ -11,8 +11,9 @@ from yolo.errors import WeightsError
 from yolo.files.atomic import is_file
 from yolo.model.detector import Detector
 from yolo.weights.imagenet import load_imagenet
+from yolo.weights.keras_archive import read_description
 from yolo.weights.keras_files import load_matching
-from yolo.weights.load import REGISTERED_NAME, load, load_first_convolutions, read_description
+from yolo.weights.load import REGISTERED_NAME, load, load_first_convolutions
 from yolo.weights.locate import IMAGENET, PARTIAL_NAME, resolve
 from yolo.weights.transfer import LAYERS_NAMED, transfer
 

@@ -13,11 +13,15 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import h5py
 
-from yolo.files.bounded import MIB, in_units
+from yolo.errors import WeightsError
+from yolo.files.arrays import DAMAGE
+from yolo.files.atomic import exists
+from yolo.files.bounded import MIB, in_units, open_or_fault
 
 CONFIG_MEMBER = "config.json"
 WEIGHTS_MEMBER = "model.weights.h5"
@@ -70,6 +74,23 @@ def read_config(archive: zipfile.ZipFile) -> Any:
         return json.loads(archive.read(CONFIG_MEMBER))
     except RecursionError as error:
         raise ValueError(f"its {CONFIG_MEMBER} is nested too deeply") from error
+
+
+def read_description(path: str | Path) -> dict[str, Any]:
+    """Read the ``config.json`` of a ``.keras`` file.
+
+    Raises:
+        WeightsError: the file is missing, not a ``.keras`` file, or unpacks to implausibly many bytes.
+    """
+    if not exists(path):
+        raise WeightsError(f"{path}: no such file")
+    with open_or_fault(path, WeightsError) as file:
+        try:
+            with checked_zip(file) as archive:
+                described = read_config(archive)
+        except DAMAGE as error:
+            raise WeightsError(f"{path}: not a .keras file, or a damaged one ({error!s:.200})") from error
+    return described if isinstance(described, dict) else {}
 
 
 @contextmanager

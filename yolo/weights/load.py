@@ -18,13 +18,11 @@ from yolo.darknet.network import head_of
 from yolo.darknet.plan import make_detector_plan
 from yolo.darknet.weights import ConvolutionWeights, Header, read_header, read_weights
 from yolo.errors import ConfigError, WeightsError
-from yolo.files.arrays import DAMAGE
-from yolo.files.atomic import exists
 from yolo.files.bounded import open_or_fault
 from yolo.model.detector import Detector
 from yolo.model.networks.yolov3 import VARIANTS
 from yolo.weights.darknet_files import set_weights, settings_of
-from yolo.weights.keras_archive import checked_weights, checked_zip, read_config, stored_numbers
+from yolo.weights.keras_archive import checked_weights, checked_zip, read_config, read_description, stored_numbers
 from yolo.weights.keras_files import REMEDY
 from yolo.weights.locate import cfg_beside, check_loadable, is_darknet, names_beside, resolve
 
@@ -128,23 +126,6 @@ def check_finite(detector: Detector, path: str | Path) -> None:
     for weight in detector.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             raise WeightsError(f"{path}: {weight.path} holds numbers that are not finite (NaN or infinity); {REMEDY}")
-
-
-def read_description(path: str | Path) -> dict[str, Any]:
-    """Read the ``config.json`` of a ``.keras`` file.
-
-    Raises:
-        WeightsError: the file is missing, not a ``.keras`` file, or unpacks to implausibly many bytes.
-    """
-    if not exists(path):
-        raise WeightsError(f"{path}: no such file")
-    with open_or_fault(path, WeightsError) as file:
-        try:
-            with checked_zip(file) as archive:
-                described = read_config(archive)
-        except DAMAGE as error:
-            raise WeightsError(f"{path}: not a .keras file, or a damaged one ({error!s:.200})") from error
-    return described if isinstance(described, dict) else {}
 
 
 def load_darknet(

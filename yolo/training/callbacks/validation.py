@@ -40,6 +40,8 @@ class Validation(keras.callbacks.Callback):
     def __init__(self, run: Run, keeper: Keeper, progress: Progress):
         super().__init__()
         self.run, self.keeper, self.progress = run, keeper, progress
+        self.found: tuple[Dataset, DetectionColumns] | None = None
+        """Images and detections of the last validation."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
@@ -72,8 +74,9 @@ class Validation(keras.callbacks.Callback):
             quarantine=run.left_out,
             after_batch=self.heed,
         )
+        self.found = dataset, found
         self.model.score_rules = rules_of(dataset, found)
-        return compute_metrics(dataset, found)
+        return compute_metrics(dataset, found)  # without intervals, which would cost time in every epoch
 
     def heed(self, batches: int) -> None:
         """Show the progress of the validation, and abort it if the run has been asked to stop."""
@@ -98,6 +101,8 @@ class Validation(keras.callbacks.Callback):
             state.best, state.metrics, state.best_epoch = found, metrics, epoch
         state.history.append({"epoch": epoch, **{key: float(value) for key, value in logs.items()}})
         run.write_models(better=better)
+        if better and self.found is not None:
+            run.write_results(*self.found)
         self.progress.display.clear()
         logger.info(
             "epoch %d/%d  AP50 %.4f  AP %.4f%s",

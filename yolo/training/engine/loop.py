@@ -18,6 +18,7 @@ from yolo.training.callbacks.validation import Validation
 from yolo.training.engine.batch_size import check_memory
 from yolo.training.engine.device_placement import on_devices
 from yolo.training.engine.non_finite import is_not_finite, recover
+from yolo.training.engine.reporting import write_run_report
 from yolo.training.optimizer.class_weights import with_class_weights
 from yolo.training.optimizer.ema import adopt, begin_averages
 from yolo.training.optimizer.optimizer import make_optimizer
@@ -49,6 +50,7 @@ def carry_out(run: Run) -> None:
         if run.folder is not None and run.devices.hosts.first:
             run.folder.draw_curves(run.state.history)
         report_quarantines(run)
+        write_run_report(run)
     run.detector = own
     run.finish()
 

@@ -1,7 +1,8 @@
-"""Output files of a run: best.keras, last.keras, history.csv, metrics.json, config.yaml, curves.png, batches.jpg."""
+"""Output files of a run: models, history.csv, metrics.json, results.json, config.yaml, curves.png, batches.jpg."""
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,10 @@ from typing import Any
 
 import yaml
 
+from yolo.evaluation.results import RESULTS, DetectionColumns, to_results
 from yolo.files.atomic import to_json, write_text
 from yolo.files.csv_table import write_csv
+from yolo.structs import Dataset
 
 COLUMNS = (
     *("epoch", "loss", "box_loss", "objectness_loss", "class_loss", "learning_rate"),
@@ -63,6 +66,10 @@ class RunFolder:
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         write_text(self.path / "metrics.json", to_json(metrics, indent=2) + "\n")
+
+    def write_results(self, dataset: Dataset, found: DetectionColumns) -> None:
+        """Write detections in the validation images as a COCO results file."""
+        write_text(self.path / RESULTS, json.dumps(to_results(dataset, found), ensure_ascii=False) + "\n")
 
     def write_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write the metrics of all epochs so far as CSV and, at most every `PLOT_SECONDS`, as curves."""

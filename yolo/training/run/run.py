@@ -22,6 +22,7 @@ from yolo.datasets.pipeline.stream import TrainingStream
 from yolo.distributed.devices import ONE, Devices
 from yolo.distributed.hosts import ALONE, Hosts
 from yolo.errors import ConfigError
+from yolo.evaluation.results import DetectionColumns
 from yolo.model.detector import Detector
 from yolo.structs import Dataset
 from yolo.training.run.checkpoint import Checkpoint, Checkpoints
@@ -148,6 +149,11 @@ class Run:
             self.detector.save(self.folder.best)
             self.folder.write_metrics(self.state.metrics)
         self.folder.write_history(self.state.history)
+
+    def write_results(self, dataset: Dataset, found: DetectionColumns) -> None:
+        """Write the detections of the best epoch, of which the report is made."""
+        if self.folder is not None and self.devices.hosts.first and self.config.report:
+            self.folder.write_results(dataset, found)
 
     # Resuming
 
