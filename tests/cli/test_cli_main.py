@@ -139,6 +139,8 @@ def test_a_full_disk_is_one_line(monkeypatch, tmp_path, capsys):
     [
         ("--warmup-epochs", "--warmup_epochs"),
         ("--loss.box-weight=2-3", "--loss.box_weight=2-3"),  # the value is left alone
+        ("--no-rect", "--no-rect"),
+        ("--no_rect", "--no-rect"),
         ("a-b", "a-b"),
         ("-x-y", "-x-y"),
     ],

@@ -115,11 +115,14 @@ def fits(action: Action, word: str) -> bool:
 
 
 def underscored(argument: str) -> str:
-    """``--warmup-epochs`` as ``--warmup_epochs``: options are named after Python fields."""
+    """``--warmup-epochs`` as ``--warmup_epochs``: options are named after Python fields, those that deny ``--no-`` it."""
     if not argument.startswith("--"):
         return argument
     option, equals, value = argument.partition("=")
-    return "--" + option[2:].replace("-", "_") + equals + value if option != "--" else argument
+    if option == "--":
+        return argument
+    start = "--no-" if option.startswith(("--no-", "--no_")) else "--"
+    return start + option[len(start) :].replace("-", "_") + equals + value
 
 
 def take_data(parser: ArgumentParser, found: Namespace) -> None:
