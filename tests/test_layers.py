@@ -18,6 +18,7 @@ ORDER = [
     "config",
     "system",
     "images",
+    "interchange",
     "structs",
     "scores",
     "class_names",

@@ -51,7 +51,7 @@ def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
     monkeypatch.setattr("yolo.bench.candidates.KINDS", KINDS[:1])
     monkeypatch.setattr("yolo.weights.locate.published_file", lambda *_, **__: workplace / "published.weights")
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 20
+    assert len(lines) == 21
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "yolov3"
@@ -63,6 +63,7 @@ def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
         "runs/mine/best.keras",
         "evaluated/metrics.json",
         "seen/detections.json",
+        "suggested/cvat/annotations.xml",
         "speed/bench.png",
         "mine.onnx",
         "mine.weights",

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from yolo.errors import ConfigError
 from yolo.structs import Dataset, Detections
 
 
@@ -221,3 +223,34 @@ def test_detections_print_a_line_each(detections):
     assert repr(detections) == "<Detections: dog 0.90, cat 0.75, dog 0.30>"
     assert (str(detections[:0]), repr(detections[:0])) == ("0 detections", "<Detections: none>")
     assert repr(detections[[0] * 10]).endswith(", dog 0.90 and 2 more>")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({}, [0.9, 0.75, 0.3]),
+        ({"conf": 0.5}, [0.9, 0.75]),
+        ({"conf": [0.8, 0.2]}, [0.9, 0.3]),  # cat, dog
+        ({"classes": ["dog"]}, [0.9, 0.3]),
+        ({"min_area": 5}, [0.75]),  # 2.25 x 3
+        ({"conf": 0.5, "classes": ["dog", "cat"], "min_area": 4}, [0.9, 0.75]),
+        ({"classes": []}, []),
+    ],
+)
+def test_detections_are_filtered(detections, conditions, expected):
+    assert detections.filter(**conditions).scores.tolist() == pytest.approx(expected)
+
+
+def test_a_filter_knows_the_classes(detections):
+    with pytest.raises(ConfigError, match="class 'fox' is not among the classes: cat, dog"):
+        detections.filter(classes=["fox"])
+
+
+def test_crops_of_an_array_and_of_a_file(detections, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 12, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    crops = detections.crop(pixels)
+    assert [crop.shape for crop in crops] == [(2, 2, 3), (3, 3, 3), (2, 2, 3)]
+    for one, other in zip(crops, detections.crop(tmp_path / "a.png"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert detections.crop(pixels, margin=0.5)[0].shape == (4, 3, 3)  # clipped at the left

@@ -115,7 +115,7 @@ def test_what_lies_in_the_way(voc, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--to", "kitti"], "to must be one of voc, coco, yolo, labelme, csv, tfrecord, got kitti"),
+        (["--to", "kitti"], "to must be one of voc, coco, yolo, labelme, csv, cvat, fiftyone, tfrecord, got kitti"),
         (["--to", "voc", "--pictures", "move"], "pictures must be one of copy, link, none, got move"),
         (["--to", "voc", "--shards", "2"], "shards must be left out: only tfrecord has them, got 2"),
         (["--to", "tfrecord", "--pictures", "link"], "pictures must be copy: TFRecord holds the pictures, got link"),
@@ -226,3 +226,28 @@ def test_files_need_a_folder(voc, capsys):
 
 def test_every_format_of_the_table_can_be_named():
     assert sorted(FORMATS) == sorted(writers())
+
+
+def test_digits_are_made_by_a_command(tmp_path, capsys):
+    out = tmp_path / "digits"
+    assert main(["data", "digits", str(out), "--train", "3", "--val", "2", "--size", "64"]) == 0
+    assert capsys.readouterr().out == f"{out}: train 3 pictures, val 2 pictures, of 10 classes\n"
+    assert [len(load_dataset(out, split)) for split in ("train", "val")] == [3, 2]
+    before = snapshot(out)
+    assert main(["data", "digits", str(out), "--train", "3"]) == 2
+    assert snapshot(out) == before
+    assert (
+        main(["data", "digits", str(tmp_path / "again"), "--train", "3", "--val", "2", "--size", "64", "--json"]) == 0
+    )
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["pictures"], printed["classes"][-1]) == ({"train": 3, "val": 2}, "9")
+    assert {path.name: content for path, (content, _) in snapshot(tmp_path / "again").items()} == {
+        path.name: content for path, (content, _) in before.items()
+    }
+
+
+@pytest.mark.parametrize("option", [["--train", "0"], ["--val", "-1"], ["--size", "8"], ["--seed", "-1"]])
+def test_digits_that_cannot_be_made(tmp_path, option, capsys):
+    assert main(["data", "digits", str(tmp_path / "digits"), *option]) == 2
+    assert option[0] in capsys.readouterr().err
+    assert not (tmp_path / "digits").exists()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cfg_texts import one_layer
 from fake_detectors import FakeDetector
 from PIL import Image
 
+from yolo import load_dataset
 from yolo.cli import detect
 from yolo.cli.main import main
 from yolo.config import NmsConfig
@@ -299,3 +302,39 @@ def test_with_a_real_model_as_a_subprocess(pictures):
         assert 0 <= left <= right <= 80
         assert 0 <= top <= bottom <= 40
     assert sorted(path.name for path in Path("out").glob("*.png")) == ["a-2.png", "a.png", "b.png"]
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+@pytest.mark.parametrize("to", ["coco", "csv", "cvat", "fiftyone", "labelme", "voc", "yolo"])
+def test_what_was_found_is_a_dataset_of_every_format(to, capsys):
+    assert main(["detect", "model.keras", "in/a.png", "in/b.png", "--out", "seen", "--save-as", to, "--json"]) == 0
+    found = {Path(record["source"]).name: record["detections"] for record in json.loads(capsys.readouterr().out)}
+    if to == "yolo":  # its labels are found from the pictures, not the other way round
+        shutil.copytree("in", "seen/yolo/images/train")
+    data = load_dataset(Path("seen") / to, images="in")
+    assert sorted(path.name for path in map(data.path, range(len(data)))) == ["a.png", "b.png"]
+    for sample in data:
+        expected = found[sample.path.name]
+        names = [data.classes[label] for label in sample.labels]
+        assert sorted(names) == sorted(each["class"] for each in expected)
+        boxes = sorted(each["box"] for each in expected)
+        np.testing.assert_allclose(sorted(sample.boxes.tolist()), boxes, atol=0.02)
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_annotations_need_a_folder_and_overwrite_nothing(capsys):
+    assert main(["detect", "model.keras", "in/a.png", "--save-as", "cvat"]) == 2
+    assert "--save-as cvat: needs --out DIR" in capsys.readouterr().err
+    assert main(["detect", "model.keras", "in/a.png", "--out", "seen", "--save-as", "cvat"]) == 0
+    written = Path("seen/cvat/annotations.xml").read_bytes()
+    assert main(["detect", "model.keras", "in/b.png", "--out", "seen", "--save-as", "cvat"]) == 2
+    assert Path("seen/cvat/annotations.xml").read_bytes() == written
+    assert main(["detect", "model.keras", "in/b.png", "--out", "seen", "--save-as", "cvat", "--force"]) == 0
+    assert b"b.png" in Path("seen/cvat/annotations.xml").read_bytes()
+
+
+@pytest.mark.usefixtures("detector", "pictures")
+def test_pictures_of_one_name_are_told_apart_in_the_annotations(caplog):
+    assert main(["detect", "model.keras", "in/a.png", "more/a.png", "--out", "seen", "--save-as", "voc"]) == 0
+    assert len(list(Path("seen/voc/Annotations").glob("*.xml"))) == 2
+    assert any("in the annotations, as another picture has its name" in record.message for record in caplog.records)

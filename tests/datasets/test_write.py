@@ -308,7 +308,7 @@ def test_a_folder_that_cannot_be_made(source, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"to": "kitti"}, "to must be one of coco, csv, labelme, tfrecord, voc, yolo, got kitti"),
+        ({"to": "kitti"}, "to must be one of coco, csv, cvat, fiftyone, labelme, tfrecord, voc, yolo, got kitti"),
         ({"to": "voc", "pictures": "move"}, "pictures must be one of copy, link, none, got move"),
     ],
 )

@@ -11,6 +11,7 @@ from yolo.cli.help import CommandParser
 ACTIONS = {
     "check": "say everything that looks wrong with a dataset",
     "convert": "write a dataset in another format",
+    "digits": "make a dataset of handwritten digits, which needs no download",
     "stats": "count and plot what a dataset holds",
     "split": "divide a dataset into train, val and test, or into folds",
     "view": "draw images with their boxes on contact sheets",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMATS = ("voc", "coco", "yolo", "labelme", "csv", "tfrecord")
+FORMATS = ("voc", "coco", "yolo", "labelme", "csv", "cvat", "fiftyone", "tfrecord")
 PICTURES = ("copy", "link", "none")
 NAMED = 3
 """Largest number of images that the printed report names."""

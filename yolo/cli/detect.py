@@ -25,6 +25,7 @@ from yolo.cli.common import (
     prepare_output,
 )
 from yolo.config import check
+from yolo.detect.found_dataset import FoundDataset, FoundFormat, check_found_format
 from yolo.detect.outputs import Drawn, Records, check_targets, draw, output_names, to_line, to_record
 from yolo.detect.predictor import Prediction, Unreadable, check_rect, predict
 from yolo.detect.sources import find_pictures
@@ -42,6 +43,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("weights", type=str, help=DETECTOR_HELP)
     parser.add_argument("sources", type=str, nargs="+", metavar="SOURCE", help="images, folders or globs")
     parser.add_argument("--out", type=str | None, metavar="DIR", help="folder for annotated images and detections.json")
+    parser.add_argument(
+        "--save_as",
+        type=FoundFormat | None,
+        help="write what was found as annotations, too, which labelling tools open: in a folder of this name in --out",
+    )
     add_weights_options(parser)
     add_runtime_options(parser)
     parser.add_argument("--size", type=str | None, help=SIZE_HELP)
@@ -61,6 +67,8 @@ def run(arguments: Namespace) -> None:
     check(arguments.batch > 0, "batch", "> 0", arguments.batch)
     paths = find_pictures(arguments.sources)
     names = output_names(paths)
+    check_found_format(arguments.save_as, arguments.out, names)
+    dataset = FoundDataset(arguments.save_as, force=arguments.force) if arguments.save_as else None
     if arguments.out is not None:
         check_targets(Path(arguments.out), names, paths)
         check_output(arguments.out, force=arguments.force)
@@ -82,13 +90,26 @@ def run(arguments: Namespace) -> None:
             finish=(lambda path, image, found: draw(image, found, targets[path])) if targets else None,
         )
         with interruptible() as interruption, closing(results):
-            deliver(results, len(paths), records, lines=not arguments.json, stop=interruption)
+            kept = collected(results, dataset)
+            deliver(kept, len(paths), records, lines=not arguments.json, stop=interruption)
             if interruption.signal is not None:
                 interruption.leave()
     if not records.all:
         records.salvage()
         raise MediaError(f"none of the {len(paths)} files could be read as a picture")
     finish(records, as_json=arguments.json)
+    if dataset is not None and folder is not None:
+        logger.info("annotations written to %s", dataset.write(folder))
+
+
+def collected(
+    results: Iterable[Prediction | Unreadable], dataset: FoundDataset | None
+) -> Iterator[Prediction | Unreadable]:
+    """Pass results on, and add them to a dataset if there is one."""
+    for result in results:
+        if dataset is not None and isinstance(result, Prediction) and isinstance(result.finished, Drawn):
+            dataset.add(result.path, result.finished.size, result.detections)
+        yield result
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def write_dataset(
     """
     check(to in writers(), "to", f"one of {', '.join(writers())}", to)
     check(pictures in ("copy", "link", "none"), "pictures", "one of copy, link, none", pictures)
-    writer, target = writers()[to], Target(Path(folder), progress)
+    writer, target = writers()[to], Target(Path(folder), progress, stored=pictures != "none")
     filled = with_one_list({split: part for split, part in parts.items() if len(part)})
     if not filled:
         names = ", ".join(part.name for part in parts.values()) or "nothing"
@@ -107,6 +107,45 @@ def write_dataset(
     splits = held_splits(list(filled), writer.layout)
     refuse_source(filled, target.folder)
     empty_target(target.folder, writer.layout, force=force)
+    return fill_target(filled, splits, writer, target, pictures=pictures, workers=workers)
+
+
+def write_found(dataset: Dataset, folder: str | Path, *, to: str, force: bool = False) -> Report:
+    """Write the annotation files of a dataset whose images stay where they are, in an empty folder anywhere.
+
+    Args:
+        dataset: what a detector has found (`Dataset.from_detections`).
+        folder: new or empty folder.
+        to: name of the format: one of `writers` that does not hold the images themselves.
+        force: write into a folder that is not empty; files that an earlier call has written there are removed.
+
+    Raises:
+        ConfigError: the folder is not empty, or a file cannot be written.
+    """
+    writer, target = writers()[to], Target(Path(folder), stored=False)
+    empty_target(target.folder, writer.layout, force=force)
+    return fill_target({None: dataset}, {None: None}, writer, target, pictures="none")
+
+
+def fill_target(
+    filled: Mapping[str | None, Dataset],
+    splits: Mapping[str | None, str | None],
+    writer: Writer,
+    target: Target,
+    *,
+    pictures: Pictures,
+    workers: int = 0,
+) -> Report:
+    """Write all files into the emptied folder.
+
+    Args:
+        filled: datasets by split, all with the same classes, none without images.
+        splits: name of each split in the format.
+        writer: writer of the format.
+        target: the folder.
+        pictures: treatment of the image files.
+        workers: threads that read images; 0: one per core.
+    """
     renamed: dict[str, str] = {}
     if writer.layout is None:
         written = [Part(split, part, "", part.files, part.files) for split, part in filled.items()]
@@ -118,7 +157,7 @@ def write_dataset(
     writer.write(written, target)
     return Report(
         folder=target.folder,
-        format=to,
+        format=writer.name,
         parts={part.split: Counts(*target.counts.get(part.split, part.counts)) for part in written},
         not_held=lost,
         renamed=renamed,

@@ -17,7 +17,7 @@ from yolo.files.atomic import is_folder, to_json, write_text
 from yolo.images.codec import encode_image, write_encoded
 from yolo.images.listing import RealFolders
 from yolo.images.suffixes import WRITTEN
-from yolo.structs import Detections
+from yolo.structs import Detections, Size
 
 LIST, LINES = "detections.json", "detections.jsonl"
 """Names of the final file with the records of all images, and of the growing file during the run."""
@@ -150,6 +150,8 @@ class Drawn:
     """File to write."""
     content: bytes | MediaError
     """Its bytes, or why there are none."""
+    size: Size = (0, 0)
+    """(height, width) of the image."""
 
     def write(self) -> None:
         """Write the file, whole or not at all.
@@ -167,10 +169,11 @@ def draw(image: NDArray[np.uint8], detections: Detections, target: Path) -> Draw
 
     An error is kept for the turn of this image.
     """
+    height, width = image.shape[:2]
     try:
-        return Drawn(target, encode_image(target, detections.draw(image)))
+        return Drawn(target, encode_image(target, detections.draw(image)), (height, width))
     except MediaError as error:
-        return Drawn(target, error)
+        return Drawn(target, error, (height, width))
 
 
 def to_record(path: Path, detections: Detections) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from yolo.errors import AnnotationError
 from yolo.evaluation.results_in_bulk import read_in_bulk
 from yolo.files.bounded import MIB, read_bytes
 from yolo.files.quoted import quoted
+from yolo.interchange.plain import coco_entries
 from yolo.structs import Boxes, Dataset, Detections
 
 RESULTS = "results.json"
@@ -167,21 +168,9 @@ def _are_numbers(values: Iterable[Any]) -> bool:
 
 def to_results(dataset: Dataset, detections: DetectionColumns) -> list[dict[str, Any]]:
     """Entries of a COCO results file, with the source's own image and category ids."""
-    corners, far = detections.boxes[:, :2], detections.boxes[:, 2:]
-    boxes = np.concatenate([corners, far - corners], axis=1).astype(np.float64).round(3)
-    rows = zip(
-        detections.pictures.tolist(),
-        detections.labels.tolist(),
-        boxes.tolist(),
-        detections.scores.round(7).tolist(),
-        strict=True,
+    return coco_entries(
+        [dataset.image_ids[picture] for picture in detections.pictures.tolist()],
+        [dataset.category_ids[label] for label in detections.labels.tolist()],
+        detections.boxes,
+        detections.scores,
     )
-    return [
-        {
-            "image_id": dataset.image_ids[picture],
-            "category_id": dataset.category_ids[label],
-            "bbox": box,
-            "score": score,
-        }
-        for picture, label, box, score in rows
-    ]

@@ -16,12 +16,12 @@ from yolo.datasets.write import write_dataset, writers
 from yolo.structs import Dataset
 
 SIZES = ((7, 5), (40, 60), (3, 20_000), (480, 1))
-CLASSES_OF_BOXES = ("labelme", "csv")
+CLASSES_OF_BOXES = ("labelme", "csv", "fiftyone")
 """Formats that name classes at their boxes alone."""
-HOLDS_FLAGS = {"voc", "coco", "labelme", "tfrecord"}
-HOLDS_CLASSES = {"voc", "coco", "yolo", "tfrecord"}
+HOLDS_FLAGS = {"voc", "coco", "labelme", "fiftyone", "tfrecord"}
+HOLDS_CLASSES = {"voc", "coco", "yolo", "cvat", "tfrecord"}
 CLASSES = ("zebra", "yes", "cät, <&> 'x'", "1")
-FORMATS = ["voc", "coco", "yolo", "labelme", "csv"]
+FORMATS = ["voc", "coco", "yolo", "labelme", "csv", "cvat", "fiftyone"]
 
 SIDE = st.floats(0, 1, width=32) | st.sampled_from([0.0, 0.5, 1.0])
 OBJECT = st.tuples(SIDE, SIDE, SIDE, SIDE, st.integers(0, 2), st.booleans())

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from defusedxml import ElementTree
 from pictures import write_picture
 
+from yolo import load_dataset
 from yolo.datasets.write import write_dataset
 from yolo.structs import Dataset
 
@@ -189,3 +191,130 @@ def test_objects_that_readers_take_once_are_counted(parts, tmp_path):
     kind = "objects with the class and box of another, taken once by readers"
     assert write_dataset({None: part}, tmp_path / "yolo", to="yolo").not_held[kind] == 1
     assert kind not in write_dataset({None: part}, tmp_path / "labelme", to="labelme").not_held
+
+
+def scored(parts) -> dict[str | None, Dataset]:
+    """The parts as a detector would have found them."""
+    scores = iter((np.array([0.5, 0.9876543], np.float32), np.zeros(0, np.float32)))
+    return {split: replace(part, scores=next(scores)) for split, part in parts.items()}
+
+
+def test_cvat(parts, tmp_path):
+    report = write_dataset(parts, tmp_path / "out", to="cvat")
+    assert names(tmp_path / "out") == [".converted", "annotations.xml", "images/train/a b.png", "images/val/c.png"]
+    assert (tmp_path / "out/annotations.xml").read_text().splitlines() == [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        "<annotations>",
+        "  <version>1.1</version>",
+        "  <meta><task><labels>"
+        "<label><name>dog</name><type>rectangle</type><attributes></attributes></label>"
+        "<label><name>yes</name><type>rectangle</type><attributes></attributes></label>"
+        "</labels></task></meta>",
+        '  <image id="0" name="a b.png" subset="train" width="200" height="100">',
+        '    <box label="yes" source="manual" occluded="0" xtl="0" ytl="10" xbr="100" ybr="60" z_order="0"></box>',
+        '    <box label="dog" source="manual" occluded="0" xtl="20.1" ytl="0" xbr="120.1" ybr="100" z_order="0"></box>',
+        "  </image>",
+        '  <image id="1" name="c.png" subset="val" width="200" height="100">',
+        "  </image>",
+        "</annotations>",
+    ]
+    assert report.not_held == {
+        "areas of objects that are not those of their boxes": 1,
+        "category ids, numbered anew": 2,
+        "difficult and crowd flags": 1,
+        "image ids, the names of the files being taken instead": 2,
+    }
+
+
+def test_cvat_with_scores(parts, tmp_path):
+    write_dataset(scored(parts), tmp_path / "out", to="cvat")
+    root = ElementTree.parse(tmp_path / "out/annotations.xml").getroot()
+    first, second = root.iter("box")
+    assert (first.get("source"), first.find("attribute[@name='score']").text) == ("auto", "0.5000")
+    assert second.find("attribute[@name='score']").text == "0.9877"
+    assert [each.text for each in root.findall("./meta/task/labels/label/attributes/attribute/name")] == ["score"] * 2
+
+
+def test_pictures_of_one_name_in_two_splits_of_cvat_and_fiftyone(parts, tmp_path):
+    write_picture(tmp_path / "other" / "a b.png")
+    val = replace(parts["val"], files=["a b.png"], folder=tmp_path / "other")
+    for to in ("cvat", "fiftyone"):
+        write_dataset({"train": parts["train"], "val": val}, tmp_path / to, to=to)
+        for split, boxes in (("train", 2), ("val", 0)):
+            found = load_dataset(tmp_path / to, split, classes=["dog", "yes"])
+            assert [str(path.parent.relative_to(tmp_path / to)) for path in [found.path(0)]] == [
+                {"cvat": f"images/{split}", "fiftyone": f"{split}/data"}[to]
+            ]
+            assert len(found.boxes) == boxes
+
+
+def test_fiftyone(parts, tmp_path):
+    report = write_dataset(parts, tmp_path / "out", to="fiftyone")
+    assert names(tmp_path / "out") == [
+        ".converted",
+        "train/data/a b.png",
+        "train/metadata.json",
+        "train/samples.json",
+        "val/data/c.png",
+        "val/metadata.json",
+        "val/samples.json",
+    ]
+    first = {"_cls": "Detection", "label": "yes", "bounding_box": [0, 0.1, 0.5, 0.5]}
+    second = {"_cls": "Detection", "label": "dog", "bounding_box": [0.1005, 0, 0.5, 1], "iscrowd": True}
+    (sample,) = json.loads((tmp_path / "out/train/samples.json").read_text())["samples"]
+    assert sample == {
+        "filepath": "data/a b.png",
+        "tags": ["train"],
+        "metadata": {"_cls": "ImageMetadata", "width": 200, "height": 100},
+        "ground_truth": {"_cls": "Detections", "detections": [first, second]},
+    }
+    assert json.loads((tmp_path / "out/val/metadata.json").read_text()) == {"info": {"classes": ["dog", "yes"]}}
+    assert "difficult and crowd flags" not in report.not_held
+
+
+def test_fiftyone_with_scores_where_the_pictures_are(parts, tmp_path):
+    write_dataset(scored(parts), tmp_path / "out", to="fiftyone", pictures="none")
+    (sample,) = json.loads((tmp_path / "out/train/samples.json").read_text())["samples"]
+    assert sample["filepath"] == str(tmp_path / "source" / "a b.png")
+    assert [each["confidence"] for each in sample["predictions"]["detections"]] == [0.5, 0.9876543]
+    assert "ground_truth" not in sample
+
+
+def test_scores_in_coco_and_csv(parts, tmp_path):
+    write_dataset(scored(parts), tmp_path / "coco", to="coco")
+    content = json.loads((tmp_path / "coco/annotations/instances_train.json").read_text())
+    assert [each["score"] for each in content["annotations"]] == [0.5, 0.9876543]
+    write_dataset(scored(parts), tmp_path / "csv", to="csv")
+    assert (tmp_path / "csv/train.csv").read_text().splitlines() == [
+        "filename,width,height,class,xmin,ymin,xmax,ymax,score",
+        "a b.png,200,100,yes,0,10,100,60,0.5",
+        "a b.png,200,100,dog,20.1,0,120.1,100,0.9876543",
+    ]
+    assert (tmp_path / "csv/val.csv").read_text().splitlines()[1:] == ["c.png,200,100,,,,,,"]
+
+
+@pytest.mark.parametrize(("to", "lost"), [("yolo", 2), ("voc", 2), ("labelme", 2), ("coco", 0), ("cvat", 0)])
+def test_lost_scores_are_counted(parts, tmp_path, to, lost):
+    report = write_dataset(scored(parts), tmp_path / "out", to=to)
+    assert report.not_held.get("scores of detected boxes", 0) == lost
+
+
+@pytest.mark.parametrize("to", ["coco", "yolo", "voc"])
+def test_supervision_reads_what_is_written(parts, tmp_path, to):
+    import supervision
+
+    write_dataset(parts, tmp_path / "out", to=to)
+    pictures = str(tmp_path / "out" / {"coco": "images/train", "yolo": "images/train", "voc": "JPEGImages"}[to])
+    read = {
+        "coco": lambda: supervision.DetectionDataset.from_coco(
+            pictures, str(tmp_path / "out/annotations/instances_train.json")
+        ),
+        "yolo": lambda: supervision.DetectionDataset.from_yolo(
+            pictures, str(tmp_path / "out/labels/train"), str(tmp_path / "out/data.yaml")
+        ),
+        "voc": lambda: supervision.DetectionDataset.from_pascal_voc(pictures, str(tmp_path / "out/Annotations")),
+    }[to]()
+    found = next(each for path, each in read.annotations.items() if path.endswith("a b.png"))
+    boxes = {read.classes[label]: box for label, box in zip(found.class_id, found.xyxy.tolist(), strict=True)}
+    assert boxes["yes"] == pytest.approx([0, 10, 100, 60], abs=0.01)
+    assert boxes["dog"] == pytest.approx([20.1, 0, 120.1, 100], abs=0.01)

@@ -24,7 +24,7 @@ from yolo.images.draw import class_colour
 from yolo.images.letterbox import Letterbox
 from yolo.model.detector import Detector
 from yolo.ops.suppression import Kept
-from yolo.training.callbacks.tensorboard import TensorBoard
+from yolo.training.callbacks.tensorboard import TensorBoard, class_metrics
 
 STEPS = 6
 
@@ -48,6 +48,7 @@ def make_run(folder, digits=None, *, step=0, batches=None):
         batches=batches,
         validation=validation,
         left_out=validation and Quarantine(validation, replaced=False),
+        latest={},
     )
 
 
@@ -106,6 +107,29 @@ def test_the_epochs_numbers_are_written_and_drawing_may_be_rarer(tmp_path):
         ("epoch/learning_rate", 2 * STEPS): pytest.approx(0.001),
         ("epoch/data_wait", 2 * STEPS): pytest.approx(0.5),
     }
+
+
+def test_every_class_has_curves(tmp_path):
+    board = TensorBoard(make_run(tmp_path, step=STEPS), every_epochs=9)
+    feed(board, [1.0] * STEPS)
+    rows = {"cat": (0.5, 0.75, 3), "a/b": (0.25, 1.0, 9), "none": (float("nan"), float("nan"), 0)}
+    board.run.latest = {
+        "classes": {name: {"AP": ap, "AP50": ap50, "instances": count} for name, (ap, ap50, count) in rows.items()}
+    }
+    board.on_epoch_end(0, {})
+    found = {key: value for key, value in scalars(tmp_path).items() if key[0].startswith("classes")}
+    assert found == {
+        ("classes AP/cat", 2 * STEPS): 0.5,
+        ("classes AP50/cat", 2 * STEPS): 0.75,
+        ("classes AP/a/b", 2 * STEPS): 0.25,
+        ("classes AP50/a/b", 2 * STEPS): 1.0,
+    }
+
+
+def test_of_many_classes_those_with_the_most_objects_have_curves():
+    rows = {str(number): {"AP": 0.5, "AP50": 0.5, "instances": number} for number in range(200)}
+    shown = class_metrics({"classes": rows})["AP"]
+    assert list(shown) == [str(number) for number in range(199, 149, -1)]
 
 
 def picture(value):

@@ -63,7 +63,7 @@ def object_entries(data: Dataset, ids: Sequence[int | str]) -> list[dict[str, An
         data.ignore.tolist(),
         strict=True,
     )
-    return [
+    entries: list[dict[str, Any]] = [
         {
             "id": number,
             "image_id": ids[picture],
@@ -74,6 +74,9 @@ def object_entries(data: Dataset, ids: Sequence[int | str]) -> list[dict[str, An
         }
         for number, (picture, category, box, area, crowd) in enumerate(columns, start=1)
     ]
+    if data.scores is None:
+        return entries
+    return [{**entry, "score": score} for entry, score in zip(entries, shortest(data.scores).tolist(), strict=True)]
 
 
 def category_ids(data: Dataset) -> Sequence[int]:

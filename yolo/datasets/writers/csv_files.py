@@ -1,6 +1,7 @@
 """CSV files with the columns of TensorFlow's object detection tutorials, one a split, for the images in its folder.
 
-A row is an object; an image without objects has a row without class and box, which not all programs read.
+A row is an object, of a detected one with its score; an image without objects has a row without class and box, which
+not all programs read.
 """
 
 from __future__ import annotations
@@ -38,18 +39,25 @@ WHOLE = "annotations"
 
 def write(parts: Sequence[Part], target: Target) -> None:
     for part in parts:
-        target.put(f"{part.name or WHOLE}.csv", csv_bytes(HEADER, rows(part)))
+        target.put(f"{part.name or WHOLE}.csv", csv_bytes(header(part), rows(part)))
+
+
+def header(part: Part) -> tuple[str, ...]:
+    """Names of the columns."""
+    return HEADER if part.dataset.scores is None else (*HEADER, "score")
 
 
 def rows(part: Part) -> Iterator[tuple[Any, ...]]:
     """Rows of a part, in the order of its images."""
     data, boxes = part.dataset, shortest(part.dataset.boxes).tolist()
+    scores = None if data.scores is None else shortest(data.scores).tolist()
     for index, (file, (height, width)) in enumerate(zip(part.files, data.sizes.tolist(), strict=True)):
         first, last = data.offsets[index], data.offsets[index + 1]
         for row in range(first, last):
-            yield (file, width, height, data.classes[data.labels[row]], *map(number, boxes[row]))
+            score = () if scores is None else (number(scores[row]),)
+            yield (file, width, height, data.classes[data.labels[row]], *map(number, boxes[row]), *score)
         if first == last:
-            yield (file, width, height, "", "", "", "", "")
+            yield (file, width, height, *[""] * (len(header(part)) - 3))
 
 
 def number(value: float) -> str:

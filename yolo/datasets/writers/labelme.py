@@ -12,6 +12,7 @@ from yolo.datasets.writers.writer import (
     CATEGORY_IDS,
     DUPLICATES,
     IMAGE_IDS,
+    SCORES,
     UNUSED_CLASSES,
     Layout,
     Part,
@@ -21,6 +22,7 @@ from yolo.datasets.writers.writer import (
     count_category_ids,
     count_duplicates,
     count_image_ids,
+    count_scores,
     count_unlisted_classes,
     reader_ids,
     shortest,
@@ -72,6 +74,7 @@ def cannot_hold(parts: Sequence[Part]) -> Mapping[str, int]:
         CATEGORY_IDS: count_category_ids(parts),
         DUPLICATES: total(parts, lambda part: count_duplicates(part, flags=True)),
         IMAGE_IDS: total(parts, lambda part: count_image_ids(part, reader_ids(part))),
+        SCORES: total(parts, count_scores),
         UNUSED_CLASSES: count_unlisted_classes(parts),
     }
 

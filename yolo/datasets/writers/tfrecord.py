@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from yolo.datasets.writers.writer import Part, Target, Writer
+from yolo.datasets.writers.writer import SCORES, Part, Target, Writer, count_scores, total
 
 
 def write(parts: Sequence[Part], target: Target) -> None:
@@ -25,8 +25,8 @@ def write(parts: Sequence[Part], target: Target) -> None:
         target.claim([*store.shards, f"{part_name(part.dataset)}{INDEX_SUFFIX}"])
 
 
-def cannot_hold(parts: Sequence[Part]) -> Mapping[str, int]:  # noqa: ARG001 - as in the other formats
-    return {}
+def cannot_hold(parts: Sequence[Part]) -> Mapping[str, int]:
+    return {SCORES: total(parts, count_scores)}
 
 
 WRITER = Writer("tfrecord", write, cannot_hold, None)

@@ -9,6 +9,7 @@ from yolo.datasets.writers.writer import (
     AREAS,
     CATEGORY_IDS,
     IMAGE_IDS,
+    SCORES,
     SUBFOLDERS,
     Layout,
     Part,
@@ -17,6 +18,7 @@ from yolo.datasets.writers.writer import (
     count_areas,
     count_category_ids,
     count_image_ids,
+    count_scores,
     count_subfolders,
     shortest,
     total,
@@ -66,6 +68,7 @@ def cannot_hold(parts: Sequence[Part]) -> Mapping[str, int]:
         CATEGORY_IDS: count_category_ids(parts),
         FRACTIONS: total(parts, lambda part: int((part.dataset.boxes % 1).any(axis=1).sum())),
         IMAGE_IDS: total(parts, lambda part: count_image_ids(part, part.stems)),
+        SCORES: total(parts, count_scores),
         SUBFOLDERS: total(parts, count_subfolders),
     }
 

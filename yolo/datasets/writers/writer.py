@@ -21,6 +21,7 @@ CATEGORY_IDS = "category ids, numbered anew"
 DUPLICATES = "objects with the class and box of another, taken once by readers"
 FLAGS = "difficult and crowd flags"
 IMAGE_IDS = "image ids, the names of the files being taken instead"
+SCORES = "scores of detected boxes"
 SUBFOLDERS = "subfolders of pictures"
 SPLIT_NAMES = "splits of other names than train, val and test"
 UNDIVIDED = "parts that are no split, written as train"
@@ -81,6 +82,8 @@ class Target:
     folder: Path
     progress: Callable[[int, int], None] = lambda _done, _all: None
     """Function that is called with the numbers of images done and of all images."""
+    stored: bool = True
+    """Whether the images are stored in the folder; else they stay where they are."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Images that cannot be read, with the reason of each."""
     counts: dict[str | None, tuple[int, int]] = field(default_factory=dict)
@@ -143,6 +146,10 @@ def total(parts: Sequence[Part], count: Callable[[Part], int]) -> int:
 
 def count_flags(part: Part) -> int:
     return int(part.dataset.ignore.sum())
+
+
+def count_scores(part: Part) -> int:
+    return 0 if part.dataset.scores is None else len(part.dataset.scores)
 
 
 def count_areas(part: Part) -> int:

@@ -13,6 +13,7 @@ from yolo.datasets.writers.writer import (
     DUPLICATES,
     FLAGS,
     IMAGE_IDS,
+    SCORES,
     UNDIVIDED,
     Layout,
     Part,
@@ -23,6 +24,7 @@ from yolo.datasets.writers.writer import (
     count_duplicates,
     count_flags,
     count_image_ids,
+    count_scores,
     reader_ids,
     shortest,
     total,
@@ -76,6 +78,7 @@ def cannot_hold(parts: Sequence[Part]) -> Mapping[str, int]:
         DUPLICATES: total(parts, count_duplicates),
         FLAGS: total(parts, count_flags),
         IMAGE_IDS: total(parts, lambda part: count_image_ids(part, reader_ids(part))),
+        SCORES: total(parts, count_scores),
         UNDIVIDED: sum(part.split is None for part in parts),
     }
 

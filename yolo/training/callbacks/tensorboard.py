@@ -1,4 +1,4 @@
-"""TensorBoard callback: loss curves, the first training batches, and detections on validation images.
+"""TensorBoard callback: curves of losses and of metrics by class, first training batches, detections in validation.
 
 Events are written with TensorFlow itself; the package tensorboard is only needed to view them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -37,6 +37,8 @@ PICTURES = 16
 """Number of augmented training images shown."""
 FOUND = 8
 """Number of validation images whose detections are shown."""
+CLASSES = 50
+"""Largest number of classes that have curves of their own: those with the most objects."""
 SCALAR, BLOBS = 1, 3
 """TensorBoard's DataClass of curves and images (tensorflow/core/framework/summary.proto)."""
 
@@ -85,6 +87,8 @@ class TensorBoard(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.write("epoch", {name: float(value) for name, value in (logs or {}).items()})
+        for metric, values in class_metrics(self.run.latest).items():
+            self.write(f"classes {metric}", values)
         if (epoch + 1) % self.every_epochs == 0:
             self.show_found()
         self.events.flush()
@@ -192,6 +196,13 @@ class Events:
         metadata.data_class = kind
         with self._writer.as_default(), tf.device("cpu"):
             tf.summary.write(tag, tf.convert_to_tensor(value), step=step, metadata=metadata)
+
+
+def class_metrics(metrics: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """AP and AP50 of the classes that have objects, at most `CLASSES` of them."""
+    rows = {name: row for name, row in metrics.get("classes", {}).items() if row["instances"]}
+    shown = sorted(rows, key=lambda name: -rows[name]["instances"])[:CLASSES]
+    return {metric: {name: float(rows[name][metric]) for name in shown} for metric in ("AP", "AP50")}
 
 
 def encoded(picture: Image.Image) -> bytes:

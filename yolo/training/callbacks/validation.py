@@ -99,6 +99,7 @@ class Validation(keras.callbacks.Callback):
             state.better_epoch = epoch
         if better:
             state.best, state.metrics, state.best_epoch = found, metrics, epoch
+        run.latest = metrics
         state.history.append({"epoch": epoch, **{key: float(value) for key, value in logs.items()}})
         run.write_models(better=better)
         if better and self.found is not None:

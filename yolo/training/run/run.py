@@ -65,6 +65,8 @@ class Run:
     keep_checkpoints: bool = False
     """Whether to keep the checkpoints when the run is finished."""
     callbacks: Sequence[keras.callbacks.Callback] = ()
+    latest: dict[str, Any] = field(default_factory=dict)
+    """Metrics of the last epoch that was validated by this process."""
     pending: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Checkpoint arrays not yet restored: optimizer variables exist only once the detector is compiled."""
 

@@ -1,8 +1,4 @@
-"""Data structures in numpy: Sample, Dataset and Detections.
-
-Boxes are ``xyxy`` everywhere: float32, in continuous pixels, width = x2 - x1, so that an image of width W spans 0..W.
-Sizes are ``(height, width)``.
-"""
+"""Samples and datasets as columns, and their ways to other programs and back."""
 
 from __future__ import annotations
 
@@ -10,20 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from yolo.structs.detections import Detections
+from yolo.structs.terms import Boxes, Size, abridged, counted
+
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    import pandas
+    import supervision
 
-Boxes = NDArray[np.float32]
-Size = tuple[int, int]
-"""(height, width) in pixels."""
-
-LISTED = 8
-"""Largest number of class names that `str` of a Dataset lists, and of detections that `repr` of Detections lists."""
+    from yolo.interchange.columns import DatasetFields
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +92,8 @@ class Dataset:
     """Images and annotation files that could not be used, with the reason of each."""
     store: PictureStore | None = None
     """Storage of the encoded images; None: each is a file. With a store, `path` is only a name for messages."""
+    scores: NDArray[np.float32] | None = None
+    """(K,) confidence of boxes that a detector has found; None: they are annotations."""
 
     def __post_init__(self) -> None:
         pictures, boxes = len(self.files), len(self.boxes)
@@ -109,6 +106,7 @@ class Dataset:
             "areas": (self.areas.shape, (boxes,)),
             "image_ids": ((len(self.image_ids),), (pictures,)),
             "category_ids": ((len(self.category_ids),), (len(self.classes),)),
+            "scores": ((boxes,) if self.scores is None else self.scores.shape, (boxes,)),
         }
         for column, (received, wanted) in expected.items():
             if received != wanted:
@@ -213,125 +211,105 @@ class Dataset:
             ignore=self.ignore[rows],
             areas=self.areas[rows],
             image_ids=[self.image_ids[i] for i in chosen],
+            scores=None if self.scores is None else self.scores[rows],
             store=None if self.store is None else self.store.take(chosen),
             split=self.split if split is None else split,
         )
 
-
-class Detection(NamedTuple):
-    """One detected object, as an item of `Detections`."""
-
-    box: Boxes
-    """(4,) x1, y1, x2, y2 in pixels of the image."""
-    score: float
-    """Confidence in 0..1."""
-    label: int
-    """Index into the class names."""
-    name: str
-    """Class name."""
-
-    def __repr__(self) -> str:
-        return f"{self.name} {self.score:.2f} at ({', '.join(f'{side:.1f}' for side in self.box)})"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Detections:
-    """N detected objects of one image, best first, in the image's own pixels.
-
-    Iterating gives a `Detection` per object; ``detections[0]`` is the best one. A slice, a boolean mask or a list of
-    indices selects several as `Detections`.
-    """
-
-    boxes: Boxes
-    """(N, 4) xyxy."""
-    scores: NDArray[np.float32]
-    """(N,) confidence in 0..1."""
-    labels: NDArray[np.int32]
-    """(N,) indices into ``classes``."""
-    classes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        count = len(self.boxes)
-        for column, received, wanted in (
-            ("boxes", self.boxes.shape, (count, 4)),
-            ("scores", self.scores.shape, (count,)),
-            ("labels", self.labels.shape, (count,)),
-        ):
-            if received != wanted:
-                raise ValueError(f"Detections.{column}: expected shape {wanted}, got {received}")
-
-    def __repr__(self) -> str:
-        listed = abridged([f"{each.name} {each.score:.2f}" for each in self[:LISTED]], of=len(self))
-        return f"<Detections: {listed or 'none'}>"
-
-    def __str__(self) -> str:
-        """One line with the number of detections, then one per detection."""
-        return "\n".join([counted(len(self), "detection"), *(f"  {each!r}" for each in self)])
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def __iter__(self) -> Iterator[Detection]:
-        return (self[index] for index in range(len(self)))
-
-    @overload
-    def __getitem__(self, index: int) -> Detection: ...
-
-    @overload
-    def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> Detections: ...
-
-    def __getitem__(self, index: int | slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> Detection | Detections:
-        """Select one detection by an integer, or several by a slice, a boolean mask or indices.
-
-        Raises:
-            IndexError: an index is out of range, or the mask has another length.
-        """
-        if isinstance(index, int | np.integer):
-            if not -len(self) <= index < len(self):
-                raise IndexError(f"detection {index} of {len(self)}")
-            label = int(self.labels[index])
-            return Detection(self.boxes[index], float(self.scores[index]), label, self.classes[label])
-        rows = index if isinstance(index, slice) else np.asarray(index)
-        if isinstance(rows, np.ndarray) and not rows.size and rows.dtype != bool:
-            rows = rows.astype(np.int64)  # numpy makes an empty list an array of floats
-        return replace(self, boxes=self.boxes[rows], scores=self.scores[rows], labels=self.labels[rows])
-
-    @property
-    def names(self) -> list[str]:
-        """Class name of each detection."""
-        return [self.classes[label] for label in self.labels]
-
-    def to_list(self) -> list[dict[str, Any]]:
-        """Convert to plain data: ``[{"class": .., "score": .., "box": [x1, y1, x2, y2]}]``."""
-        rows = zip(self.names, self.scores, self.boxes, strict=True)
-        return [
-            {"class": name, "score": round(float(score), 4), "box": [round(float(side), 2) for side in box]}
-            for name, score, box in rows
-        ]
-
-    def draw(self, image: str | Path | NDArray[np.uint8]) -> Image:
-        """Draw the detections on a copy of the image.
+    @classmethod
+    def from_detections(
+        cls, files: Sequence[str | Path], sizes: Sequence[Size], detections: Sequence[Detections], **others: Any
+    ) -> Dataset:
+        """Make a dataset of what was found in N images: a labelling tool shows its boxes as suggestions.
 
         Args:
-            image: path, or (H, W, 3) uint8 RGB array.
+            files: (N) image files.
+            sizes: (N) height and width of each, after the EXIF rotation.
+            detections: (N) what was found in each, all of the same classes.
+            others: further columns of the dataset, such as ``name``.
 
         Raises:
-            MediaError: the file is not a readable image.
+            ValueError: there are no images, or their detections are of different classes.
         """
-        from yolo.images.codec import read_image
-        from yolo.images.draw import draw_boxes
+        if len({found.classes for found in detections}) != 1:
+            raise ValueError("Dataset.from_detections: expected images whose detections are of the same classes")
+        boxes = np.concatenate([found.boxes for found in detections])
+        classes = detections[0].classes
+        return cls(
+            classes=classes,
+            files=[str(file) for file in files],
+            sizes=np.array(sizes, np.int32),
+            offsets=np.concatenate([[0], np.cumsum([len(found) for found in detections])]).astype(np.int64),
+            boxes=boxes,
+            labels=np.concatenate([found.labels for found in detections]),
+            ignore=np.zeros(len(boxes), bool),
+            areas=(boxes[:, 2:] - boxes[:, :2]).prod(axis=1),
+            image_ids=list(range(1, len(files) + 1)),  # tools that read COCO files expect numbers
+            category_ids=tuple(range(len(classes))),
+            scores=np.concatenate([found.scores for found in detections]),
+            **others,
+        )
 
-        pixels = image if isinstance(image, np.ndarray) else read_image(image)
-        return draw_boxes(pixels, self.boxes, self.labels, self.classes, scores=self.scores)
+    def to_pandas(self) -> pandas.DataFrame:
+        """Convert to a table: one row a box, and one without class and box for each image that has none.
 
+        Columns: ``file``, ``image_id``, ``height``, ``width``, ``class``, ``x1``, ``y1``, ``x2``, ``y2``, ``area``,
+        ``ignore``, and ``score`` if the boxes were detected.
 
-def counted(number: int, noun: str) -> str:
-    """Number with its noun: ``1 box``, ``2 boxes``."""
-    plural = f"{noun}es" if noun.endswith(("x", "s")) else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        from yolo.interchange.tables import dataset_table
 
+        return dataset_table(self._fields())
 
-def abridged(words: Sequence[str], *, of: int | None = None) -> str:
-    """List the first `LISTED` words and the number of the others; ``of`` is the total if not all are given."""
-    more = (len(words) if of is None else of) - LISTED
-    return ", ".join(words[:LISTED]) + (f" and {more} more" if more > 0 else "")
+    @classmethod
+    def from_pandas(cls, frame: pandas.DataFrame, classes: Sequence[str] | None = None, **others: Any) -> Dataset:
+        """Make a dataset of a table as `to_pandas` gives it; the columns after ``y2`` need not be there.
+
+        Args:
+            frame: table; a row without class is an image without boxes.
+            classes: class names; None: those in the table, in alphabetical order.
+            others: further columns of the dataset, such as ``name`` and the ``folder`` of relative files.
+
+        Raises:
+            AnnotationError: a column is missing, or a value is of another kind.
+        """
+        from yolo.interchange.tables import read_dataset_table
+
+        return cls(**read_dataset_table(frame, classes)._asdict(), **others)
+
+    def to_supervision(self) -> supervision.DetectionDataset:
+        """Convert to a ``DetectionDataset`` of supervision; flags, areas and scores go with its detections.
+
+        Raises:
+            AnnotationError: a file is there twice.
+            ConfigError: supervision is not installed.
+        """
+        from yolo.interchange.supervision import to_dataset
+
+        return to_dataset(self._fields())
+
+    @classmethod
+    def from_supervision(cls, data: supervision.DetectionDataset, **others: Any) -> Dataset:
+        """Make a dataset of one of supervision, whose images are files; their sizes are read.
+
+        Args:
+            data: the dataset; without confidence its boxes are annotations.
+            others: further columns of the dataset, such as ``name``.
+
+        Raises:
+            AnnotationError: a box or class of it is invalid.
+            MediaError: an image cannot be read.
+        """
+        from yolo.images.codec import image_size
+        from yolo.interchange.supervision import from_dataset
+
+        return cls(**from_dataset(data, image_size)._asdict(), **others)
+
+    def _fields(self) -> DatasetFields:
+        from yolo.interchange.columns import DatasetFields
+
+        files = [str(self.path(index)) for index in range(len(self))]
+        own = {name: getattr(self, name) for name in DatasetFields._fields}
+        return DatasetFields(**{**own, "files": files})
