@@ -45,6 +45,7 @@ ORDER = [
     "detect",
     "evaluation",
     "analysis",
+    "explaining",
     "exporting",
     "bench",
     "report",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from yolo.errors import AnnotationError, ConfigError, MediaError, WeightsError, YoloError
     from yolo.evaluation.evaluator import evaluate
     from yolo.evaluation.metrics import Metrics
+    from yolo.explaining.explain import explain
     from yolo.exporting.export import export
     from yolo.model.detector import Detector
     from yolo.runtimes.load import load_detector
@@ -37,6 +38,7 @@ _MODULES = {
     "YoloError": "yolo.errors",
     "calibrate": "yolo.analysis.calibrate",
     "evaluate": "yolo.evaluation.evaluator",
+    "explain": "yolo.explaining.explain",
     "export": "yolo.exporting.export",
     "fit_anchors": "yolo.anchors",
     "load": "yolo.weights.load",
@@ -47,7 +49,7 @@ _MODULES = {
     "train": "yolo.training.trainer",
     "write_dataset": "yolo.datasets.write",
 }
-_ON_KERAS = {"Detector", "calibrate", "evaluate", "export", "load", "make_detector", "resume", "train"}
+_ON_KERAS = {"Detector", "calibrate", "evaluate", "explain", "export", "load", "make_detector", "resume", "train"}
 
 __all__ = [
     "AnnotationError",
@@ -62,6 +64,7 @@ __all__ = [
     "YoloError",
     "calibrate",
     "evaluate",
+    "explain",
     "export",
     "fit_anchors",
     "load",

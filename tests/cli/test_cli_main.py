@@ -58,6 +58,7 @@ def test_no_command_or_an_unknown_one_is_exit_code_2(arguments, message):
 def test_every_command_has_its_file():
     helpers = {"__init__", "main", "common", "resume_options", "presets", "hosts", "data_options"}
     helpers |= {"options", "help", "suggestions", "completion", "config_file"}
+    helpers |= {"eval_model", "eval_compare", "eval_extras", "eval_report", "error_table", "label_errors"}
     files = {path.stem for path in (ROOT / "yolo" / "cli").glob("*.py")}
     assert files == set(cli.COMMANDS) | helpers | {f"data_{name}" for name in ACTIONS}
 

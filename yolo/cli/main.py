@@ -32,6 +32,7 @@ COMMANDS = {
     "compare": "put runs side by side: options, metrics with intervals, curves",
     "detect": "detect objects in images, folders and globs",
     "bench": "measure a model's speed, memory and AP in every runtime at hand",
+    "explain": "show why boxes were found in an image, and why others are missing",
     "info": "describe a model file, a .cfg file or a dataset",
 }
 """Descriptions of the commands; each is a file `yolo/cli/NAME.py` with `add_arguments(parser)` and `run(arguments)`."""

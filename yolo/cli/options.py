@@ -115,7 +115,7 @@ def fits(action: Action, word: str) -> bool:
 
 
 def underscored(argument: str) -> str:
-    """``--warmup-epochs`` as ``--warmup_epochs``: options are named after Python fields, those that deny ``--no-`` it."""
+    """``--warmup-epochs`` as ``--warmup_epochs``, but ``--no-rect``: options are named after Python fields."""
     if not argument.startswith("--"):
         return argument
     option, equals, value = argument.partition("=")

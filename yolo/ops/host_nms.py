@@ -50,12 +50,62 @@ def decode_and_suppress(maps: Sequence[NDArray[Any]], slots: Slots, config: NmsC
     )
     for index in range(batch):
         with np.errstate(over="ignore", invalid="ignore"):  # of logits beyond float32's exponent, and NaN
-            candidates = _candidates([part[index] for part in flat], slots, config)
+            candidates, _ = _candidates([part[index] for part in flat], slots, config)
             found = suppress_candidates(candidates, config, canvas=slots.canvas)
         for whole, own in zip(kept, found, strict=False):
             whole[index, : len(own)] = own[:count]
         kept.valid[index, : len(found[1])] = True
     return kept
+
+
+def find_candidates(
+    maps: Sequence[NDArray[Any]], slots: Slots, config: NmsConfig
+) -> tuple[Candidates, NDArray[np.intp]]:
+    """Candidates of a batch's first image, as suppression gets them, and the slot (K,) of each.
+
+    Args:
+        maps: as in `decode_and_suppress`.
+        slots: slots of the canvas on which the network ran.
+        config: ``conf`` and ``max_candidates``.
+
+    Raises:
+        ValueError: the maps do not have the slots' grids and anchors.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _candidates([part[0] for part in _flatten(maps, slots)], slots, config)
+
+
+def survivors(candidates: Candidates, config: NmsConfig, *, canvas: tuple[int, int] = (1, 1)) -> NDArray[np.bool_]:
+    """Mask (K,) of the candidates, best first, that no kept one suppresses; of every kind but ``soft``."""
+    boxes, _, labels = candidates
+    return _greedy(boxes, labels, config, aspect_of(canvas))
+
+
+def overlap_with(box: Floats, boxes: Floats, config: NmsConfig, *, canvas: tuple[int, int] = (1, 1)) -> Floats:
+    """Overlap (K,) of a box (4,) with boxes (K, 4), as a kind of suppression compares it with ``iou``."""
+    return _overlap(box[:, None], boxes.T, distance_exponent(config), aspect_of(canvas))
+
+
+def soft_scores(candidates: Candidates, config: NmsConfig) -> Floats:
+    """Scores (K,) with which soft-NMS takes the candidates, best first; 0 for those that it leaves."""
+    boxes, scores, labels = candidates
+    order, taken = _soft(boxes, scores, labels, config)
+    found = np.zeros_like(scores)
+    found[order] = taken
+    return found
+
+
+def decode_slots(maps: Sequence[NDArray[Any]], slots: Slots) -> tuple[Floats, Floats, Floats]:
+    """Boxes (P, 4), objectness (P,) and class probabilities (P, C) of every slot of a batch's first image.
+
+    Args:
+        maps: as in `decode_and_suppress`.
+        slots: slots of the canvas on which the network ran.
+    """
+    raw = np.concatenate([part[0] for part in _flatten(maps, slots)]).astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        classes = _softmax(raw[:, 5:]) if slots.coding.softmax else _sigmoid(raw[:, 5:])
+        return _decode_boxes(raw[:, :4], np.arange(len(slots)), slots), _sigmoid(raw[:, 4]), classes
 
 
 def suppress_candidates(candidates: Candidates, config: NmsConfig, *, canvas: tuple[int, int] = (1, 1)) -> Candidates:
@@ -105,8 +155,11 @@ def _grids(slots: Slots) -> Iterator[tuple[int, int, int]]:
         anchor += int(layout.step[anchor])
 
 
-def _candidates(parts: Sequence[NDArray[Any]], slots: Slots, config: NmsConfig) -> Candidates:
-    """Candidates of one image: its best pairs of at least ``conf``, from its slots (P, 5 + C), a part per scale."""
+def _candidates(parts: Sequence[NDArray[Any]], slots: Slots, config: NmsConfig) -> tuple[Candidates, NDArray[np.intp]]:
+    """Candidates of one image: its best pairs of at least ``conf``, from its slots (P, 5 + C), a part per scale.
+
+    With the slot (K,) of each.
+    """
     bound = _logit(config.conf) - MARGIN
     likely = [np.flatnonzero(part[:, 4] >= bound) for part in parts]
     firsts = np.cumsum([0, *(len(part) for part in parts[:-1])])
@@ -126,7 +179,7 @@ def _candidates(parts: Sequence[NDArray[Any]], slots: Slots, config: NmsConfig) 
     pairs = pairs[_largest(scores.ravel()[pairs], config.max_candidates)]
     row, label = np.divmod(pairs, scores.shape[1])
     boxes = _decode_boxes(raw[chosen, :4], slot[chosen], slots)
-    return boxes[row], scores.ravel()[pairs], label.astype(np.int32)
+    return (boxes[row], scores.ravel()[pairs], label.astype(np.int32)), slot[chosen][row]
 
 
 def _largest(values: Floats, count: int) -> NDArray[np.intp]:
