@@ -21,7 +21,7 @@ import numpy as np
 import yolo
 from yolo.explaining.class_activation import mass_inside
 from yolo.explaining.explain import Floats, Gradients, activation_maps, slot_gradients, traced_at
-from yolo.explaining.layers import default_layers, find_layer
+from yolo.explaining.layers import default_layers, layer_outputs
 from yolo.explaining.look import Look, look_at
 
 PICTURES = 40
@@ -46,13 +46,13 @@ def main() -> None:
     detector, other = (yolo.load(arguments.demo / "run") for _ in range(2))
     shuffle(other)
     dataset = yolo.load_dataset(arguments.demo / "digits", split="val")
-    names = default_layers(detector)
+    stages = default_layers(detector)
     heads = {id(head.input) for head in detector.heads}
-    before_heads = [name for name in names if id(find_layer(detector.network, name)) in heads]
-    stages = [name for name in names if name not in before_heads]
-    choices = {"all": names, "stages": stages, "before the heads": before_heads, **{name: [name] for name in names}}
-    plan = [(method, "all") for method in ("layercam", "gradcam++", "eigencam")]
-    plan += [("layercam", choice) for choice in choices if choice != "all"]
+    before_heads = [name for name, output in layer_outputs(detector.network).items() if id(output) in heads]
+    names = [*stages, *before_heads]
+    choices = {"default": stages, "with heads": names, "before heads": before_heads, **{name: [name] for name in names}}
+    plan = [(method, "default") for method in ("layercam", "gradcam++", "eigencam")]
+    plan += [("layercam", choice) for choice in choices if choice != "default"]
     rows = {(method, choice, kind): [] for method, choice in plan for kind in ("class", "box")}
     priors = []
     for index in range(min(arguments.pictures, len(dataset))):

@@ -51,7 +51,7 @@ def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
     monkeypatch.setattr("yolo.bench.candidates.KINDS", KINDS[:1])
     monkeypatch.setattr("yolo.weights.locate.published_file", lambda *_, **__: workplace / "published.weights")
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 21
+    assert len(lines) == 26
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "yolov3"
@@ -62,6 +62,10 @@ def test_the_commands_run_as_shown(workplace, monkeypatch, capsys):
         "anchors.txt",
         "runs/mine/best.keras",
         "evaluated/metrics.json",
+        "evaluated/report.html",
+        "doubtful/metrics.json",
+        "compared.html",
+        "why/explanation.json",
         "seen/detections.json",
         "suggested/cvat/annotations.xml",
         "speed/bench.png",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cfg_texts import conv, detector
@@ -13,6 +15,7 @@ from yolo.explaining.explain import explain
 from yolo.explaining.features import cell_at, feature_maps, fields_of, filter_pictures
 from yolo.explaining.layers import default_layers, find_layer, first_filters
 from yolo.explaining.look import look_at
+from yolo.scores import Calibration, ScoreRules
 
 SIDE = 64
 TEXT = detector(
@@ -105,12 +108,13 @@ def test_shuffled_weights_give_other_maps():
     assert again.class_map == pytest.approx(own.class_map, abs=1e-5)
 
 
-def test_the_default_layers_are_ends_of_stages_and_maps_before_heads():
+def test_the_default_layers_are_ends_of_stages():
     network = noisy_detector(size=96)
     names = default_layers(network)
-    assert {head.input._keras_history.operation.name for head in network.heads} <= set(names)
-    sizes = [int(find_layer(network.network, name).shape[1]) for name in names]
-    assert sizes[0] > sizes[-1] or len(set(sizes)) > 1
+    assert [int(find_layer(network.network, name).shape[1]) for name in names] == [12, 6, 3]
+    before_heads = {head.input._keras_history.operation.name for head in network.heads}
+    assert not before_heads & set(names)
+    assert default_layers(looking_right()) == ["conv_0"]  # the other one is before its head
 
 
 def test_a_backbone_of_keras_has_its_outputs_as_layers(monkeypatch):
@@ -161,3 +165,17 @@ def test_filters_are_grey_where_they_are_zero():
     kernel[0, 0, :, 1] = [2, -2, 0]
     assert filter_pictures(kernel)[0, 0, 0].tolist() == [1, 0, 0.5]
     assert (filter_pictures(kernel)[1] == 0.5).all()
+
+
+def test_explanations_of_a_calibrated_detector_are_its_detections():
+    """Scores, thresholds and order are those that `detect` gives, although suppression knows raw scores alone."""
+    network = noisy_detector(["a", "b"], size=SIDE)
+    halved = Calibration("isotonic", (((0.0, 0.0), (1.0, 0.5)), ((0.0, 0.0), (1.0, 0.9))), ((0,), (1,)))
+    network.score_rules = ScoreRules(calibration=halved)
+    (picture,) = pictures(1)
+    found = network.detect(picture, conf=0.05)
+    look = look_at(network, picture, replace(network.nms, conf=0.05))
+    assert len(found) > 3
+    assert set(found.labels.tolist()) == {0, 1}
+    np.testing.assert_allclose(look.detections.scores, found.scores, atol=1e-4)
+    np.testing.assert_allclose(look.detections.boxes, found.boxes, atol=0.01)

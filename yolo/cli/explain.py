@@ -335,7 +335,8 @@ def is_classifier(arguments: Namespace) -> bool:
     if path.suffix != ".keras" or not is_file(path) or is_darknet(path):
         return False
     start_keras()
-    from yolo.weights.load import REGISTERED_NAME, read_description
+    from yolo.weights.keras_archive import read_description
+    from yolo.weights.load import REGISTERED_NAME
 
     return read_description(find_weights(arguments)).get("registered_name") != REGISTERED_NAME
 

@@ -30,6 +30,8 @@ def summary(metrics: Mapping[str, Any]) -> Table:
     """Make the table of COCO's and VOC's means."""
     ends, title = metrics.get("intervals"), counted(metrics["images"], "picture")
     values = {**metrics["coco"], "VOC 2007 mAP": metrics["voc07"]["mAP"], "VOC 2012 mAP": metrics["voc12"]["mAP"]}
+    calibration = metrics.get("calibration", {})
+    values |= {name: calibration[name] for name in ("D-ECE", "LaECE") if name in calibration}
     rows = [[name, figure(value)] for name, value in values.items()]
     if ends is None:
         return Table(title, ["metric", "value"], rows)

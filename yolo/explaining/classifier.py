@@ -133,8 +133,7 @@ def load_classifier(path: str | Path) -> keras.Model:
     import keras
 
     from yolo.files.bounded import open_or_fault
-    from yolo.weights.keras_archive import checked_weights, checked_zip
-    from yolo.weights.load import read_description
+    from yolo.weights.keras_archive import checked_weights, checked_zip, read_description
 
     strange = sorted(_modules(read_description(path)) - {"builtins", "keras"})
     if strange:

@@ -85,8 +85,8 @@ def explain(
         detector: a detector in Keras, as `yolo.load` gives it; files of other runtimes have no gradients.
         picture: a path, or an (H, W, 3) uint8 RGB array.
         method: ``layercam``, ``gradcam++`` or ``eigencam`` (`yolo/explaining/class_activation.py`).
-        layers: names of the layers whose maps are merged; None: the last of the backbone's stages and those before
-            each head.
+        layers: names of the layers whose maps are merged; None: the last of each of the backbone's stages, see
+            `default_layers`.
         conf: lowest score of a detection; None: the detector's own.
         iou: IoU threshold of suppression; None: the detector's own.
         top: number of detections that are explained, the best ones.

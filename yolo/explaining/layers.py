@@ -76,16 +76,17 @@ def _ends(names: Sequence[str]) -> str:
 def default_layers(detector: Detector) -> list[str]:
     """Names of the layers whose maps are merged by default, in the order of computation.
 
-    They are the last map of each stage of the backbone, for the coarsest `STAGES` of them, and the map before each
-    head.
+    They are the last map of each stage of the backbone, for the coarsest `STAGES` of them. The maps before the heads
+    are not among them: a head looks at one cell, so that they say where the slot is and nothing else. They are taken
+    where there is no backbone.
     """
     known = layer_outputs(detector.network)
     before_heads = {id(head.input) for head in detector.heads}
     stages: dict[tuple[int, ...], str] = {}
     for name in backbone_layers(detector):
-        stages[tuple(known[name].shape[1:3])] = name
-    chosen = {*list(stages.values())[-STAGES:], *(name for name in known if id(known[name]) in before_heads)}
-    return [name for name in known if name in chosen]
+        if id(known[name]) not in before_heads:
+            stages[tuple(known[name].shape[1:3])] = name
+    return list(stages.values())[-STAGES:] or [name for name in known if id(known[name]) in before_heads]
 
 
 def backbone_layers(detector: Detector) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,10 +120,22 @@ class Look:
         return judge(self.maps, self.slots, self.nms)
 
     @cached_property
+    def scores(self) -> NDArray[np.float32]:
+        """Scores (K,) of `verdicts` as `yolo.Detector.detect` gives them: calibrated, 0 for suppressed pairs."""
+        final = self.calibrated(self.verdicts.boxes, self.verdicts.labels, self.verdicts.final)
+        return np.where(self.verdicts.final > 0, final, np.float32(0.0))
+
+    def calibrated(self, boxes: Boxes, labels: NDArray[Any], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Calibrate raw scores (N,) of boxes (N, 4) in canvas pixels; unchanged by a detector without calibration."""
+        height, width = self.box.image_size
+        own = np.clip(self.box.boxes_to_image(boxes), 0, np.array([width, height, width, height], np.float32))
+        return np.asarray(self.detector.score_rules.apply(own, labels, scores), np.float32)
+
+    @cached_property
     def rows(self) -> NDArray[np.intp]:
         """Indices (N,) into `verdicts` of the detections, best first."""
-        found = np.flatnonzero((self.verdicts.final >= self.nms.conf) & (self.verdicts.final > 0))
-        order = np.argsort(-self.verdicts.final[found], kind="stable")
+        found = np.flatnonzero((self.scores >= self.nms.conf) & (self.verdicts.final > 0))
+        order = np.argsort(-self.scores[found], kind="stable")
         return found[order][: self.nms.max_detections]
 
     @cached_property
@@ -131,7 +143,7 @@ class Look:
         """Detections in pixels of the picture, one per row of `rows`: those of `yolo.Detector.detect`."""
         rows, verdicts = self.rows, self.verdicts
         valid = np.ones((1, len(rows)), bool)
-        kept = Kept(verdicts.boxes[rows][None], verdicts.final[rows][None], verdicts.labels[rows][None], valid)
+        kept = Kept(verdicts.boxes[rows][None], self.scores[rows][None], verdicts.labels[rows][None], valid)
         return unpad(kept, [self.box], self.detector.classes)[0]
 
     def slot(self, index: int) -> Slot:

@@ -157,10 +157,17 @@ def _report(look: Look, index: int, iou: float | None) -> SlotReport:
         box=box,
         objectness=float(objectness[index]),
         classes=tuple((names[each], float(classes[index, each])) for each in order.tolist()),
-        score=float(objectness[index] * classes[index, label]),
+        score=_score(look, index, label),
         iou=iou,
         **fate,
     )
+
+
+def _score(look: Look, slot: int, label: int) -> float:
+    """Score of a (slot, class) pair before suppression, calibrated if the detector has a calibration."""
+    boxes, objectness, classes = look.decoded
+    raw = np.array([objectness[slot] * classes[slot, label]], np.float32)
+    return float(look.calibrated(boxes[slot][None], np.array([label]), raw)[0])
 
 
 def fate_of(look: Look, slot: int, label: int) -> dict[str, Any]:
@@ -171,7 +178,7 @@ def fate_of(look: Look, slot: int, label: int) -> dict[str, Any]:
         reason = f"not among the {nms.max_candidates} best pairs of slot and class, which enter suppression"
         return {"detection": None, "suppressor": None, "appears_at": None, "reason": reason}
     number = _number(look.rows, pair)
-    final, score = float(verdicts.final[pair]), float(verdicts.scores[pair])
+    final, score = float(look.scores[pair]), _score(look, slot, label)
     suppressor = _suppressor(look, pair)
     crowded = int((verdicts.final > verdicts.final[pair]).sum()) >= nms.max_detections
     appears = final if final > 0 and not crowded else None
@@ -197,7 +204,7 @@ def _suppressor(look: Look, pair: int) -> Suppressor | None:
     if by == NOBODY:
         return None
     name = look.detector.classes[int(verdicts.labels[by])]
-    return Suppressor(_number(look.rows, by), name, float(verdicts.final[by]), float(verdicts.overlap[pair]))
+    return Suppressor(_number(look.rows, by), name, float(look.scores[by]), float(verdicts.overlap[pair]))
 
 
 def _number(rows: Sequence[int] | NDArray[np.intp], pair: int) -> int | None:
