@@ -70,7 +70,7 @@ def main() -> None:
                     box, rank = case.box.tolist(), rank_correlation(heat, odd)
                     values = (mass_inside(heat, box), points(heat, case.box), mass_inside(odd, box), rank)
                     rows[method, choice, kind].append(values)
-    print(f"{len(priors)} right detections; default layers: {', '.join(names)}")
+    print(f"{len(priors)} right detections; layers: {', '.join(names)}")
     area, centre, pointing = np.mean(priors, axis=0)
     print(f"box's share of the picture {area:.3f}; centre prior: mass {centre:.3f}, pointing {pointing:.3f}")
     print("| method | layers | map | inside | pointing | shuffled: inside | rank correlation |")

@@ -31,6 +31,19 @@ def test_a_threshold_of_whole_hundredths(tmp_path):
     assert analyse(dataset, best, resamples=0).threshold == 0.61  # of 0.615, which 0.62 would lose
 
 
+def test_calibration_of_the_detections_in_use(tmp_path):
+    """Of the scores 0.9, 0.8, ... those from the threshold up have the error that they have by hand."""
+    analysis = analyse(*three_pictures(tmp_path), resamples=0)
+    matches, at = analysis.matches, analysis.threshold
+    kept = (matches.scores >= at) & (matches.true_counts > 0)[matches.labels]
+    bins = np.ceil(matches.scores[kept] * 25)
+    right = matches.right[0][kept]
+    gaps = [abs((matches.scores[kept] - right)[bins == each].sum()) for each in np.unique(bins)]
+    assert kept.sum() < len(matches)
+    assert analysis.reliability_in_use.counts.sum() == kept.sum()
+    assert analysis.reliability_in_use.ece == pytest.approx(sum(gaps) / kept.sum())
+
+
 def test_metrics_that_are_known_are_kept(tmp_path):
     dataset, found = three_pictures(tmp_path)
     known = {**analyse(dataset, found, resamples=0).metrics, "images": 7}

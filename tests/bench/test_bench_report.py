@@ -18,6 +18,7 @@ from yolo.bench.plot import plot_benchmark
 from yolo.bench.report import WIDTH, figure, to_data, to_text
 from yolo.bench.results import Result, find_noise, percentile_ms, spread
 from yolo.files.atomic import to_json
+from yolo.images.plots import COLOURS
 
 
 @pytest.mark.parametrize(
@@ -111,14 +112,15 @@ def test_the_picture_has_every_candidate(accuracy: bool, tmp_path: Path) -> None
     results = make_results(accuracy=accuracy)
     plot_benchmark(results, tmp_path / "all.png")
     everything = np.asarray(Image.open(tmp_path / "all.png").convert("RGB")).reshape(-1, 3)
-    for colour in ((31, 95, 168), (209, 102, 43), (47, 143, 91), (139, 90, 168)):  # one a runtime
+    colours = [tuple(bytes.fromhex(colour[1:])) for colour in COLOURS[:4]]
+    for colour in colours:  # one a runtime
         assert (everything == colour).all(1).any()
     for each in results[2:]:
         each.failed = "no"
     plot_benchmark(results, tmp_path / "one.png")
     alone = np.asarray(Image.open(tmp_path / "one.png").convert("RGB")).reshape(-1, 3)
-    assert (alone == (31, 95, 168)).all(1).any()
-    assert not (alone == (209, 102, 43)).all(1).any()
+    assert (alone == colours[0]).all(1).any()
+    assert not (alone == colours[1]).all(1).any()
 
 
 def test_labels_avoid_what_is_taken():

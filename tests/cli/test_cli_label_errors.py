@@ -59,7 +59,7 @@ def test_lists_pictures_and_text(truth, tmp_path, capsys, option):
     assert "1.png: missing: plate 0.95 at (100, 3, 160, 63) has no box" in text
     names = {path.name for path in (tmp_path / "le").iterdir()}
     lists = {"label-errors.json", "label-errors.csv", "label-errors.txt", "label-errors.jpg", "yolo"}
-    assert names == {*lists, "metrics.json"}
+    assert names == {*lists, "metrics.json", "curves.json", "about.json", "report.html"}
     proposed = load_dataset(tmp_path / "le" / "label-errors.json", images=truth.parent)
     assert proposed.boxes.tolist() == [[100, 3, 160, 63]]
     with Image.open(tmp_path / "le" / "label-errors.jpg") as sheet:
@@ -105,7 +105,7 @@ def test_no_boxes_to_judge(truth, tmp_path, capsys):
     content = json.loads(truth.read_text())
     truth.write_text(json.dumps({**content, "annotations": []}))
     words = ("--detections", tmp_path / "found.json", truth, "--label-errors", "--out", tmp_path / "le")
-    assert "truth: it has no boxes, so no labels to judge; check --split and --classes" in refused(capsys, *words)
+    assert "truth: no true boxes in 30 pictures: " in refused(capsys, *words)
     assert not (tmp_path / "le").exists()
 
 

@@ -43,7 +43,7 @@ def test_version():
     ("arguments", "message"),
     [
         ((), ""),
-        (("paint",), "yolov3: no command 'paint'; there are demo, data, anchors, train"),
+        (("sing",), "yolov3: no command 'sing'; there are demo, data, anchors, train"),
         (("trian",), "yolov3: no command 'trian'; did you mean train? There are demo"),
         (("predict",), "yolov3: no command 'predict'; did you mean detect? There are demo"),
         (("--completion", "fish"), "yolov3: --completion fish: give one of bash, zsh"),

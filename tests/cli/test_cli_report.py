@@ -138,6 +138,7 @@ def test_a_run_whose_data_are_gone_has_a_report_without_pictures(run, tmp_path, 
     [
         (None, "no such folder; give the folder of a run"),
         ({}, "holds no metrics.json; give the folder of a run"),
+        ({"history.csv": "epoch"}, "holds no metrics.json; train on, or evaluate its model"),
         ({"metrics.json": "{"}, "metrics.json: not the metrics of an evaluation"),
         ({"metrics.json": "[]"}, "metrics.json: not the metrics of an evaluation"),
         ({"metrics.json": '{"coco": {}}'}, "metrics.json: not the metrics of an evaluation"),

@@ -49,7 +49,7 @@ def test_another_order_fewer_and_synonyms(caplog):
     assert found.category_ids == (31, 30, 10)  # the source's ids; a free one for the dog
     assert caplog.messages == [
         "zoo: measured on the 2 classes that both know; taken by meaning: motorcycle as motorbike; "
-        "not known to the model, with 1 boxes left out: unicorn; 1 of the model's are not in the data"
+        "not known to the model, with 1 box left out: unicorn; 1 of the model's are not in the data"
     ]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from yolo.evaluation.comparison import Comparison, Difference
 from yolo.evaluation.intervals import Interval
 from yolo.evaluation.metrics import Metrics
-from yolo.report.comparison import Runs, Side, render_comparison, to_text, verdict
+from yolo.report.comparison import Runs, Side, curve_figures, metric_lines, render_comparison, to_text, verdict
 
 METRICS = {
     "coco": {"AP": 0.2, "AP50": 0.4, "AP75": None},
@@ -67,6 +68,25 @@ def test_the_page_escapes_and_leaves_out():
     assert "&lt;cat&gt;" in page
     assert 'id="differences"' in page
     assert 'id="differences"' not in render_comparison(two())
+
+
+def test_runs_that_are_not_compared_are_said_to_be_so():
+    said = "runs/b is not compared with runs/a by picture: their metrics may differ because the pictures do."
+    assert said in to_text(two())
+    assert said in render_comparison(two())
+    both = two(paired={1: compared(0.02, 0.18)})
+    assert "is not compared" not in to_text(both) + render_comparison(both)
+
+
+def test_an_evaluation_has_no_epochs():
+    trained, evaluated = two().sides[0], replace(two().sides[1], history={})
+    rows = {row[0]: row[1:] for row in metric_lines([trained, evaluated])}
+    assert rows["epochs"] == ["2", "-"]
+
+
+def test_the_only_run_with_curves_has_its_name_beside_them():
+    (found,) = curve_figures(two().sides)
+    assert found.legend == (("c0", "runs/a"),)
 
 
 def test_plain_data():

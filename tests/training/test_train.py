@@ -115,6 +115,9 @@ def test_a_run_writes_its_files_and_equal_seeds_alone_give_equal_weights(digits,
         "curves.png",
         "checkpoints",
         "batches.jpg",
+        "about.json",
+        "results.json",
+        "report.html",
     }
     assert [row["epoch"] for row in result.history] == [1, 2]
     row = result.history[-1]

@@ -55,6 +55,8 @@ class Analysis:
     """Errors by kind, with the worst cases."""
     reliability: Reliability
     """Calibration of the scores."""
+    reliability_in_use: Reliability
+    """The same of the detections from ``threshold`` up, which the many that score near 0 would hide."""
 
 
 def analyse(
@@ -81,6 +83,7 @@ def analyse(
         metrics["intervals"] = found.to_dict(dataset.classes)
     joint = joint_curve(matches)
     threshold = round_threshold(joint)
+    judged = judge(dataset, detections)
     return Analysis(
         dataset=dataset,
         detections=detections,
@@ -95,7 +98,8 @@ def analyse(
         slices=tuple(slices(dataset, detections, conf=threshold)),
         confusion=confusion_matrix(dataset, detections, conf=threshold),
         errors=errors_by_kind(dataset, detections),
-        reliability=reliability(judge(dataset, detections)),
+        reliability=reliability(judged),
+        reliability_in_use=reliability(judged.of(judged.scores >= threshold)),
     )
 
 

@@ -32,6 +32,7 @@ from yolo.detect.sources import find_pictures
 from yolo.errors import ConfigError, MediaError
 from yolo.files.atomic import to_json
 from yolo.model.pictures import with_conf
+from yolo.structs import counted
 from yolo.training.run.signals import Interruption, interruptible
 
 logger = logging.getLogger(__name__)
@@ -169,7 +170,8 @@ def deliver(
             news = time.monotonic()
             logger.info("%d of %d pictures", number, total)
     objects = sum(len(record["detections"]) for record in records.all)
-    logger.info("%d pictures, %d objects, %.1f s", len(records.all), objects, time.monotonic() - begin)
+    found = f"{counted(len(records.all), 'picture')}, {counted(objects, 'object')}"
+    logger.info("%s, %.1f s", found, time.monotonic() - begin)
 
 
 def deliver_one(result: Prediction, records: Records, *, line: bool) -> None:

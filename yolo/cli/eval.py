@@ -28,7 +28,6 @@ from yolo.cli.eval_report import write_about_eval, write_eval_report
 from yolo.cli.label_errors import (
     add_label_error_arguments,
     check_label_error_options,
-    check_labels,
     write_label_errors,
 )
 from yolo.cli.resume_options import read_data_file, take_reading_options
@@ -119,11 +118,9 @@ def run_one(arguments: Namespace, nms: NmsConfig) -> None:
     if arguments.detections:
         dataset = load_data(arguments, choose_split(arguments, "val", "test"), need_images=False)
         check_has_true_boxes(dataset)
-        check_labels(arguments, {}, dataset)
         found = read_some_results(arguments.detections, dataset)
     else:
         dataset, found, about = detect_and_describe(arguments, nms)
-        check_has_true_boxes(dataset)
     metrics = compute_metrics(
         dataset,
         found,

@@ -76,6 +76,7 @@ def detect_and_describe(
         dataset = choose_images(arguments, detector.classes, about)
     else:
         dataset = map_classes(dataset, detector.classes)
+    check_has_true_boxes(dataset)
     check_labels(arguments, about, dataset)
     if arguments.folds is None:
         warn_if_trained_on(about, dataset)
@@ -105,9 +106,10 @@ def describe_model(detector: AnyDetector, weights: str) -> dict[str, Any]:
 
 
 def check_chosen_split(arguments: Namespace) -> None:
-    """Raise an AnnotationError if DATA has no split of the name in --split, before anything is loaded."""
+    """Raise an AnnotationError if DATA is not there or has no split named in --split, before anything is loaded."""
+    splits = available_splits(arguments.data)
     if arguments.split not in (None, HELD_OUT):
-        check_split(arguments.data, arguments.split, (*available_splits(arguments.data), HELD_OUT))
+        check_split(arguments.data, arguments.split, (*splits, HELD_OUT))
 
 
 def load_reference(arguments: Namespace, path: str | Path, size: tuple[int, int] | None) -> AnyDetector:

@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 from yolo.analysis.label_error_files import summary, to_text, write_lists
 from yolo.analysis.label_errors import LabelError, find_label_errors
 from yolo.config import NmsConfig, TrainConfig, check, train_config
-from yolo.errors import AnnotationError, ConfigError
+from yolo.errors import ConfigError
 from yolo.evaluation.results import DetectionColumns
 from yolo.evaluation.splits import trained_fraction
 from yolo.files.atomic import exists, write_text
@@ -73,15 +73,8 @@ def check_label_error_options(arguments: Namespace) -> None:
 
 
 def check_labels(arguments: Namespace, origin: Mapping[str, Any], dataset: Dataset) -> None:
-    """Check, with --label-errors, that there are labels to judge; warn if the model has learned them.
-
-    Raises:
-        AnnotationError: there are no boxes.
-    """
-    if not arguments.label_errors:
-        return
-    check_boxes(dataset)
-    if arguments.folds is None and trained_fraction(origin, dataset):
+    """Warn, with --label-errors, if the model has learned the labels that it is to judge."""
+    if arguments.label_errors and arguments.folds is None and trained_fraction(origin, dataset):
         logger.warning(
             "%s: a model overlooks errors in labels that it has learned; --folds 5 judges each picture by a model "
             "that was not trained on it",
@@ -105,15 +98,6 @@ def write_label_errors(folder: Path, dataset: Dataset, detections: DetectionColu
     shown = errors[:SHOWN]
     write_sheets(error_tiles(dataset, detections, shown), page_paths(folder / "label-errors.jpg", len(shown)))
     return summary(dataset, errors), text
-
-
-def check_boxes(dataset: Dataset) -> None:
-    """Raise an AnnotationError if a dataset has no boxes to judge."""
-    if dataset.ignore.all():
-        part = f"the split {dataset.split}" if dataset.split else "it"
-        raise AnnotationError(
-            f"{dataset.name}: {part} has no boxes, so no labels to judge; check --split and --classes"
-        )
 
 
 def listed_errors(dataset: Dataset, detections: DetectionColumns) -> list[LabelError]:

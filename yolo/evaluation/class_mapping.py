@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from yolo.class_names import match_names
 from yolo.errors import AnnotationError
-from yolo.structs import Dataset
+from yolo.structs import Dataset, counted
 
 logger = logging.getLogger(__name__)
 
@@ -89,9 +89,9 @@ def report(dataset: Dataset, found: dict[str, str], wanted: Sequence[str], *, dr
     renamed = [f"{old} as {new}" for old, new in found.items() if old != new]
     unknown = [name for name in dataset.classes if name not in found]
     absent = set(wanted) - set(found.values())
-    parts = [f"measured on the {len(found)} classes that both know"] if unknown or absent else []
+    parts = [f"measured on the {counted(len(found), 'class')} that both know"] if unknown or absent else []
     parts += [f"taken by meaning: {listed(renamed)}"] if renamed else []
-    parts += [f"not known to the model, with {dropped} boxes left out: {listed(unknown)}"] if unknown else []
+    parts += [f"not known to the model, with {counted(dropped, 'box')} left out: {listed(unknown)}"] if unknown else []
     parts += [f"{len(absent)} of the model's are not in the data"] if absent else []
     if parts:
         logger.log(logging.WARNING if unknown else logging.INFO, "%s: %s", dataset.name, "; ".join(parts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yolo
@@ -59,6 +59,15 @@ class Runs:
         rows = {name: [side.options.get(name, MISSING) for side in self.sides] for name in names}
         return {name: values for name, values in rows.items() if len(set(values)) > 1}
 
+    def unpaired(self) -> list[str]:
+        """Sentence about each run that is not compared with the first, whose metrics are easily taken for better."""
+        first, *others = (side.name for side in self.sides)
+        return [
+            f"{other} is not compared with {first} by picture: their metrics may differ because the pictures do."
+            for index, other in enumerate(others, start=1)
+            if index not in self.paired
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data of the comparison."""
         return {
@@ -89,6 +98,7 @@ def to_text(runs: Runs) -> str:
         rows = [difference_cells(name, found) for name, found in (("AP", each.ap), ("AP50", each.ap50))]
         title = f"{names[index]} less {names[0]}, on the same {counted(each.images, 'picture')}"
         parts.append(f"{title}\n{text_table(header, rows)}")
+    parts += runs.unpaired()
     differing = runs.differing()
     if differing:
         parts.append(text_table(["options", *names], [[name, *values] for name, values in differing.items()]))
@@ -106,7 +116,7 @@ def metric_lines(sides: Sequence[Side]) -> list[list[str]]:
             rows.append([f"  {name} interval", *(span(side.metrics.get("intervals", {}).get(name)) for side in sides)])
     rows.append(["pictures", *(f"{side.metrics.images}" for side in sides)])
     if any(side.epochs for side in sides):
-        rows.append(["epochs", *(f"{side.epochs}" for side in sides)])
+        rows.append(["epochs", *(f"{side.epochs}" if side.epochs else MISSING for side in sides)])
         rows.append(["minutes", *(figure(side.minutes, 1) for side in sides)])
     return rows
 
@@ -128,7 +138,10 @@ def render_comparison(runs: Runs) -> str:
             "version": yolo.__version__,
             "names": names,
             "metrics": metric_lines(runs.sides),
-            "verdicts": [verdict(names[0], names[index], each) for index, each in runs.paired.items()],
+            "verdicts": [
+                *(verdict(names[0], names[index], each) for index, each in runs.paired.items()),
+                *runs.unpaired(),
+            ],
             "paired": [paired_table(names[0], names[index], each) for index, each in runs.paired.items()],
             "options": runs.differing(),
             "figures": curve_figures(runs.sides),
@@ -210,8 +223,12 @@ def curve_figures(sides: Sequence[Side]) -> list[Figure]:
         lines = [
             history_line(side, column, f"c{index}" if index < COLOURS else "thin") for index, side in enumerate(sides)
         ]
-        found.append(epochs_chart(title, [line for line in lines if len(line.x)], y_label=label, unit=unit))
-    return [each for each in found if each is not None]
+        drawn = [line for line in lines if len(line.x)]
+        chart = epochs_chart(title, drawn, y_label=label, unit=unit)
+        if chart is not None:  # of several runs one line needs its name too
+            named = tuple((line.cls, line.name) for line in drawn if line.cls != "thin")
+            found.append(replace(chart, legend=named))
+    return found
 
 
 def history_line(side: Side, column: str, cls: str) -> Line:

@@ -35,7 +35,8 @@ def read_metrics(folder: Path) -> Metrics:
     """
     path = folder / METRICS
     if not is_file(path):
-        raise ConfigError(f"{folder}: holds no {METRICS}; {REMEDY}")
+        remedy = "train on, or evaluate its model (yolov3 eval)" if is_file(folder / HISTORY) else REMEDY
+        raise ConfigError(f"{folder}: holds no {METRICS}; {remedy}")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         metrics = Metrics(found)

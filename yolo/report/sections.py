@@ -332,12 +332,13 @@ def slice_groups(analysis: Analysis) -> list[dict[str, Any]]:
 
 def calibration_figures(analysis: Analysis) -> list[Figure]:
     """Reliability diagram of all classes together; none without detections."""
-    found = analysis.reliability
+    found, in_use = analysis.reliability, analysis.reliability_in_use
     if not found.counts.sum():
         return []
     note = (
-        f"On the diagonal a score of 0.7 is right seven times in ten. ECE {dash(found.ece)}, "
-        f"LaECE {dash(found.laece)}; 0 is best. Bars: number of detections."
+        f"On the diagonal a score of 0.7 is right seven times in ten. Scores from {analysis.threshold:.2f} up: "
+        f"ECE {dash(in_use.ece)}, LaECE {dash(in_use.laece)}; of all detections, most of which score near 0: "
+        f"ECE {dash(found.ece)}, LaECE {dash(found.laece)}. 0 is best. Bars: number of detections."
     )
     title = "Reliability of the scores"
     return [reliability_chart(found.edges, found.counts, found.confidence, found.accuracy, title=title, note=note)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from yolo.evaluation.metrics import Metrics
 from yolo.training.run.folder import BEST, LAST
 from yolo.training.run.run import Run
 
@@ -20,7 +20,7 @@ class TrainResult:
 
     history: list[dict[str, float]] = field(default_factory=list)
     """One row per epoch: loss and its terms, AP, AP50, learning rate, times."""
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=Metrics)
     """Metrics of the best epoch."""
     best_epoch: int = 0
     """Epoch of best.keras, counted from 1."""
@@ -54,4 +54,6 @@ class TrainResult:
 def result_of(run: Run) -> TrainResult:
     """Collect the result of a run."""
     folder = None if run.folder is None else run.folder.path
-    return TrainResult(run.state.history, run.state.metrics, run.state.best_epoch, folder, run.config.best_metric)
+    return TrainResult(
+        run.state.history, Metrics(run.state.metrics), run.state.best_epoch, folder, run.config.best_metric
+    )
