@@ -167,16 +167,16 @@ def sort_detections(dataset: Dataset, detections: DetectionColumns, *, iou: floa
     ignored[pairs.found[crowd & same & (pairs.overlap > iou)]] = True
     ignored &= matched < 0
     (near, near_true), (wrong, wrong_true) = best(own, size), best(other, size)
-    twice, twice_true = best(own.of(taken[own.true]), size)
+    (twice, twice_true), (any_overlap, any_true) = best(own.of(taken[own.true]), size), best(real, size)
     tests = [
         matched >= 0,
         (near >= background) & (near <= iou),
         wrong >= iou,
         twice >= iou,
-        best(real, size)[0] <= background,
+        any_overlap <= background,
     ]
     kinds = np.select(tests, [HIT, LOCALISATION, CLASS, DUPLICATE, BACKGROUND], BOTH)
-    true = np.select(tests, [matched, near_true, wrong_true, twice_true, -1], best(real, size)[1])
+    true = np.select(tests, [matched, near_true, wrong_true, twice_true, -1], any_true)
     pointed = np.zeros(len(dataset.boxes), bool)
     pointed[true[(kinds == LOCALISATION) | (kinds == CLASS)]] = True
     missed = ~dataset.ignore & ~taken & ~pointed
@@ -196,9 +196,13 @@ def hits(own: Pairs, detections: DetectionColumns, boxes: int, classes: int, iou
 
 def best(pairs: Pairs, size: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Largest overlap (D,) of each detection, 0 for none, and its true box, -1 for none; of equal ones the first."""
-    order = np.lexsort((-pairs.true, pairs.overlap, pairs.found))
     overlap, true = np.zeros(size), np.full(size, -1, np.int64)
-    overlap[pairs.found[order]], true[pairs.found[order]] = pairs.overlap[order], pairs.true[order]
+    if len(pairs):
+        starts = np.flatnonzero(np.diff(pairs.found, prepend=-1))  # pairs of one detection lie together
+        largest = np.maximum.reduceat(pairs.overlap, starts)
+        rows = np.flatnonzero(pairs.overlap == np.repeat(largest, np.diff(starts, append=len(pairs))))
+        overlap[pairs.found[starts]] = largest
+        true[pairs.found[starts]] = pairs.true[rows[np.searchsorted(rows, starts)]]
     return overlap, true
 
 
