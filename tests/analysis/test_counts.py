@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import make_dataset, make_detections
 
-from yolo.analysis.counts import counts_at, thresholds_of_best_f1
+from yolo.analysis.counts import counts_at
 from yolo.analysis.curves import class_curves
+from yolo.analysis.thresholds import best_f1
 from yolo.evaluation.matching import match
 
 
@@ -33,9 +34,9 @@ def test_counts_by_hand():
 @given(st.integers(0, 10**9))
 def test_best_f1_is_the_top_of_each_curve(seed):
     matches = match(*random_case(seed), ious=(0.5,))
-    thresholds = thresholds_of_best_f1(matches)
-    for curve, counts, threshold in zip(class_curves(matches), counts_at(matches, thresholds), thresholds, strict=True):
-        if curve.true_count and len(curve.thresholds):
+    curves = class_curves(matches)
+    thresholds = [best_f1(curve) for curve in curves]
+    for curve, counts, threshold in zip(curves, counts_at(matches, thresholds), thresholds, strict=True):
+        assert np.isnan(threshold) == (not curve.right.any())
+        if curve.right.any():
             assert counts.f1 == pytest.approx(curve.f1.max(), abs=1e-12)
-        else:
-            assert np.isnan(threshold)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yolo.analysis.curves import class_curves
 from yolo.evaluation.matching import Matches
 
 
@@ -80,19 +79,3 @@ def counts_at(matches: Matches, thresholds: Sequence[float] | NDArray[np.float64
         Counts(name, found, false, true - found, matches.pictures_count, float(threshold))
         for name, found, false, true, threshold in rows
     ]
-
-
-def thresholds_of_best_f1(matches: Matches, *, at: int = 0) -> NDArray[np.float64]:
-    """Score (C,) at which the F1 of each class is best; NaN for a class without true boxes or detections.
-
-    Args:
-        matches: the matched detections.
-        at: which of the IoU thresholds.
-    """
-    curves = class_curves(matches, at=at)
-    return np.array(
-        [
-            float(curve.thresholds[np.argmax(curve.f1)]) if curve.true_count and len(curve.thresholds) else np.nan
-            for curve in curves
-        ]
-    )

@@ -94,8 +94,10 @@ def counted_score(arguments: Namespace) -> float | None:
 
 def add_extra_metrics(metrics: Metrics, arguments: Namespace, dataset: Dataset, found: DetectionColumns) -> None:
     """Add what the options ask for to the metrics object: ``chosen``, ``slices`` and ``counts``."""
-    from yolo.analysis.counts import counts_at, thresholds_of_best_f1
+    from yolo.analysis.counts import counts_at
+    from yolo.analysis.curves import class_curves
     from yolo.analysis.slices import slices
+    from yolo.analysis.thresholds import best_f1
 
     rules, score = chosen_rules(arguments), counted_score(arguments)
     if rules is not None:
@@ -105,7 +107,8 @@ def add_extra_metrics(metrics: Metrics, arguments: Namespace, dataset: Dataset, 
         metrics["slices"] = {"conf": conf, "rows": [each.to_dict() for each in slices(dataset, found, conf=conf)]}
     if arguments.counts is not None:
         matches = match(dataset, found, ious=(0.5,))
-        thresholds = thresholds_of_best_f1(matches) if score is None else [score] * len(dataset.classes)
+        best = [best_f1(curve) for curve in class_curves(matches)]
+        thresholds = best if score is None else [score] * len(dataset.classes)
         metrics["counts"] = {"iou": 0.5, "rows": [each.to_dict() for each in counts_at(matches, thresholds)]}
 
 
